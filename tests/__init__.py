@@ -1,0 +1,1 @@
+"""Tests: unit mirrors the packages, gui is offscreen Qt, lab runs real kernels under QEMU."""

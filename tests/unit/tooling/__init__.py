@@ -1,0 +1,1 @@
+"""Tests of the repository itself: requirements, rules between modules, what an installation holds."""
