@@ -1,33 +1,88 @@
-# The commands of this repository; `make help` lists them. Everything made lies below build/.
-PYTHON ?= python3
-BIN := build/venv/bin
+# The commands of this repository; `make help` lists them. What is made lies below build/; nothing is asked.
+# On a machine that only installs the product (`make install`) make, python3 and, for the client, gcc are enough.
+PYTHON ?= /usr/bin/python3
+DESTDIR ?=
+ROLE ?=
+ENABLE ?=
+CC ?= cc
 
+VENV := build/venv/bin
+PYTEST := QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest
+SETUP := sh resources/install/setup.sh
+INSTALL := $(PYTHON) resources/install --role="$(ROLE)" --destdir="$(DESTDIR)" --cc="$(CC)"
+SHELL_FILES = $(shell grep -rlE '^\#!/(bin|usr/bin/env) ?(ba)?sh' --include='*' resources tests .ci 2>/dev/null)
+
+MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help venv lint unit gui clean
+.PHONY: help setup venv pins lint lint-python lint-shell lint-units unit gui test test-fast test-deep demo bench run \
+  install uninstall stage clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-venv: build/venv/.stamp ## the pinned tools in build/venv
+setup: ## the Debian packages that the targets below need (lists them, then installs what is missing)
+	@$(SETUP)
 
-build/venv/.stamp: resources/requirements/build.txt resources/requirements/dev.txt
-	@echo "build/venv: a virtual environment of $$($(PYTHON) --version), with $$(grep -c '==' resources/requirements/dev.txt) pinned packages"
-	@rm -rf build/venv && mkdir -p build && $(PYTHON) -m venv build/venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r resources/requirements/build.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r resources/requirements/dev.txt
-	@touch $@
+venv: ## the pinned Python packages in build/venv
+	@$(SETUP) python
+	@sh resources/install/venv.sh $(PYTHON)
 
-lint: venv
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+pins: venv ## resolve resources/requirements/*.txt anew (for a change of versions)
+	@sh resources/install/pins.sh $(PYTHON)
 
-unit: venv
-	$(BIN)/python -m pytest tests/unit
+lint: lint-python lint-shell lint-units ## style, types, imports, shell, units
 
-gui: venv
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest tests/gui
+lint-python: venv
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	MYPYPATH=resources/install $(VENV)/mypy resources/install/*.py
+	$(VENV)/lint-imports
 
-clean:
+lint-shell:
+	@$(SETUP) lint
+	shellcheck $(SHELL_FILES)
+
+lint-units: stage
+	sh resources/install/verify_units.sh build/stage
+
+unit: venv ## unit tests
+	$(PYTEST) tests/unit -m "not deep"
+
+gui: setup venv ## tests of the windows, without a screen
+	$(PYTEST) tests/gui -m "not deep"
+
+test: setup lint ## the tests of every change: lint, unit, gui, core scenarios on real kernels (QEMU)
+	$(PYTEST) tests/unit tests/gui tests/lab/scenarios -m "not deep"
+
+test-fast: setup lint ## the same without QEMU
+	$(PYTEST) tests/unit tests/gui -m "not deep"
+	@echo "test-fast: not proven here: anything a real kernel does. No device was exported, attached, granted or opened,"
+	@echo "test-fast: no container was kept out, and the installed product did not run. \`make test\` shows these."
+
+test-deep: setup venv ## what `make test` leaves out: fault injection, every scenario, the second Debian
+	$(PYTEST) tests/unit tests/gui tests/lab/scenarios -m deep
+
+demo: ## the main job, shown on two guests: a timeline and pictures in build/demo/
+	@$(SETUP) python
+	$(PYTHON) -m tests.lab.demo
+
+bench: venv ## speed, goal by goal: met or missed
+	$(VENV)/python -m tests.bench
+
+run: setup venv ## the picker on this machine's own devices
+	$(VENV)/python -c 'from client_gui.ui.main import main; raise SystemExit(main())'
+
+install: ## ROLE=client|server|vma|all [DESTDIR=dir] [PYTHON=/usr/bin/python3] [ENABLE=1]
+	@$(INSTALL) $(if $(ENABLE),--enable) install
+
+uninstall: ## the same, backwards; settings that were changed stay
+	@$(INSTALL) uninstall
+
+stage: ## everything installed below build/stage, to look at
+	@$(SETUP) python
+	@rm -rf build/stage
+	@$(PYTHON) resources/install --role=all --destdir=build/stage --cc="$(CC)" --quiet install
+
+clean: ## remove build/
 	rm -rf build

@@ -1,0 +1,115 @@
+"""EFFECT: `make install` and `make uninstall`: python3 resources/install --role=R [--destdir=D] [--enable] install.
+
+Needs the standard library only: it runs in guests and in package builds that have nothing else.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from errors import InstallError
+from layout import ROLES, SHARED_PACKAGE, UNITS, Item, Role, roles_of
+from place import Placement, interpreter_path
+from system import make_groups, tell_running_system
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Report:
+    """Tells on standard output what was done, unless told to be quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def __call__(self, sentence: str) -> None:
+        """Prints one line; nothing for an empty sentence."""
+        if sentence and not self._quiet:
+            print(f"  {sentence}")
+
+
+def main() -> int:
+    """Installs or removes what the command line names; 2 for a wrong call, 1 for what could not be done."""
+    options = _options()
+    roles = roles_of(options.role)
+    if not roles:
+        return _fail(2, f"ROLE must be one of {', '.join(ROLES)} or all, as in: make {options.action} ROLE=server")
+    if not options.destdir and os.geteuid() != 0:
+        return _fail(
+            1, f"writing to /usr needs root: sudo make {options.action} ROLE={options.role}, or name a DESTDIR"
+        )
+    os.umask(0o022)
+    root = Path(options.destdir or "/").absolute()
+    placement = Placement(source=REPOSITORY, root=root, interpreter=interpreter_path(), cc=options.cc)
+    report = Report(quiet=options.quiet)
+    print(f"{options.action} {options.role} below {root}")
+    try:
+        if options.action == "install":
+            _install(placement, roles, report, enable=options.enable)
+        else:
+            _uninstall(placement, roles, report)
+        if not options.destdir:
+            tell_running_system(roles)
+    except InstallError as error:
+        return _fail(1, str(error))
+    except OSError as error:
+        return _fail(1, f"{error.filename}: {error.strerror}: nothing after this was {options.action}ed")
+    except subprocess.CalledProcessError as error:
+        return _fail(1, f"{error.cmd[0]} failed with status {error.returncode}: its own words stand above")
+    return 0
+
+
+def _install(placement: Placement, roles: tuple[Role, ...], report: Report, *, enable: bool) -> None:
+    if not placement.own:
+        report("not root: every file belongs to you; an installation that counts is made by root or under fakeroot")
+    for item in _items(roles):
+        report(placement.install(item))
+    for role in roles:
+        report(make_groups(placement.root, role))
+        if enable:
+            for unit, wanted_by in role.enable:
+                report(placement.enable(unit, wanted_by, UNITS))
+
+
+def _uninstall(placement: Placement, roles: tuple[Role, ...], report: Report) -> None:
+    for role in roles:
+        for unit, wanted_by in role.enable:
+            placement.disable(unit, wanted_by)
+    still_used = any(placement.has(role) for role in ROLES.values() if role not in roles)
+    for item in _items(roles):
+        if not (still_used and item.source == SHARED_PACKAGE):
+            report(placement.remove(item))
+    placement.remove_empty_folders()
+    if any(role.sysusers for role in roles):
+        report("groups stay: files may still belong to them")
+
+
+def _items(roles: tuple[Role, ...]) -> list[Item]:
+    """Everything of these roles, the shared package once; packages first, so that no start script lacks its modules."""
+    packages = dict.fromkeys(item for role in roles for item in role.packages)
+    return [*packages, *(item for role in roles for item in role.items)]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="resources/install",
+        description="Puts the product's files where they belong, or takes them away.",
+        epilog="example: make install ROLE=vma DESTDIR=/srv/image ENABLE=1",
+    )
+    parser.add_argument("--role", required=True, help=f"{', '.join(ROLES)} or all")
+    parser.add_argument("--destdir", default="", help="the root folder to install below (default: this system)")
+    parser.add_argument("--cc", default="cc", help="the C compiler")
+    parser.add_argument("--enable", action="store_true", help="also make the links that start the units at boot")
+    parser.add_argument("--quiet", action="store_true", help="do not list the files")
+    parser.add_argument("action", choices=("install", "uninstall"))
+    return parser.parse_args()
+
+
+def _fail(status: int, sentence: str) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""PURE: what an installation holds: every file of each role, its place and its mode.
+
+All of it belongs to root. The lab installs from this list, packages are built from it, and a test compares it with what
+an installation really leaves.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+PYTHON_HOME = "/usr/lib/qvd-usbip/python"
+QVD_BIN = "/usr/lib/qvd/bin"
+UNITS = "/usr/lib/systemd/system"
+SHARED_PACKAGE = "qvd_usbip"
+
+
+class Kind(StrEnum):
+    """How an item comes to its place."""
+
+    COPY = "copy"
+    SETTINGS = "settings"  # copied only where there is none: an administrator's file is never overwritten
+    START = "start"  # a start script, made from resources/scripts/start.in
+    LINK = "link"
+    PACKAGE = "package"  # a folder of Python modules, byte-compiled
+    LAUNCHER = "launcher"  # compiled from resources/launcher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One thing to install.
+
+    `source` is a path in the repository, for LINK what the link says, for START "module:function".
+    `flags` are the interpreter's, for START only.
+    """
+
+    kind: Kind
+    target: str
+    source: str
+    mode: int = 0o644
+    flags: str = "-I"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """One side of the product: its items, its group, and what `ENABLE=1` starts at boot."""
+
+    name: str
+    package: str
+    items: tuple[Item, ...]
+    sysusers: str = ""
+    tmpfiles: str = ""
+    enable: tuple[tuple[str, str], ...] = ()  # (unit, target that wants it)
+
+    @property
+    def packages(self) -> tuple[Item, ...]:
+        """The role's own Python package and the shared one."""
+        return tuple(_package(name) for name in (SHARED_PACKAGE, self.package))
+
+
+def _package(name: str) -> Item:
+    return Item(kind=Kind.PACKAGE, target=f"{PYTHON_HOME}/{name}", source=name, mode=0o755)
+
+
+def _copy(target: str, source: str) -> Item:
+    return Item(kind=Kind.COPY, target=target, source=f"resources/{source}")
+
+
+def _settings(name: str) -> Item:
+    return Item(kind=Kind.SETTINGS, target=f"/etc/qvd/{name}", source=f"resources/conf/{name}")
+
+
+def _start(target: str, source: str, flags: str = "-I") -> Item:
+    return Item(kind=Kind.START, target=target, source=source, mode=0o755, flags=flags)
+
+
+CLIENT = Role(
+    name="client",
+    package="client_gui",
+    sysusers="qvd-usbip-client.conf",
+    tmpfiles="qvd-usbip-client.conf",
+    items=(
+        _start("/usr/bin/qvd-usb", "client_gui.cli:main"),
+        _start("/usr/bin/qvd-usb-picker", "client_gui.ui.main:main"),
+        Item(
+            kind=Kind.LAUNCHER,
+            target=f"{QVD_BIN}/qvd-client-slaveclient-usbip-aux",
+            source="resources/launcher/launcher.c",
+            mode=0o4755,
+        ),
+        Item(
+            kind=Kind.LINK,
+            target=f"{QVD_BIN}/qvd-client-slaveclient-usbip",
+            source="qvd-client-slaveclient-usbip-aux",
+            mode=0o777,
+        ),
+        _settings("usbip-policy.conf"),
+        _copy("/usr/lib/sysusers.d/qvd-usbip-client.conf", "sysusers.d/qvd-usbip-client.conf"),
+        _copy("/usr/lib/tmpfiles.d/qvd-usbip-client.conf", "tmpfiles.d/qvd-usbip-client.conf"),
+    ),
+)
+
+SERVER = Role(
+    name="server",
+    package="server_agent",
+    enable=(("qvd-usb-agent.service", "multi-user.target"),),
+    items=(
+        _start("/usr/sbin/qvd-usb-agent", "server_agent.cli:main"),
+        _copy(f"{UNITS}/qvd-usb-agent.service", "systemd/qvd-usb-agent.service"),
+        _copy("/usr/lib/modules-load.d/qvd-usbip.conf", "modules-load.d/qvd-usbip.conf"),
+        _copy("/usr/lib/udev/rules.d/10-qvd-usbip-host.rules", "udev/10-qvd-usbip-host.rules"),
+        _settings("node.conf"),
+    ),
+)
+
+VMA = Role(
+    name="vma",
+    package="vma_hooks",
+    sysusers="qvd-usbip-vma.conf",
+    enable=(("qvd-usb-slaveserver.socket", "sockets.target"),),
+    items=(
+        # No site packages: the hook runs once per event, and half its time would go into looking for them.
+        _start(f"{QVD_BIN}/qvd-create-device", "vma_hooks.create_device:main", "-IS"),
+        _start(f"{QVD_BIN}/qvd-usb-slaveserver", "vma_hooks.slave_server:main"),
+        _start(f"{QVD_BIN}/qvd-vma-slaveserver-usbip", "vma_hooks.attach:main"),
+        _copy(f"{UNITS}/qvd-usb-slaveserver.service", "systemd/qvd-usb-slaveserver.service"),
+        _copy(f"{UNITS}/qvd-usb-slaveserver.socket", "systemd/qvd-usb-slaveserver.socket"),
+        _copy("/usr/lib/udev/rules.d/70-qvd-create-device.rules", "udev/70-qvd-create-device.rules"),
+        _copy("/usr/lib/sysusers.d/qvd-usbip-vma.conf", "sysusers.d/qvd-usbip-vma.conf"),
+        _settings("vma.conf"),
+    ),
+)
+
+ROLES = {role.name: role for role in (CLIENT, SERVER, VMA)}
+
+
+def roles_of(name: str) -> tuple[Role, ...]:
+    """The roles that ROLE=name installs; none for a word that is no role."""
+    if name == "all":
+        return tuple(ROLES.values())
+    return (ROLES[name],) if name in ROLES else ()
+
+
+def start_script(template: str, item: Item, interpreter: str) -> str:
+    """The text of a start script: `interpreter` is an absolute path."""
+    module, _, function = item.source.partition(":")
+    words = {
+        "INTERPRETER": interpreter,
+        "FLAGS": item.flags,
+        "MODULE": module,
+        "FUNCTION": function,
+        "HOME": PYTHON_HOME,
+    }
+    for word, value in words.items():
+        template = template.replace(f"@{word}@", value)
+    return template
