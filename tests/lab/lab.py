@@ -1,0 +1,117 @@
+"""EFFECT: the lab as a test or a person uses it."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.lab import build, cache, evidence, health, levels, runs
+from tests.lab.accelerator import accelerator
+from tests.lab.containers import Container
+from tests.lab.errors import LabError, Unhealthy
+from tests.lab.guest import Guest
+from tests.lab.machines import Pair
+from tests.lab.progress import say, stage
+from tests.lab.recipe import CONTAINERS, suite_named
+
+_UNITS = "systemctl show -p Id,NRestarts,Result,ActiveState --no-pager 'qvd-*' --all"
+
+
+class Lab:
+    """Both guests, running. Make it with `Lab.open`."""
+
+    def __init__(self, pair: Pair, level: str, suite: str) -> None:
+        self.pair = pair
+        self.level = level
+        self.suite = suite
+        self.expected_failures: set[str] = set()
+        """Units (`name.service`) that the scenario breaks on purpose; emptied by `restore`."""
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(
+        cls, suite: str = "trixie", level: str = "product", name: str = "lab", append: str = ""
+    ) -> Iterator["Lab"]:
+        """A running lab, from the cache where nothing changed; everything it started ends with the context.
+
+        Args:
+            suite: `trixie` or `bookworm`.
+            level: `base`: booted and settled; `product`: ours installed, the agent and both containers running.
+            name: shows in the name of the run's folder.
+            append: more kernel arguments for both guests (another base level belongs to them).
+        """
+        if level not in {"base", "product"}:
+            raise LabError(f"the lab knows no level {level!r}", "known: base, product")
+        image = build.ensure_image(suite_named(suite))
+        folder = levels.ensure_base(image, append)
+        with contextlib.ExitStack() as stack:
+            for used in (image.folder, folder):
+                stack.enter_context(cache.in_use(used))
+            folders = stack.enter_context(runs.folders(name))
+            with stage(f"starting the lab from the level {level}"):
+                pair = stack.enter_context(Pair(image, folder, folders, accelerator(), append))
+            yield cls(pair, level, suite)
+
+    @property
+    def server(self) -> Guest:
+        """The guest that runs the containers; 10.9.0.1, and 10.9.1.1 on their bridge."""
+        return self.pair.guests["server"]
+
+    @property
+    def client(self) -> Guest:
+        """The guest the user sits at; 10.9.0.2."""
+        return self.pair.guests["client"]
+
+    @property
+    def guests(self) -> tuple[Guest, Guest]:
+        """Both."""
+        return self.server, self.client
+
+    def container(self, name: str) -> Container:
+        """The container `one` (the user's) or `two` (the other tenant's)."""
+        if name not in CONTAINERS:
+            raise LabError(f"the lab has no container {name!r}", f"known: {', '.join(CONTAINERS)}")
+        return Container(self.server, name)
+
+    # checkpoints
+
+    def checkpoint(self, name: str) -> None:
+        """Keeps the present state of both guests under `name`, in memory and on disk, while they run on."""
+        began = time.monotonic()
+        self.pair.pause()
+        for guest in self.guests:
+            guest.save_state(name)
+        self.pair.resume()
+        say(f"checkpoint {name}: {time.monotonic() - began:.1f} s")
+
+    def restore(self, name: str) -> None:
+        """Puts both guests back into the state `name`, QEMU's own devices included."""
+        began = time.monotonic()
+        self.pair.pause()
+        for guest in self.guests:
+            guest.load_state(name)
+        self.pair.resume()
+        self.expected_failures.clear()
+        say(f"restored {name}: {time.monotonic() - began:.1f} s")
+
+    # health
+
+    def health(self) -> None:
+        """Raises Unhealthy for a kernel's complaint, a core dump, or a service of ours that restarted or failed unasked."""
+        found = []
+        for guest in self.guests:
+            found += [f"{guest.name}: kernel: {line}" for line in guest.dmesg_problems()]
+            cores = guest.run("ls -A /var/lib/lab/cores").out.split()
+            found += [f"{guest.name}: core dump {name}" for name in cores]
+            units = health.restarted_units(guest.run(_UNITS, check=False).out, self.expected_failures)
+            found += [f"{guest.name}: {line}" for line in units]
+        for name in self.server.run("lxc-ls --running -1", check=False).out.split():
+            if name in CONTAINERS:
+                show = self.container(name).run(_UNITS, check=False).out
+                found += [f"container {name}: {line}" for line in health.restarted_units(show, self.expected_failures)]
+        if found:
+            raise Unhealthy("the lab is not healthy:\n" + "\n".join(found))
+
+    def collect(self, folder: Path | str) -> Path:
+        """Leaves everything one needs to understand what happened in `folder`; returns it."""
+        return evidence.collect(self.pair, Path(folder))

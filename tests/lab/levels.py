@@ -1,0 +1,49 @@
+"""EFFECT: the stored levels from which a lab goes on: `base` (booted and settled) and `product` (with ours installed)."""
+
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tests.lab import cache, needs, runs
+from tests.lab.accelerator import accelerator
+from tests.lab.build import Image
+from tests.lab.machines import Pair
+from tests.lab.progress import stage
+
+_HERE = Path(__file__).parent
+#: What decides the state of a guest that has booted, beside its image.
+_INGREDIENTS = ("qemu.py", "machines.py", "levels.py")
+
+
+def _qemu_version() -> str:
+    program = needs.system_program("qemu-system-x86_64")
+    assert program
+    return subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+
+
+def base_key(image: Image, append: str) -> str:
+    """The key of the level `base`: a stored state belongs to one image, one QEMU and one accelerator."""
+    files = cache.key_of_files(_HERE, [_HERE / name for name in _INGREDIENTS])
+    return cache.key_of([image.key, files, _qemu_version(), accelerator(), append])
+
+
+def store_from(image: Image, base: Path, append: str, prepare: Callable[[Pair], None], folder: Path) -> None:
+    """Starts a pair from `base`, lets `prepare` change it, and stores it into `folder`."""
+    with runs.folders("store") as folders, Pair(image, base, folders, accelerator(), append) as pair:
+        prepare(pair)
+        pair.store(folder)
+
+
+def _boot(image: Image, append: str, folder: Path) -> None:
+    with stage(f"booting both guests of {image.suite.name} and storing them"):
+        store_from(image, image.folder, append, Pair.settle, folder)
+
+
+def ensure_base(image: Image, append: str) -> Path:
+    """The folder of the level `base`."""
+    root = cache.cache_root()
+    folder = root / f"base-{image.suite.name}-{base_key(image, append)}"
+    cache.ensure(folder, "the booted guests", partial(_boot, image, append), cache.remove)
+    cache.prune(root, f"base-{image.suite.name}-", 2)
+    return folder

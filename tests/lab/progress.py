@@ -1,0 +1,41 @@
+"""EFFECT: says on standard error which stage runs and how long it took."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_STARTED = time.monotonic()
+_LOCK = threading.Lock()
+
+
+def say(text: str) -> None:
+    """One line with the time since the program began."""
+    with _LOCK:
+        sys.stderr.write(f"lab [{time.monotonic() - _STARTED:6.1f} s] {text}\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def stage(name: str, every: float = 20.0) -> Iterator[None]:
+    """Frames a stage: its beginning, a sign of life every `every` seconds, and how long it took."""
+    began = time.monotonic()
+    done = threading.Event()
+
+    def remind() -> None:
+        while not done.wait(every):
+            say(f"{name}: {time.monotonic() - began:.0f} s so far")
+
+    say(f"{name} …")
+    reminder = threading.Thread(target=remind, daemon=True)
+    reminder.start()
+    try:
+        yield
+    except BaseException as error:
+        say(f"{name}: given up after {time.monotonic() - began:.1f} s ({type(error).__name__})")
+        raise
+    finally:
+        done.set()
+        reminder.join()
+    say(f"{name}: {time.monotonic() - began:.1f} s")

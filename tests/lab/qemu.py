@@ -1,0 +1,148 @@
+"""EFFECT: one QEMU process: its command line, its start, its stored state."""
+
+import contextlib
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab import needs, processes
+from tests.lab.errors import LabError
+from tests.lab.qmp import Monitor
+from tests.lab.recipe import Role
+
+_QUIET = "loglevel=5 mitigations=off net.ifnames=0 systemd.show_status=0 random.trust_cpu=on log_buf_len=4M"
+#: kvm_amd panicked once while loading on an emulated CPU that announces every feature.
+_BLACKLIST = "modprobe.blacklist=kvm_amd,kvm_intel,kvm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a QEMU is started with."""
+
+    role: Role
+    kernel: Path
+    initrd: Path
+    disk: Path
+    run: Path
+    accelerator: str
+    append: str = ""
+    state: Path | None = None
+    """A stored state to go on from; none: boot."""
+
+    def socket(self, name: str) -> Path:
+        """The path of one of its sockets; short, since a unix socket's path has 107 bytes at most."""
+        return self.run / f"{self.role.name}.{name}"
+
+
+def kernel_command_line(role: Role, append: str) -> str:
+    """The guest's kernel arguments: its role is its host name."""
+    masked = " ".join(f"systemd.mask={unit}" for unit in role.masked)
+    return " ".join(
+        f"console=ttyS0 root=/dev/vda rw {_QUIET} {_BLACKLIST} systemd.hostname={role.name} {masked} {append}".split()
+    )
+
+
+def _chardev(machine: Machine, name: str) -> str:
+    return f"socket,id={name},path={machine.socket(name)},server=on,wait=off"
+
+
+def command_line(machine: Machine, qemu: str) -> list[str]:
+    """The QEMU command line of `machine`; the same but for paths each time, as a stored state needs it."""
+    role = machine.role
+    peer = "client" if role.name == "server" else "server"
+    fast = "tcg,thread=multi,tb-size=512" if machine.accelerator == "tcg" else machine.accelerator
+    lan = (
+        f"dgram,id=lan,local.type=unix,local.path={machine.run}/{role.name}.lan,"
+        f"remote.type=unix,remote.path={machine.run}/{peer}.lan"
+    )
+    return [
+        *(qemu, "-name", f"lab-{role.name}", "-machine", "q35", "-accel", fast, "-cpu", "max"),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-m", str(role.memory_mib), "-smp", str(role.cpus)),
+        *("-kernel", str(machine.kernel), "-initrd", str(machine.initrd)),
+        *("-append", kernel_command_line(role, machine.append)),
+        *("-drive", f"file={machine.disk},if=none,id=root,format=qcow2,cache=unsafe,discard=unmap"),
+        *("-device", "virtio-blk-pci,drive=root", "-device", "virtio-rng-pci"),
+        *("-serial", f"file:{machine.run}/{role.name}.serial.log"),
+        *("-device", "qemu-xhci,id=xhci,p2=8,p3=8"),
+        *("-device", "virtio-serial-pci"),
+        *("-chardev", _chardev(machine, "console"), "-device", "virtconsole,chardev=console"),
+        *("-chardev", _chardev(machine, "agent"), "-device", "virtserialport,chardev=agent,name=lab.agent"),
+        *("-chardev", _chardev(machine, "people"), "-device", "virtserialport,chardev=people,name=lab.people"),
+        *("-chardev", _chardev(machine, "qmp"), "-mon", "chardev=qmp,mode=control"),
+        *("-chardev", _chardev(machine, "qmp2"), "-mon", "chardev=qmp2,mode=control"),
+        *("-netdev", lan, "-device", f"virtio-net-pci,netdev=lan,mac={role.mac},romfile="),
+        *(("-incoming", f"exec:cat {shlex.quote(str(machine.state))}") if machine.state else ()),
+    ]
+
+
+def make_overlay(disk: Path, base: Path, form: str) -> None:
+    """A new disk whose content is that of `base` (of the format `form`: raw or qcow2) until it is written to."""
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base.resolve()), "-F", form, str(disk)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise LabError(f"no disk could be made over {base}: {done.stderr}")
+
+
+class Qemu:
+    """A running QEMU. It is killed when this process ends, whatever ends it."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self._log = machine.run / f"{machine.role.name}.qemu.log"
+        program = needs.system_program("qemu-system-x86_64")
+        if not program:
+            raise LabError("QEMU is not installed", "`apt-get install qemu-system-x86 qemu-utils`")
+        with self._log.open("wb") as log:
+            self._process = processes.start(command_line(machine, program), output=log)
+        self._monitor: Monitor | None = None
+
+    @property
+    def monitor(self) -> Monitor:
+        """QEMU's control socket, opened at the first use."""
+        if self._monitor is None:
+            try:
+                self._monitor = Monitor(machine_socket(self.machine))
+            except LabError as error:
+                raise LabError(f"{error}\n{self.last_words()}") from error
+        return self._monitor
+
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def last_words(self) -> str:
+        """What QEMU and the guest's serial line said last."""
+        serial = self.machine.run / f"{self.machine.role.name}.serial.log"
+        parts = [path.read_text(errors="replace")[-2000:] for path in (self._log, serial) if path.exists()]
+        return "\n".join(part.strip() for part in parts if part.strip())
+
+    def store_state(self, path: Path) -> None:
+        """Writes the paused machine's memory and devices to `path`. The disk belongs to it: end QEMU afterwards."""
+        self.monitor.command("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
+        self.monitor.command("migrate", uri=f"exec:cat > {shlex.quote(str(path))}")
+        while (answer := self.monitor.command("query-migrate")).get("status") not in {"completed", "failed"}:
+            if not self.alive():
+                raise LabError(f"QEMU ended while its state was stored: {self.last_words()}")
+        if answer["status"] == "failed":
+            raise LabError(f"the state of {self.machine.role.name} cannot be stored: {answer.get('error-desc', '?')}")
+
+    def end(self) -> None:
+        """Ends the process; its disk is complete then."""
+        if self._monitor:
+            with contextlib.suppress(LabError):
+                self._monitor.command("quit", limit=5)
+            self._monitor.close()
+            self._monitor = None
+        processes.end(self._process)
+
+
+def machine_socket(machine: Machine) -> Path:
+    """The control socket that the library itself uses; people's tools have the other one."""
+    return machine.socket("qmp")
+
+
+def make_scratch_disk(path: Path, size: int) -> None:
+    """A new empty disk of `size` bytes."""
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), str(size)], check=True)
