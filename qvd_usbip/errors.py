@@ -1,0 +1,335 @@
+"""PURE: every problem this software reports: code, exit status, sentence, remedy; and the one error that carries it.
+
+Light module: the udev hook and the setuid helper import it, so it uses no other module at all.
+To add a problem: put it with its theme below, give it a free exit status (10..99); a unit test checks the table.
+"""
+
+# Printable letters and marks that show as nothing at all; str.isprintable() lets them pass.
+_INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+
+
+def printable(text: str) -> str:
+    """Make a device's or peer's text safe to show: one line, control, bidi and invisible characters as escapes.
+
+    Returns: the text with every such character written as \\xNN, \\uNNNN or \\UNNNNNNNN; nothing else is changed.
+    """
+    if text.isprintable() and text.isascii():
+        return text
+    return "".join(char if char.isprintable() and char not in _INVISIBLE else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    number = ord(char)
+    if 0xDC80 <= number <= 0xDCFF:  # a byte that was no UTF-8, as os.fsdecode keeps it
+        return f"\\x{number - 0xDC00:02x}"
+    if number <= 0xFF:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+
+
+class Problem:
+    """One thing that can go wrong, as the user meets it. `sentence` and `remedy` may hold {context} fields."""
+
+    __slots__ = ("code", "exit_status", "remedy", "sentence")
+
+    def __init__(self, code: str, exit_status: int, sentence: str, remedy: str) -> None:
+        self.code = code
+        self.exit_status = exit_status
+        self.sentence = sentence
+        self.remedy = remedy
+
+    def __repr__(self) -> str:
+        return f"Problem({self.code!r})"
+
+
+class _Context(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+class QvdUsbError(Exception):
+    """A Problem that happened, with what it happened to. str() is the sentence, ready to be shown."""
+
+    def __init__(self, problem: Problem, /, **context: object) -> None:
+        super().__init__(problem, context)
+        self.problem = problem
+        self.context: dict[str, str] = {name: str(value) for name, value in context.items()}
+
+    def __str__(self) -> str:
+        return self._filled(self.problem.sentence)
+
+    def __reduce__(self) -> "tuple[object, ...]":
+        return _restored, (self.problem.code, self.context)
+
+    def remedy(self) -> str:
+        """What the user can do about it, filled and ready to be shown."""
+        return self._filled(self.problem.remedy)
+
+    def _filled(self, template: str) -> str:
+        return template.format_map(_Context({name: printable(value) for name, value in self.context.items()}))
+
+
+def _restored(code: str, context: dict[str, str]) -> QvdUsbError:
+    return QvdUsbError(problem_of(code), **context)
+
+
+def report(error: QvdUsbError) -> str:
+    """The two lines a command prints on stderr for this error, without a newline at the end."""
+    return f"error: {error}\n  {error.remedy()}"
+
+
+PROBLEMS: dict[str, Problem] = {}
+
+
+def problem_of(code: str) -> Problem:
+    """The problem with this code; one that is not known here (a newer peer's) is `internal`."""
+    return PROBLEMS.get(code, INTERNAL)
+
+
+def _problem(code: str, exit_status: int, sentence: str, remedy: str) -> Problem:
+    problem = PROBLEMS[code] = Problem(code, exit_status, sentence, remedy)
+    return problem
+
+
+# fmt: off  (a table: one problem is read as three lines)
+
+# --- what the user or a program wrote -------------------------------------------------------------------------------
+USAGE = _problem("usage", 10,
+    "{reason}",
+    "See --help for what this command takes.")
+BUSID_MALFORMED = _problem("busid-malformed", 11,
+    "'{value}' is not a USB bus id; one looks like 1-4 or 1-4.2.",
+    "Take the bus id from: qvd-usb list")
+VIDPID_MALFORMED = _problem("vidpid-malformed", 12,
+    "'{value}' is not a vendor and product id; one looks like 0bda:58c2.",
+    "Take the id from: qvd-usb list")
+SHARE_LIST_MALFORMED = _problem("share-list-malformed", 13,
+    "The share list has an entry that cannot be read: '{value}'.",
+    "Write entries as vid:pid or vid:pid@serial, separated by commas, in client.usb.share_list.")
+SESSION_MALFORMED = _problem("session-malformed", 14,
+    "The session description cannot be used: {reason}.",
+    'Give one JSON object: {{"v":1,"name":"…","address":"host:port","key":"…","encryption":"none"}}')
+DEVICE_UNKNOWN = _problem("device-unknown", 15,
+    "No USB device '{device}' is plugged in.",
+    "Plug it in, or choose one from: qvd-usb list")
+DEVICE_AMBIGUOUS = _problem("device-ambiguous", 16,
+    "'{device}' fits more than one USB device: {candidates}.",
+    "Name one of them by its bus id.")
+DEVICE_NUMBER_MALFORMED = _problem("device-number-malformed", 17,
+    "'{value}' is not a device number; one looks like 189:5.",
+    "This comes from the kernel or from udev; run the command by hand to see the event.")
+HUB_NAME_MALFORMED = _problem("hub-name-malformed", 18,
+    "'{value}' is not a virtual hub; one looks like vhci_hcd.3.",
+    "Take the name from: qvd-usb-agent hubs")
+CONTAINER_NAME_MALFORMED = _problem("container-name-malformed", 19,
+    "'{value}' is not a container name.",
+    "Use letters, digits, '_', '.' and '-', at most 63, the first a letter or a digit.")
+
+# --- configuration files --------------------------------------------------------------------------------------------
+CONFIG_UNREADABLE = _problem("config-unreadable", 20,
+    "{path} cannot be read: {reason}.",
+    "Make it a plain file that this account may read, or remove it.")
+CONFIG_NOT_TEXT = _problem("config-not-text", 21,
+    "{path} is not UTF-8 text (byte {offset}).",
+    "Save it as UTF-8, or move it away: the defaults then apply.")
+CONFIG_TOO_LARGE = _problem("config-too-large", 22,
+    "{path} is larger than {limit} bytes, so it was not read.",
+    "Check what filled it; move it away and the defaults apply.")
+CONFIG_IS_FOLDER = _problem("config-is-folder", 23,
+    "{path} is a folder, not a file.",
+    "Move the folder away.")
+CONFIG_UNWRITABLE = _problem("config-unwritable", 24,
+    "{path} could not be saved: {reason}. The file is as it was before.",
+    "Check free space and the rights on the folder, then try again.")
+SETTINGS_MALFORMED = _problem("settings-malformed", 25,
+    "The settings cannot be used: {reason}.",
+    "Correct the line in the configuration file.")
+
+# --- client: the device and the setuid helper -----------------------------------------------------------------------
+HELPER_MISSING = _problem("helper-missing", 26,
+    "The helper {path} is not installed.",
+    "Install the qvd-usbip client package (make install ROLE=client).")
+HELPER_NOT_SETUID = _problem("helper-not-setuid", 27,
+    "The helper {path} does not run as root, so it cannot lend a device.",
+    "As root: chown root:root {path} && chmod 4755 {path}; the file system must not be mounted nosuid.")
+HELPER_REQUEST_MALFORMED = _problem("helper-request-malformed", 28,
+    "The helper was asked for something it does not do: {reason}.",
+    "Use: bind BUSID, unbind BUSID, connect BUSID FD, or lend.")
+NOT_PERMITTED = _problem("not-permitted", 29,
+    "This account may not lend USB devices.",
+    "Ask an administrator to add it to the group '{group}', then log in again.")
+POLICY_UNSAFE = _problem("policy-unsafe", 30,
+    "{path} is not trusted: {reason}.",
+    "It must belong to root and be writable by root only.")
+USBIP_HOST_UNAVAILABLE = _problem("usbip-host-unavailable", 31,
+    "The kernel part that lends USB devices (usbip-host) is not available: {reason}.",
+    "As root: modprobe usbip-host. If that fails, install the kernel's extra modules.")
+DEVICE_IS_HUB = _problem("device-is-hub", 32,
+    "{busid} is a USB hub; hubs are not shared.",
+    "Share the devices plugged into it.")
+DEVICE_BELOW_VHCI = _problem("device-below-vhci", 33,
+    "{busid} is itself a device from another computer and cannot be shared on.",
+    "Share it from the computer it is plugged into.")
+STORAGE_IN_USE = _problem("storage-in-use", 34,
+    "{busid} holds a disk that is in use here ({use}).",
+    "Eject it (unmount, swapoff) and share it again.")
+NETWORK_IN_USE = _problem("network-in-use", 35,
+    "{busid} is a network adapter that is up here ({use}).",
+    "Disconnect that network first.")
+DEVICE_LOCKED = _problem("device-locked", 36,
+    "{busid} is locked: {rule}.",
+    "Unlock it in the picker if the administrator's policy allows that.")
+DEVICE_CHANGED = _problem("device-changed", 37,
+    "{busid} is no longer the device that was chosen.",
+    "Look at the list again and choose it anew.")
+DEVICE_GONE = _problem("device-gone", 38,
+    "{busid} was unplugged.",
+    "Plug it in again.")
+NOT_BOUND = _problem("not-bound", 39,
+    "Device {busid} is not bound to usbip-host driver, but to {driver}: it cannot be connected.",
+    "Bind it first.")
+ALREADY_IN_USE = _problem("already-in-use", 40,
+    "{busid} is already in use by another session.",
+    "Stop sharing it there first.")
+BIND_FAILED = _problem("bind-failed", 41,
+    "{busid} could not be taken from its driver: {reason}. It works locally as before.",
+    "Close the programs that use it and try again; the kernel log tells more.")
+NO_FREE_SLOT = _problem("no-free-slot", 42,
+    "16 devices are lent already; the kernel takes no more.",
+    "Stop sharing another device first.")
+EXPORT_FAILED = _problem("export-failed", 43,
+    "{busid} could not be handed to the session: {reason}.",
+    "Try again; if it stays, unplug the device and plug it in.")
+FOREIGN_OWNER = _problem("foreign-owner", 44,
+    "{busid} was lent by another account (uid {uid}).",
+    "Only that account or root may take it back.")
+SHARING_DISABLED = _problem("sharing-disabled", 45,
+    "USB sharing is switched off on this computer.",
+    "Set client.usb.enable=1 in ~/.qvd/client.conf or /etc/qvd/client.conf.")
+NO_SESSION = _problem("no-session", 46,
+    "There is no session to share devices with.",
+    "Start one from the QVD client, or give its description with --session -.")
+SESSION_EXISTS = _problem("session-exists", 47,
+    "A session exists already: {name}.",
+    "End that one first; see what it does with: qvd-usb status")
+SYSFS_UNREADABLE = _problem("sysfs-unreadable", 48,
+    "The kernel's description of {busid} cannot be read: {reason}.",
+    "Unplug the device and plug it in again.")
+HELPER_DIED = _problem("helper-died", 49,
+    "The helper ended before it was done: {reason}.",
+    "Try again; if it stays, look at the system log.")
+HELPER_SILENT = _problem("helper-silent", 84,
+    "The helper did not answer within {seconds} s.",
+    "Try again; if it stays, unplug the device and plug it in.")
+SHARE_ALL_ON = _problem("share-all-on", 85,
+    "Every device is shared, because client.usb.share_all is 1.",
+    "Set client.usb.share_all=0 in ~/.qvd/client.conf to choose devices one by one.")
+
+# --- slave channel --------------------------------------------------------------------------------------------------
+SLAVE_UNREACHABLE = _problem("slave-unreachable", 50,
+    "The session at {address} cannot be reached: {reason}.",
+    "Check that the desktop is running and the address is right.")
+SLAVE_REFUSED_KEY = _problem("slave-refused-key", 51,
+    "The session refused its key.",
+    "Reconnect the session: the key changes with each one.")
+SLAVE_KEY_MISSING = _problem("slave-key-missing", 52,
+    "The session needs a key and none was given.",
+    "Reconnect the session from the QVD client; on the image, check internal.vma.slave.config.")
+SLAVE_PROTOCOL = _problem("slave-protocol", 53,
+    "The other end of the slave channel does not speak our protocol: {reason}.",
+    "Check that the address is the session's slave channel and that its image is up to date.")
+SLAVE_SILENT = _problem("slave-silent", 54,
+    "The other end of the slave channel said nothing for {seconds} s.",
+    "Check the network, then try again.")
+SLAVE_LIMIT = _problem("slave-limit", 55,
+    "The session takes no more devices at the moment.",
+    "Stop sharing another device first, or try again in a moment.")
+PLAINTEXT_REFUSED = _problem("plaintext-refused", 56,
+    "The session at {address} is not encrypted and not on this computer.",
+    "Use an encrypted session, or accept the risk with client.usb.allow_plaintext=1.")
+PEER_GONE = _problem("peer-gone", 57,
+    "The other end closed the connection.",
+    "Try again; if it stays, look at the other end's log.")
+ENCRYPTION_UNAVAILABLE = _problem("encryption-unavailable", 58,
+    "The session '{name}' asks for TLS, which this version does not speak.",
+    "Use a session whose channel is encrypted by its own tunnel, with \"encryption\":\"none\".")
+
+# --- server: hubs, containers, rights -------------------------------------------------------------------------------
+VHCI_MISSING = _problem("vhci-missing", 60,
+    "The kernel part that receives USB devices (vhci_hcd) is not loaded.",
+    "As root: modprobe vhci-hcd. If that fails, install the kernel's extra modules.")
+VHCI_NO_HUBS = _problem("vhci-no-hubs", 61,
+    "vhci_hcd is loaded but has no hub: the USB bus numbers are used up.",
+    "Unload other virtual USB controllers, then: modprobe -r vhci_hcd && modprobe vhci_hcd")
+NO_FREE_HUB = _problem("no-free-hub", 62,
+    "No virtual hub is free for container '{container}'; it has no USB.",
+    "See who has them with: qvd-usb-agent hubs. Stop a container or release a hub.")
+NO_FREE_PORT = _problem("no-free-port", 63,
+    "Unable to find an unused USB-IP port on {hub}.",
+    "Stop sharing another device in this session first.")
+HUB_QUARANTINED = _problem("hub-quarantined", 64,
+    "{hub} still has a device attached and is not lent again.",
+    "See it with: qvd-usb-agent hubs; it is freed when the port is empty.")
+CONTAINER_UNKNOWN = _problem("container-unknown", 65,
+    "There is no container '{container}' here.",
+    "List them with: lxc-ls")
+LXC_CONFIG_MISSING = _problem("lxc-config-missing", 66,
+    "Container '{container}' is not set up for USB: {reason}.",
+    "Append to its configuration the lines of: qvd-usb-agent lxc-config {container}")
+ATTACH_FAILED = _problem("attach-failed", 67,
+    "The kernel did not attach the device to {hub}: {reason}.",
+    "Try again; the kernel log on the server tells more.")
+DEVICE_REFUSED = _problem("device-refused", 68,
+    "The server's policy refused the device: {rule}.",
+    "Ask the administrator; the rule that decided is in the agent's log.")
+DEVICE_TIMEOUT = _problem("device-timeout", 69,
+    "The device was attached but did not answer within {seconds} s.",
+    "Unplug it, plug it in and share it again.")
+RIGHTS_FAILED = _problem("rights-failed", 70,
+    "The right to {device} for container '{container}' could not be set: {reason}.",
+    "Nothing was authorised. Run: qvd-usb-agent check")
+AGENT_UNREACHABLE = _problem("agent-unreachable", 71,
+    "The agent qvd-usb-agent does not answer: {reason}.",
+    "As root: systemctl status qvd-usb-agent; systemctl start qvd-usb-agent")
+AGENT_RUNNING = _problem("agent-running", 72,
+    "Another qvd-usb-agent is running here.",
+    "Stop it first: systemctl stop qvd-usb-agent")
+AGENT_NEEDS_ROOT = _problem("agent-needs-root", 73,
+    "qvd-usb-agent has to be run by root.",
+    "Start it with: systemctl start qvd-usb-agent")
+BROKER_MISSING = _problem("broker-missing", 74,
+    "This container has no way to the USB agent: {path} does not exist.",
+    "On the server: qvd-usb-agent lxc-config NAME, then restart the container.")
+BROKER_PROTOCOL = _problem("broker-protocol", 75,
+    "A message between container and agent cannot be used: {reason}.",
+    "Check that the image and the server have the same version of qvd-usbip.")
+BPF_UNAVAILABLE = _problem("bpf-unavailable", 76,
+    "Device rights cannot be enforced here: {reason}.",
+    "A kernel with CONFIG_CGROUP_BPF, cgroup v2 and a mounted /sys/fs/bpf is needed.")
+VHCI_STATUS_MALFORMED = _problem("vhci-status-malformed", 77,
+    "The kernel's port table cannot be read: {reason}.",
+    "Please report the kernel version and the content of vhci_hcd.0/status.")
+HUBS_DISABLED = _problem("hubs-disabled", 78,
+    "Container '{container}' asks for USB, but vm.lxc.use_vhci_hubs is not 1 on this server.",
+    "As root: qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1")
+CONTAINER_BUSY = _problem("container-busy", 79,
+    "Container '{container}' is {reason}, so its USB cannot be prepared anew.",
+    "Wait, or stop it first: lxc-stop -n {container}")
+
+# --- image: nodes ---------------------------------------------------------------------------------------------------
+NODE_REFUSED = _problem("node-refused", 80,
+    "The node {node} was not made: {reason}.",
+    "Nothing was changed. Look at the event with: udevadm monitor --property")
+GROUP_UNKNOWN = _problem("group-unknown", 81,
+    "There is no group '{group}' in this image.",
+    "Create it, or set createdevice.acl.group in /etc/qvd/vma.conf.")
+ACL_UNSUPPORTED = _problem("acl-unsupported", 82,
+    "The file system of {node} keeps no access lists; the node stays with root only.",
+    "Mount it with acl support, or set createdevice.acl.enable=0.")
+UEVENT_MALFORMED = _problem("uevent-malformed", 83,
+    "A device event cannot be used: {reason}.",
+    "Look at the events with: udevadm monitor --property")
+
+INTERNAL = _problem("internal", 99,
+    "This should not have happened: {reason}.",
+    "Please report it with the log.")
