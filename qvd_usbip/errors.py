@@ -148,7 +148,7 @@ SETTINGS_MALFORMED = _problem("settings-malformed", 25,
 # --- client: the device and the setuid helper -----------------------------------------------------------------------
 HELPER_MISSING = _problem("helper-missing", 26,
     "The helper {path} is not installed.",
-    "Install the qvd-usbip client package (make install ROLE=client).")
+    "Install the qvd-usbip client package; from its sources, as root: make install ROLE=client.")
 HELPER_NOT_SETUID = _problem("helper-not-setuid", 27,
     "The helper {path} does not run as root, so it cannot lend a device.",
     "As root: chown root:root {path} && chmod 4755 {path}; the file system must not be mounted nosuid.")
@@ -224,6 +224,12 @@ HELPER_SILENT = _problem("helper-silent", 84,
 SHARE_ALL_ON = _problem("share-all-on", 85,
     "Every device is shared, because client.usb.share_all is 1.",
     "Set client.usb.share_all=0 in ~/.qvd/client.conf to choose devices one by one.")
+DISPLAY_MISSING = _problem("display-missing", 59,
+    "There is no screen to open the window on.",
+    "Start it in a desktop session, or use the command: qvd-usb list")
+QT_MISSING = _problem("qt-missing", 86,
+    "The window cannot be opened: {reason}.",
+    "Install PySide6 (on Debian: python3-pyside6.qtwidgets and python3-pyside6.qtsvg), or use the command: qvd-usb list")
 
 # --- slave channel --------------------------------------------------------------------------------------------------
 SLAVE_UNREACHABLE = _problem("slave-unreachable", 50,
