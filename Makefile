@@ -13,6 +13,8 @@ INSTALL := $(PYTHON) resources/install --role="$(ROLE)" --destdir="$(DESTDIR)" -
 SHELL_FILES = $(shell grep -rlE '^\#!/(bin|usr/bin/env) ?(ba)?sh' --include='*' resources tests .ci 2>/dev/null)
 
 MAKEFLAGS += --no-print-directory
+# Each target prints what it does; two at a time would be unreadable, and apt and pip would wait for each other.
+.NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup venv pins lint lint-python lint-shell lint-units unit gui test test-fast test-deep demo bench run \
   install uninstall stage clean
@@ -46,7 +48,7 @@ lint-shell:
 lint-units: stage
 	sh resources/install/verify_units.sh build/stage
 
-unit: venv ## unit tests
+unit: setup venv ## unit tests
 	$(PYTEST) tests/unit -m "not deep"
 
 gui: setup venv ## tests of the windows, without a screen

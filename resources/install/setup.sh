@@ -30,7 +30,11 @@ if [ "$(id -u)" != 0 ]; then
     echo "setup: installing packages needs root and there is no sudo here: run \`make setup\` once as root" >&2
     exit 1
   fi
-  as_root=sudo
+  if ! sudo -n true 2>/dev/null; then
+    echo "setup: installing packages needs root and sudo asks for a password here: run \`sudo -v\` first" >&2
+    exit 1
+  fi
+  as_root="sudo -n"
 fi
 start=$(date +%s)
 apt() {
