@@ -205,7 +205,7 @@ FOREIGN_OWNER = _problem("foreign-owner", 44,
     "Only that account or root may take it back.")
 SHARING_DISABLED = _problem("sharing-disabled", 45,
     "USB sharing is switched off on this computer.",
-    "Set client.usb.enable=1 in ~/.qvd/client.conf or /etc/qvd/client.conf.")
+    "Set {setting} in ~/.qvd/client.conf or /etc/qvd/client.conf.")
 NO_SESSION = _problem("no-session", 46,
     "There is no session to share devices with.",
     "Start one from the QVD client, or give its description with --session -.")
@@ -326,6 +326,9 @@ CONTAINER_BUSY = _problem("container-busy", 79,
 NODE_REFUSED = _problem("node-refused", 80,
     "The node {node} was not made: {reason}.",
     "Nothing was changed. Look at the event with: udevadm monitor --property")
+NODE_KEPT = _problem("node-kept", 89,
+    "The node {node} was not removed: {reason}.",
+    "If it is of no use any more, remove it by hand.")
 GROUP_UNKNOWN = _problem("group-unknown", 81,
     "There is no group '{group}' in this image.",
     "Create it, or set createdevice.acl.group in /etc/qvd/vma.conf.")
