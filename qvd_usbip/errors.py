@@ -195,8 +195,8 @@ BIND_FAILED = _problem("bind-failed", 41,
     "{busid} could not be taken from its driver: {reason}. It works locally as before.",
     "Close the programs that use it and try again; the kernel log tells more.")
 NO_FREE_SLOT = _problem("no-free-slot", 42,
-    "16 devices are lent already; the kernel takes no more.",
-    "Stop sharing another device first.")
+    "Unable to find an unused USB-IP port: the kernel's 16 places for lent devices are taken.",
+    "Stop sharing another device first; places of devices unplugged while lent come free at the next start.")
 EXPORT_FAILED = _problem("export-failed", 43,
     "{busid} could not be handed to the session: {reason}.",
     "Try again; if it stays, unplug the device and plug it in.")
@@ -218,6 +218,12 @@ SYSFS_UNREADABLE = _problem("sysfs-unreadable", 48,
 HELPER_DIED = _problem("helper-died", 49,
     "The helper ended before it was done: {reason}.",
     "Try again; if it stays, look at the system log.")
+HELPER_UNSAFE = _problem("helper-unsafe", 87,
+    "The helper's file {path} cannot be trusted.",
+    "It must belong to root, be writable by root only, and be no link.")
+RETURN_FAILED = _problem("return-failed", 86,
+    "{busid} could not be given back to a local driver (it is on: {driver}).",
+    "Unplug the device and plug it in again, or as root run the helper with: recover")
 HELPER_SILENT = _problem("helper-silent", 84,
     "The helper did not answer within {seconds} s.",
     "Try again; if it stays, unplug the device and plug it in.")

@@ -1,0 +1,182 @@
+"""PURE: who may take which device: the administrator's policy, the caller, the device, and what its user agreed to."""
+
+from qvd_usbip.errors import (
+    DEVICE_BELOW_VHCI,
+    DEVICE_CHANGED,
+    DEVICE_IS_HUB,
+    DEVICE_LOCKED,
+    NETWORK_IN_USE,
+    NOT_PERMITTED,
+    POLICY_UNSAFE,
+    QvdUsbError,
+)
+from qvd_usbip.properties import parse as parse_properties
+
+from client_gui.helper.device import Device, Identity
+
+PATH = "/etc/qvd/usbip-policy.conf"
+KINDS = ("storage", "keyboard", "mouse", "network", "bluetooth")
+_HUB = 9
+_LOCKED = "keyboard,mouse,network,bluetooth"
+_BOOT_PROTOCOLS = {1: "keyboard", 2: "mouse"}
+_CDC_NETWORK = {0x06, 0x0C, 0x0D, 0x0E}
+_RNDIS = {(0xE0, 1, 3), (0xEF, 4, 1), (0x02, 0x02, 0xFF)}
+
+
+class Policy:
+    """The administrator's word.
+
+    `group` may take devices (empty: no group), `seat`: the owner of an active local seat session may too, `locked` are the
+    kinds that need consent, `consent` the kinds to which a user can consent.
+    """
+
+    __slots__ = ("consent", "group", "locked", "seat")
+
+    def __init__(self, *, group: str, seat: bool, locked: frozenset[str], consent: frozenset[str]) -> None:
+        self.group = group
+        self.seat = seat
+        self.locked = locked
+        self.consent = consent
+
+
+def parse_policy(text: str) -> Policy:
+    """Reads /etc/qvd/usbip-policy.conf; an empty text gives the default.
+
+    Keys: `usbip.allow.group` (qvdusb), `usbip.allow.seat` (1), `usbip.locked` (keyboard,mouse,network,bluetooth),
+    `usbip.consent.user` (every kind).
+
+    Raises:
+        QvdUsbError: policy-unsafe for a value or key nobody defined: a rule that is not understood cannot be kept.
+    """
+    found = parse_properties(text)
+    policy = Policy(
+        group=found.pop("usbip.allow.group", "qvdusb").strip(),
+        seat=_switch(found.pop("usbip.allow.seat", "1").strip()),
+        locked=_kinds(found.pop("usbip.locked", _LOCKED), "usbip.locked"),
+        consent=_kinds(found.pop("usbip.consent.user", ",".join(KINDS)), "usbip.consent.user"),
+    )
+    if found:
+        raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason=f"unknown key {min(found)}")
+    return policy
+
+
+def _switch(value: str) -> bool:
+    if value not in {"0", "1"}:
+        raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="usbip.allow.seat is neither 0 nor 1")
+    return value == "1"
+
+
+def _kinds(value: str, key: str) -> frozenset[str]:
+    kinds = frozenset(kind.strip() for kind in value.split(",")) - {""}
+    if not kinds <= set(KINDS):
+        raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason=f"{key} holds something else than " + ", ".join(KINDS))
+    return kinds
+
+
+class Caller:
+    """Who asks: real uid, the names of all groups of that account, and whether they sit at this machine."""
+
+    __slots__ = ("groups", "seated", "uid")
+
+    def __init__(self, *, uid: int, groups: frozenset[str], seated: bool) -> None:
+        self.uid = uid
+        self.groups = groups
+        self.seated = seated
+
+
+def check_caller(policy: Policy, caller: Caller) -> None:
+    """Decides whether the caller may take devices at all.
+
+    Raises:
+        QvdUsbError: not-permitted.
+    """
+    if caller.uid == 0 or (policy.group and policy.group in caller.groups) or (policy.seat and caller.seated):
+        return
+    raise QvdUsbError(NOT_PERMITTED, group=policy.group or "-")
+
+
+def kinds_of(device: Device) -> set[str]:
+    """Decides which of the kinds above the device is, by its interfaces and by what the local drivers found in it."""
+    kinds = set(device.inputs)
+    for cls, subclass, protocol in device.interfaces:
+        if cls == 8:
+            kinds.add("storage")
+        elif cls == 3 and subclass == 1 and protocol in _BOOT_PROTOCOLS:
+            kinds.add(_BOOT_PROTOCOLS[protocol])
+        elif (cls == 2 and subclass in _CDC_NETWORK) or (cls, subclass, protocol) in _RNDIS:
+            kinds.add("network")
+        elif (cls, subclass) == (0xE0, 1):
+            kinds.add("bluetooth")
+    if device.blocks:
+        kinds.add("storage")
+    if device.networks:
+        kinds.add("network")
+    return kinds
+
+
+def check_device(policy: Policy, device: Device, consent: frozenset[str]) -> None:
+    """Decides whether the device may be taken, given what its user agreed to.
+
+    Raises:
+        QvdUsbError: device-is-hub, device-below-vhci, device-locked, network-in-use.
+    """
+    busid = str(device.busid)
+    if device.cls == _HUB or any(cls == _HUB for cls, _, _ in device.interfaces):
+        raise QvdUsbError(DEVICE_IS_HUB, busid=busid)
+    if device.below_vhci:
+        raise QvdUsbError(DEVICE_BELOW_VHCI, busid=busid)
+    for network in device.networks:
+        if network.up:
+            raise QvdUsbError(NETWORK_IN_USE, busid=busid, use=network.name)
+    if locked := (kinds_of(device) & policy.locked) - (consent & policy.consent):
+        raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule=", ".join(sorted(locked)) + " needs the user's consent")
+
+
+def check_identity(device: Device, expected: Identity) -> None:
+    """Decides whether the device is the one that was meant.
+
+    Raises:
+        QvdUsbError: device-changed.
+    """
+    if device.identity != expected:
+        raise QvdUsbError(DEVICE_CHANGED, busid=str(device.busid))
+
+
+def session_of(cgroup: str) -> tuple[str, int]:
+    """Decides which logind session or user a process belongs to.
+
+    Args:
+        cgroup: the text of /proc/PID/cgroup.
+
+    Returns:
+        (session id, -1) below `session-ID.scope`, ("", uid) below `user@UID.service`, ("", -1) for anything else.
+
+    Source: systemd docs, sd_pid_get_session(3): the unit of the process decides, never its environment.
+    """
+    for line in cgroup.splitlines():
+        number, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        if not (number == "0" or controllers == "name=systemd"):
+            continue
+        parts = path.split("/")[1:]
+        if len(parts) < 3 or parts[0] != "user.slice" or not parts[1].startswith("user-"):
+            continue
+        unit = parts[2]
+        session = unit.removeprefix("session-").removesuffix(".scope")
+        if unit == f"session-{session}.scope" and session.isascii() and session.isalnum():
+            return session, -1
+        user = unit.removeprefix("user@").removesuffix(".service")
+        if unit == f"user@{user}.service" and user.isascii() and user.isdigit():
+            return "", int(user)
+    return "", -1
+
+
+def is_seated(session: str, uid: int) -> bool:
+    """Decides from the text of a /run/systemd/sessions file whether it is the user's own, active, local and at a seat."""
+    fields = dict(line.split("=", 1) for line in session.splitlines() if "=" in line)
+    return (
+        fields.get("UID") == str(uid)
+        and fields.get("ACTIVE") == "1"
+        and fields.get("REMOTE") == "0"
+        and bool(fields.get("SEAT"))
+        and fields.get("CLASS", "user") == "user"
+    )

@@ -1,0 +1,97 @@
+"""EFFECT: who the caller is and what the administrator wrote: accounts, logind, and the policy file, read as root."""
+
+import grp
+import os
+import pwd
+import stat
+
+from qvd_usbip.errors import POLICY_UNSAFE, QvdUsbError
+
+from client_gui.helper.authorise import PATH, Caller, Policy, is_seated, parse_policy, session_of
+
+_SESSIONS = "run/systemd/sessions"
+_LIMIT = 65536
+_WRITABLE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def read_policy(root: int) -> Policy:
+    """Reads the policy; without a file the default holds.
+
+    Raises:
+        QvdUsbError: policy-unsafe when somebody else than root could have written it, or it is not understood.
+    """
+    try:
+        fd = os.open(PATH.lstrip("/"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=root)
+    except FileNotFoundError:
+        return parse_policy("")
+    except OSError as error:
+        raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason=os.strerror(error.errno or 0)) from None
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="it is not a regular file")
+        if found.st_uid != 0 or found.st_mode & _WRITABLE:
+            raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="somebody else than root may write it")
+        data = os.read(fd, _LIMIT + 1)
+    finally:
+        os.close(fd)
+    if len(data) > _LIMIT:
+        raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="it is larger than 64 KiB")
+    try:
+        return parse_policy(data.decode())
+    except UnicodeDecodeError:
+        raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="it is not UTF-8 text") from None
+
+
+def identify(root: int, uid: int, gid: int) -> Caller:
+    """Looks the caller up in the account database and in logind; nothing comes from the caller's environment.
+
+    Args:
+        root: descriptor of the folder that holds `proc` and `run`.
+        uid: the caller's real uid.
+        gid: the caller's real gid.
+    """
+    return Caller(uid=uid, groups=_groups(uid, gid), seated=_seated(root, uid))
+
+
+def _groups(uid: int, gid: int) -> frozenset[str]:
+    try:
+        gids = os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+    except KeyError:
+        gids = [gid]
+    names = set()
+    for number in gids:
+        try:
+            names.add(grp.getgrgid(number).gr_name)
+        except KeyError:
+            continue
+    return frozenset(names)
+
+
+def _seated(root: int, uid: int) -> bool:
+    """Source: sd_pid_get_session(3), sd_session_is_active(3); the files logind keeps for these calls."""
+    session, user = session_of(_read(root, "proc/self/cgroup"))
+    if session:
+        return is_seated(_read(root, f"{_SESSIONS}/{session}"), uid)
+    if user != uid:
+        return False
+    try:
+        folder = os.open(_SESSIONS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
+    except FileNotFoundError:
+        return False
+    try:
+        names = [name for name in os.listdir(folder) if name.isascii() and name.isalnum()]
+        return any(is_seated(_read(folder, name), uid) for name in names)
+    finally:
+        os.close(folder)
+
+
+def _read(folder: int, name: str) -> str:
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return ""
+    try:
+        return os.read(fd, _LIMIT).decode("utf-8", "replace")
+    finally:
+        os.close(fd)
