@@ -1,0 +1,111 @@
+"""EFFECT: what the container's /sys shows of a device; only its own vhci hub is mounted there."""
+
+import errno
+import os
+
+from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.ids import DevNum
+from qvd_usbip.uevent import Uevent, from_environment
+from vma_hooks.beneath import NOT_THERE, descend
+
+TYPE_CHECKING = False  # importing typing or collections.abc would cost more than an event's work
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    Seen = TypeVar("Seen")
+
+_ATTRIBUTE_LIMIT = 4096
+_DEVICE_LIMIT = 4096  # a hub holds 30 devices; a bound all the same
+_DEPTH_LIMIT = 24
+_GONE = NOT_THERE | {errno.ENODEV}  # ENODEV: the device went while its attribute was read
+
+
+def shown_number(sys: int, devpath: str) -> DevNum | None:
+    """Read the number of the device node the kernel shows at a devpath now.
+
+    Args:
+        sys: directory descriptor of /sys.
+        devpath: `/devices/platform/vhci_hcd.3/usb7/7-1`; the caller has found it below a vhci hub.
+
+    Returns:
+        None when no such device is visible here or it has no node.
+
+    Source: Documentation/ABI/stable/sysfs-devices (dev).
+    """
+    text = read_attribute(sys, devpath, "dev")
+    try:
+        return DevNum.parse(text.strip())
+    except QvdUsbError:
+        return None
+
+
+def read_attribute(sys: int, devpath: str, name: str) -> str:
+    """Return the text of one attribute, empty when it or its device is not there."""
+    return _inside(sys, devpath.strip("/").split("/"), lambda folder: _read(folder, name)) or ""
+
+
+def _read(folder: int, name: str) -> str:
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        return os.read(descriptor, _ATTRIBUTE_LIMIT).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
+
+
+def _inside(sys: int, folders: "Sequence[str]", look: "Callable[[int], Seen]") -> "Seen | None":
+    """Call `look` with the folder's descriptor; None when the folder or what it looks for is not there (any more)."""
+    try:
+        folder = descend(sys, folders)
+        try:
+            return look(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        if error.errno in _GONE:
+            return None
+        raise
+
+
+def event_of(sys: int, devpath: str, devname: str = "") -> Uevent:
+    """Build the `add` event of a device that is there already.
+
+    Args:
+        sys: directory descriptor of /sys.
+        devpath: as the kernel says it, from `/devices/` on.
+        devname: the node's name; empty takes the kernel's.
+
+    Raises:
+        QvdUsbError: UEVENT_MALFORMED for a name or path that cannot be one.
+
+    Source: Documentation/ABI/testing/sysfs-uevent.
+    """
+    folders = devpath.strip("/").split("/")
+    fields = dict(line.split("=", 1) for line in read_attribute(sys, devpath, "uevent").splitlines() if "=" in line)
+    fields |= {"ACTION": "add", "DEVPATH": devpath, "SUBSYSTEM": _inside(sys, folders, _subsystem) or ""}
+    if devname:
+        fields["DEVNAME"] = devname
+    return from_environment(fields)
+
+
+def list_devices(sys: int) -> list[str]:
+    """List the devpath of every device with a number below the vhci hubs that are visible here, parents first."""
+    platform = ("devices", "platform")
+    waiting = [(*platform, name) for name in _inside(sys, platform, os.listdir) or () if name.startswith("vhci_hcd.")]
+    found = []
+    while waiting and len(found) < _DEVICE_LIMIT:
+        path = waiting.pop(0)
+        names = _inside(sys, path, _folders_and_number) or []
+        if "dev" in names:
+            found.append("/" + "/".join(path))
+        waiting += [(*path, name) for name in names if name != "dev" and len(path) < _DEPTH_LIMIT]
+    return found
+
+
+def _folders_and_number(folder: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.name == "dev" or entry.is_dir(follow_symlinks=False))
+
+
+def _subsystem(folder: int) -> str:
+    return os.readlink("subsystem", dir_fd=folder).rsplit("/", 1)[-1]

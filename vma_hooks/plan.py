@@ -1,0 +1,78 @@
+"""PURE: one udev event and what the kernel shows now, to the one thing that must be done to /dev."""
+
+from qvd_usbip.errors import NODE_REFUSED, QvdUsbError
+from qvd_usbip.ids import DevNum
+from qvd_usbip.uevent import Uevent, place_of
+
+CHARACTER, BLOCK = "c", "b"
+_DEPTH, _NAME = 8, 255
+
+
+class Grant:
+    """Who besides root may open a node: one group, by number, and its rights (4 read, 2 write, 1 execute)."""
+
+    __slots__ = ("bits", "gid")
+
+    def __init__(self, gid: int, bits: int) -> None:
+        self.gid = gid
+        self.bits = bits
+
+
+class NodePlan:
+    """What one event asks for: `make` or `drop` the node `kind``number` at the path beneath /dev."""
+
+    __slots__ = ("grant", "kind", "number", "path", "verb")
+
+    def __init__(self, verb: str, kind: str, number: DevNum, path: tuple[str, ...], grant: Grant | None) -> None:
+        self.verb = verb
+        self.kind = kind
+        self.number = number
+        self.path = path
+        self.grant = grant
+
+
+def plan(event: Uevent, shown: DevNum | None, grant: Grant | None) -> NodePlan | None:
+    """Decide what an event means for /dev.
+
+    Args:
+        event: action, devpath and properties, as udevd passes them.
+        shown: the number the kernel shows at the event's devpath right now; None when there is nothing, which is
+            also how a container sees a device on another container's hub.
+        grant: the right a new node gets; None leaves it to root.
+
+    Returns:
+        None when there is nothing to do: not below a vhci hub, no node, another action, or the kernel has already
+        moved on (an `add` of what is gone, a `remove` of what is there again: the other event is on its way).
+
+    Raises:
+        QvdUsbError: NODE_REFUSED when the kernel's name would not stay beneath /dev.
+
+    Source: guide §3.2.
+    """
+    number = event.devnum
+    if event.action not in {"add", "remove"} or number is None or not event.devname or place_of(event.devpath) is None:
+        return None
+    kind = BLOCK if event.is_block else CHARACTER
+    path = confine(event.devname)
+    if event.action == "add":
+        return NodePlan("make", kind, number, path, grant) if shown == number else None
+    return NodePlan("drop", kind, number, path, None) if shown != number else None
+
+
+def confine(devname: str) -> tuple[str, ...]:
+    """Split a device name into the folders beneath /dev and the node's name.
+
+    Args:
+        devname: `/dev/bus/usb/007/005` or, as the kernel says it, `bus/usb/007/005`.
+
+    Raises:
+        QvdUsbError: NODE_REFUSED for a name that could leave /dev or that no kernel would give.
+    """
+    path = tuple(devname.removeprefix("/dev/").split("/"))
+    if len(path) > _DEPTH or not all(map(_is_plain, path)):
+        raise QvdUsbError(NODE_REFUSED, node=devname, reason="the name does not stay beneath /dev")
+    return path
+
+
+def _is_plain(name: str) -> bool:
+    return name not in {"", ".", ".."} and len(name) <= _NAME and name.isascii() and name.isprintable()
