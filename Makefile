@@ -10,13 +10,13 @@ VENV := build/venv/bin
 PYTEST := QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest
 SETUP := sh resources/install/setup.sh
 INSTALL := $(PYTHON) resources/install --role="$(ROLE)" --destdir="$(DESTDIR)" --cc="$(CC)"
-SHELL_FILES = $(shell grep -rlE '^\#!/(bin|usr/bin/env) ?(ba)?sh' --include='*' resources tests .ci 2>/dev/null)
+SHELL_FILES = $(shell grep -rlE '^\#!(/bin/|/usr/bin/env )(ba)?sh' resources tests .ci 2>/dev/null)
 
 MAKEFLAGS += --no-print-directory
 # Each target prints what it does; two at a time would be unreadable, and apt and pip would wait for each other.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup venv pins lint lint-python lint-shell lint-units unit gui test test-fast test-deep demo bench run \
+.PHONY: help setup venv pins lint lint-python lint-shell lint-launcher lint-units unit gui test test-fast test-deep demo bench run \
   install uninstall stage clean
 
 help: ## this list
@@ -32,7 +32,7 @@ venv: ## the pinned Python packages in build/venv
 pins: venv ## resolve resources/requirements/*.txt anew (for a change of versions)
 	@sh resources/install/pins.sh $(PYTHON)
 
-lint: lint-python lint-shell lint-units ## style, types, imports, shell, units
+lint: lint-python lint-shell lint-launcher lint-units ## style, types, imports, shell, C, units
 
 lint-python: venv
 	$(VENV)/ruff check .
@@ -44,6 +44,11 @@ lint-python: venv
 lint-shell:
 	@$(SETUP) lint
 	shellcheck $(SHELL_FILES)
+
+lint-launcher:
+	@$(SETUP) python
+	gcc -std=c17 -O1 -fanalyzer -Wall -Wextra -Werror -DINTERPRETER='"/i"' -DSCRIPT='"/s"' -DPACKAGE='"/p"' \
+	  -c -o /dev/null resources/launcher/launcher.c
 
 lint-units: stage
 	sh resources/install/verify_units.sh build/stage

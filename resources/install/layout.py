@@ -77,6 +77,7 @@ CLIENT = Role(
     package="client_gui",
     sysusers="qvd-usbip-client.conf",
     tmpfiles="qvd-usbip-client.conf",
+    enable=(("qvd-usb-recover.service", "multi-user.target"),),
     items=(
         _start("/usr/bin/qvd-usb", "client_gui.cli:main"),
         _start("/usr/bin/qvd-usb-picker", "client_gui.ui.main:main"),
@@ -92,6 +93,7 @@ CLIENT = Role(
             source="qvd-client-slaveclient-usbip-aux",
             mode=0o777,
         ),
+        _copy(f"{UNITS}/qvd-usb-recover.service", "systemd/qvd-usb-recover.service"),
         _settings("usbip-policy.conf"),
         _copy("/usr/lib/sysusers.d/qvd-usbip-client.conf", "sysusers.d/qvd-usbip-client.conf"),
         _copy("/usr/lib/tmpfiles.d/qvd-usbip-client.conf", "tmpfiles.d/qvd-usbip-client.conf"),

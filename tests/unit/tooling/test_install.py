@@ -18,6 +18,7 @@ CLIENT = {
     "usr/bin/qvd-usb-picker": 0o755,
     "usr/lib/qvd/bin/qvd-client-slaveclient-usbip": None,
     "usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux": 0o4755,
+    "usr/lib/systemd/system/qvd-usb-recover.service": 0o644,
     "usr/lib/sysusers.d/qvd-usbip-client.conf": 0o644,
     "usr/lib/tmpfiles.d/qvd-usbip-client.conf": 0o644,
 }
@@ -46,11 +47,12 @@ OWN_PACKAGES = {
     "all": {"client_gui", "server_agent", "vma_hooks"},
 }
 HOME = "usr/lib/qvd-usbip/python"
+BOOT = "etc/systemd/system/multi-user.target.wants"
+UNITS = "/usr/lib/systemd/system"
 LINKS = {
-    "etc/systemd/system/multi-user.target.wants/qvd-usb-agent.service": "/usr/lib/systemd/system/qvd-usb-agent.service",
-    "etc/systemd/system/sockets.target.wants/qvd-usb-slaveserver.socket": (
-        "/usr/lib/systemd/system/qvd-usb-slaveserver.socket"
-    ),
+    f"{BOOT}/qvd-usb-agent.service": f"{UNITS}/qvd-usb-agent.service",
+    f"{BOOT}/qvd-usb-recover.service": f"{UNITS}/qvd-usb-recover.service",
+    "etc/systemd/system/sockets.target.wants/qvd-usb-slaveserver.socket": f"{UNITS}/qvd-usb-slaveserver.socket",
 }
 
 
@@ -160,8 +162,7 @@ def test_a_module_of_an_older_version_goes(repository: Path, tmp_path: Path) -> 
 
 
 def test_enable_makes_the_links_of_boot(repository: Path, tmp_path: Path) -> None:
-    make(repository, "install", "ROLE=server", f"DESTDIR={tmp_path}", "ENABLE=1")
-    make(repository, "install", "ROLE=vma", f"DESTDIR={tmp_path}", "ENABLE=1")
+    make(repository, "install", "ROLE=all", f"DESTDIR={tmp_path}", "ENABLE=1")
     assert {name: str((tmp_path / name).readlink()) for name in LINKS} == LINKS
 
 
