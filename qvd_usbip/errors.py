@@ -192,7 +192,7 @@ ALREADY_IN_USE = _problem("already-in-use", 40,
     "{busid} is already in use by another session.",
     "Stop sharing it there first.")
 BIND_FAILED = _problem("bind-failed", 41,
-    "{busid} could not be taken from its driver: {reason}. It works locally as before.",
+    "{busid} could not be taken from its driver: {reason}.",
     "Close the programs that use it and try again; the kernel log tells more.")
 NO_FREE_SLOT = _problem("no-free-slot", 42,
     "Unable to find an unused USB-IP port: the kernel's 16 places for lent devices are taken.",
@@ -221,7 +221,7 @@ HELPER_DIED = _problem("helper-died", 49,
 HELPER_UNSAFE = _problem("helper-unsafe", 87,
     "The helper's file {path} cannot be trusted.",
     "It must belong to root, be writable by root only, and be no link.")
-RETURN_FAILED = _problem("return-failed", 86,
+RETURN_FAILED = _problem("return-failed", 88,
     "{busid} could not be given back to a local driver (it is on: {driver}).",
     "Unplug the device and plug it in again, or as root run the helper with: recover")
 HELPER_SILENT = _problem("helper-silent", 84,
