@@ -26,7 +26,7 @@ class Report:
     def __call__(self, sentence: str) -> None:
         """Prints one line; nothing for an empty sentence."""
         if sentence and not self._quiet:
-            print(f"  {sentence}")
+            print(f"  {sentence}", flush=True)
 
 
 def main() -> int:
@@ -43,7 +43,7 @@ def main() -> int:
     root = Path(options.destdir or "/").absolute()
     placement = Placement(source=REPOSITORY, root=root, interpreter=interpreter_path(), cc=options.cc)
     report = Report(quiet=options.quiet)
-    print(f"{options.action} {options.role} below {root}")
+    print(f"{options.action} {options.role} below {root}", flush=True)
     try:
         if options.action == "install":
             _install(placement, roles, report, enable=options.enable)

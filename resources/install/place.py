@@ -103,8 +103,10 @@ class Placement:
 
     def _compile(self, place: Path) -> None:
         argv = [self.interpreter, "-I", "-m", "compileall", "-q", "-f", "--invalidation-mode", "timestamp"]
-        argv += ["-s", str(self.root), "-p", "/", str(place)]
-        subprocess.run(argv, check=True)
+        if self.root != Path("/"):
+            # The name that a traceback shows is that of the installed file.
+            argv += ["-s", str(self.root), "-p", "/"]
+        subprocess.run([*argv, str(place)], check=True)
         for folder in place.rglob("__pycache__"):
             for path in (folder, *folder.iterdir()):
                 self._take_over(path)
