@@ -90,9 +90,9 @@ def event_of(sys: int, devpath: str, devname: str = "") -> Uevent:
 
 def list_devices(sys: int) -> list[str]:
     """List the devpath of every device with a number below the vhci hubs that are visible here, parents first."""
-    platform = ("devices", "platform")
+    platform: tuple[str, ...] = ("devices", "platform")
     waiting = [(*platform, name) for name in _inside(sys, platform, os.listdir) or () if name.startswith("vhci_hcd.")]
-    found = []
+    found: list[str] = []
     while waiting and len(found) < _DEVICE_LIMIT:
         path = waiting.pop(0)
         names = _inside(sys, path, _folders_and_number) or []

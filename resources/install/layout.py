@@ -117,12 +117,16 @@ VMA = Role(
     name="vma",
     package="vma_hooks",
     sysusers="qvd-usbip-vma.conf",
-    enable=(("qvd-usb-slaveserver.socket", "sockets.target"),),
+    enable=(
+        ("qvd-usb-slaveserver.socket", "sockets.target"),
+        ("qvd-create-device-coldplug.service", "multi-user.target"),
+    ),
     items=(
         # No site packages: the hook runs once per event, and half its time would go into looking for them.
         _start(f"{QVD_BIN}/qvd-create-device", "vma_hooks.create_device:main", "-IS"),
         _start(f"{QVD_BIN}/qvd-usb-slaveserver", "vma_hooks.slave_server:main"),
         _start(f"{QVD_BIN}/qvd-vma-slaveserver-usbip", "vma_hooks.attach:main"),
+        _copy(f"{UNITS}/qvd-create-device-coldplug.service", "systemd/qvd-create-device-coldplug.service"),
         _copy(f"{UNITS}/qvd-usb-slaveserver.service", "systemd/qvd-usb-slaveserver.service"),
         _copy(f"{UNITS}/qvd-usb-slaveserver.socket", "systemd/qvd-usb-slaveserver.socket"),
         _copy("/usr/lib/udev/rules.d/70-qvd-create-device.rules", "udev/70-qvd-create-device.rules"),
