@@ -1,1 +1,1 @@
-"""PURE: what client, server and image share: names, grammars, device model, wire; effects only in system/."""
+"""PURE: what client, server and image share: values, parsers, protocols, problems. Effects live in `system` only."""

@@ -9,9 +9,9 @@ _INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 
 
 def printable(text: str) -> str:
-    """Make a device's or peer's text safe to show: one line, control, bidi and invisible characters as escapes.
+    r"""Make a device's or peer's text safe to show: one line, control, bidi and invisible characters as escapes.
 
-    Returns: the text with every such character written as \\xNN, \\uNNNN or \\UNNNNNNNN; nothing else is changed.
+    Returns: the text with every such character written as \xNN, \uNNNN or \UNNNNNNNN; nothing else is changed.
     """
     if text.isprintable() and text.isascii():
         return text
@@ -91,7 +91,8 @@ def _problem(code: str, exit_status: int, sentence: str, remedy: str) -> Problem
     return problem
 
 
-# fmt: off  (a table: one problem is read as three lines)
+# A table: one problem is read as three lines.
+# fmt: off
 
 # --- what the user or a program wrote -------------------------------------------------------------------------------
 USAGE = _problem("usage", 10,
@@ -235,7 +236,7 @@ DISPLAY_MISSING = _problem("display-missing", 59,
     "Start it in a desktop session, or use the command: qvd-usb list")
 QT_MISSING = _problem("qt-missing", 86,
     "The window cannot be opened: {reason}.",
-    "Install PySide6 (on Debian: python3-pyside6.qtwidgets and python3-pyside6.qtsvg), or use the command: qvd-usb list")
+    "Install PySide6 (on Debian: python3-pyside6.qtwidgets, python3-pyside6.qtsvg), or use the command: qvd-usb list")
 
 # --- slave channel --------------------------------------------------------------------------------------------------
 SLAVE_UNREACHABLE = _problem("slave-unreachable", 50,
@@ -264,7 +265,7 @@ PEER_GONE = _problem("peer-gone", 57,
     "Try again; if it stays, look at the other end's log.")
 ENCRYPTION_UNAVAILABLE = _problem("encryption-unavailable", 58,
     "The session '{name}' asks for TLS, which this version does not speak.",
-    "Use a session whose channel is encrypted by its own tunnel, with \"encryption\":\"none\".")
+    'Use a session whose channel is encrypted by its own tunnel, with "encryption":"none".')
 
 # --- server: hubs, containers, rights -------------------------------------------------------------------------------
 VHCI_MISSING = _problem("vhci-missing", 60,

@@ -1,0 +1,1 @@
+"""EFFECT: the few effects that all three parts need: files, sockets, sysfs."""
