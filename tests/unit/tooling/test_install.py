@@ -34,6 +34,7 @@ VMA = {
     "usr/lib/qvd/bin/qvd-create-device": 0o755,
     "usr/lib/qvd/bin/qvd-usb-slaveserver": 0o755,
     "usr/lib/qvd/bin/qvd-vma-slaveserver-usbip": 0o755,
+    "usr/lib/systemd/system/qvd-create-device-coldplug.service": 0o644,
     "usr/lib/systemd/system/qvd-usb-slaveserver.service": 0o644,
     "usr/lib/systemd/system/qvd-usb-slaveserver.socket": 0o644,
     "usr/lib/sysusers.d/qvd-usbip-vma.conf": 0o644,
