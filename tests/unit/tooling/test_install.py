@@ -53,6 +53,7 @@ UNITS = "/usr/lib/systemd/system"
 LINKS = {
     f"{BOOT}/qvd-usb-agent.service": f"{UNITS}/qvd-usb-agent.service",
     f"{BOOT}/qvd-usb-recover.service": f"{UNITS}/qvd-usb-recover.service",
+    f"{BOOT}/qvd-create-device-coldplug.service": f"{UNITS}/qvd-create-device-coldplug.service",
     "etc/systemd/system/sockets.target.wants/qvd-usb-slaveserver.socket": f"{UNITS}/qvd-usb-slaveserver.socket",
 }
 
