@@ -12,7 +12,7 @@ from pathlib import Path
 from errors import InstallError
 from layout import ROLES, SHARED_PACKAGE, UNITS, Item, Role, roles_of
 from place import Placement, interpreter_path
-from system import make_groups, tell_running_system
+from system import make_groups, make_run_folders, reload_running_system
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -47,10 +47,12 @@ def main() -> int:
     try:
         if options.action == "install":
             _install(placement, roles, report, enable=options.enable)
+            if not options.destdir:
+                make_run_folders(roles)
         else:
             _uninstall(placement, roles, report)
         if not options.destdir:
-            tell_running_system(roles)
+            reload_running_system()
     except InstallError as error:
         return _fail(1, str(error))
     except OSError as error:

@@ -32,11 +32,15 @@ def _groups(file: Path) -> list[str]:
     return [words[1] for words in lines if words and words[0] == "g"]
 
 
-def tell_running_system(roles: tuple[Role, ...]) -> None:
-    """Makes what was just installed known to this machine; nothing is started."""
+def make_run_folders(roles: tuple[Role, ...]) -> None:
+    """Makes the folders below /run that the next boot would make."""
     for role in roles:
         if role.tmpfiles and shutil.which("systemd-tmpfiles"):
             subprocess.run(["systemd-tmpfiles", "--create", role.tmpfiles], check=True)
+
+
+def reload_running_system() -> None:
+    """Lets systemd and udev, where they run, read again what they have read before; nothing is started."""
     if Path("/run/systemd/system").is_dir():
         subprocess.run(["systemctl", "daemon-reload"], check=True)
     if Path("/run/udev/control").exists():
