@@ -74,6 +74,15 @@ def test_pure_module_imports_only_pure_modules_of_ours(path: Path) -> None:
             assert parsed(target)[1].startswith("PURE"), f"{name_of(path)} is PURE and imports {name}"
 
 
+def test_only_the_windows_import_qt() -> None:
+    users = [
+        name_of(path)
+        for path in modules()
+        if "PySide6" in {name.split(".")[0] for name in imports(parsed(path)[0])} and "ui" not in path.parts
+    ]
+    assert users == []
+
+
 def test_shared_package_has_effects_only_in_system() -> None:
     effects = [
         name_of(path)
