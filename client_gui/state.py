@@ -42,7 +42,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One device as the user sees it; `key` stays the same for as long as the device is the same."""
+    """One device as the user sees it; `key` stays the same for as long as the device is the same.
+
+    `identity` is its share list entry; `twin` says that another device present has the same, and only the port differs.
+    """
 
     key: str
     busid: BusId | None
@@ -61,6 +64,7 @@ class Row:
     remedy: str = ""
     retry_in: float | None = None
     identity: str = ""
+    twin: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

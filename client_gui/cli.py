@@ -1,0 +1,122 @@
+"""EFFECT: the command `qvd-usb`: lists USB devices, ticks them, shares the ticked ones with a session."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from qvd_usbip.errors import USAGE, QvdUsbError, report
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+EXAMPLES = """examples:
+  qvd-usb list                      what is plugged in, and what is shared
+  qvd-usb share 1-4.2               share the device at port 1-4.2
+  qvd-usb share 0bda:58c2@1234      share it wherever, and whenever, it is plugged in
+  qvd-usb unshare 1-4.2             take it back
+  qvd-usb connect --session -       share with the session described on standard input, until that is closed
+  qvd-usb status --json             what the running session does
+
+exit status: 0 done; 10 and more, one for each problem, which is explained on standard error."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit status of what went wrong, or 0."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+    except QvdUsbError as error:
+        print(report(error), file=sys.stderr)
+        return error.problem.exit_status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments in (["list"], ["list", "--json"]):  # the one command that has to be quick: without argparse
+        from client_gui.commands import show_list
+
+        return show_list(as_json=len(arguments) == 2)
+    parsed = _parser().parse_args(arguments)
+    return _dispatch(parsed)
+
+
+def _dispatch(parsed: argparse.Namespace) -> int:
+    if parsed.command == "connect":
+        from client_gui.connect import connect
+
+        return connect(parsed.session, parsed.session_fd, as_json=parsed.json)
+    from client_gui import commands
+
+    match parsed.command:
+        case "list":
+            return commands.show_list(as_json=parsed.json)
+        case "share":
+            return commands.share(parsed.device, as_json=parsed.json)
+        case "unshare":
+            return commands.unshare(parsed.device, as_json=parsed.json)
+        case _:
+            return commands.show_status(as_json=parsed.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    class Parser(argparse.ArgumentParser):
+        """Reports wrong usage like every other problem."""
+
+        def error(self, message: str) -> None:  # type: ignore[override]  # it does not return either: it raises
+            raise QvdUsbError(USAGE, reason=f"{self.prog}: {message}")
+
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = Parser(
+        prog="qvd-usb",
+        description="Lends USB devices of this computer to a remote desktop.",
+        epilog=EXAMPLES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, text: str, example: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=text,
+            description=text.capitalize() + ".",
+            epilog=f"example:\n  {example}",
+            formatter_class=raw,
+            allow_abbrev=False,
+        )
+        added.add_argument("--json", action="store_true", help="print JSON for programs")
+        return added
+
+    command("list", "show the devices that are plugged in or remembered", "qvd-usb list --json")
+    device_help = "BUSID (1-4.2), or VID:PID or VID:PID@SERIAL (0bda:58c2@1234)"
+    share = command("share", "tick devices: they are shared with each session", "qvd-usb share 1-4.2 0bda:58c2@1234")
+    share.add_argument("device", nargs="+", help=device_help)
+    unshare = command("unshare", "untick devices: they come back", "qvd-usb unshare 1-4.2")
+    unshare.add_argument("device", nargs="+", help=device_help)
+    connect = command(
+        "connect",
+        "share the ticked devices with a session, until it ends",
+        "qvd-usb connect --session - < session.json",
+    )
+    source = connect.add_mutually_exclusive_group()
+    source.add_argument("--session", choices=["-"], help="read the session's JSON from standard input")
+    source.add_argument("--session-fd", type=_descriptor, metavar="N", help="read it from this open file descriptor")
+    command("status", "show what the running session does", "qvd-usb status")
+    return parser
+
+
+def _descriptor(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 6:
+        raise QvdUsbError(USAGE, reason=f"--session-fd takes the number of an open descriptor, not '{text}'")
+    return int(text)

@@ -1,0 +1,132 @@
+"""EFFECT: the commands of `qvd-usb` that look or tick and are done at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from client_gui import selection, settings
+from client_gui.listing import json_of_row, table
+from client_gui.locks import locks_of
+from client_gui.scan import Scanner
+from client_gui.selection import Situation, rows_of
+from client_gui.settings import Files
+from client_gui.targets import names, parse_target
+from client_gui.targets import share as share_target
+from client_gui.targets import unshare as unshare_target
+from qvd_usbip.errors import NO_SESSION, SHARING_DISABLED, QvdUsbError, printable, report
+from qvd_usbip.usb import Kind, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from client_gui.settings import Settings
+    from client_gui.state import Row
+    from client_gui.wishes import Wishes
+    from qvd_usbip.ids import BusId
+    from qvd_usbip.share_list import Entry
+    from qvd_usbip.usb import UsbDevice
+
+
+def show_list(*, as_json: bool) -> int:
+    """Prints the devices; where the configuration is broken they are listed all the same, and that is said."""
+    trouble: QvdUsbError | None = None
+    try:
+        read = settings.load(Files.of_user())
+    except QvdUsbError as error:
+        read, trouble = settings.defaults(), error
+    devices = Scanner(Path(read.usbroot)).scan()
+    rows = _as_engine_says(rows_of(devices, Situation(wishes=read.wishes, locks=locks_of(devices))))
+    if as_json:
+        _print_json({"v": 1, "devices": [json_of_row(row) for row in rows]})
+    else:
+        print(table(rows) if rows else "No USB devices are plugged in.")
+    if trouble is not None:
+        print(report(trouble), file=sys.stderr)
+        return trouble.problem.exit_status
+    return 0
+
+
+def _as_engine_says(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The rows with the states of the engine that runs, if one does."""
+    if not any(row.ticked for row in rows):
+        return rows
+    from client_gui.presence import read_status, runtime_folder
+    from client_gui.reported import with_reported
+
+    status = read_status(runtime_folder(os.environ, os.geteuid()))
+    return rows if status is None else with_reported(rows, status)
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    print(json.dumps(value, ensure_ascii=True))
+
+
+def share(targets: Sequence[str], *, as_json: bool) -> int:
+    """Ticks each of the targets, or none of them."""
+    return _change(targets, on=True, as_json=as_json)
+
+
+def unshare(targets: Sequence[str], *, as_json: bool) -> int:
+    """Unticks each of the targets, or none of them."""
+    return _change(targets, on=False, as_json=as_json)
+
+
+def _change(targets: Sequence[str], *, on: bool, as_json: bool) -> int:
+    parsed = [parse_target(text) for text in targets]
+    files = Files.of_user()
+    devices = selection.listed(Scanner(Path(settings.load(files).usbroot)).scan())
+    locks = locks_of(devices)
+
+    def change(now: Settings) -> Wishes:
+        after = now.wishes
+        for target in parsed:
+            after = share_target(target, devices, locks, after) if on else unshare_target(target, devices, after)
+        return after
+
+    after = settings.change_wishes(files, change)
+    notes = list(_notes(parsed, devices, after)) if on else []
+    if as_json:
+        _print_json({"v": 1, "share_list": str(after.wishes.share_list), "notes": notes})
+        return 0
+    print(f"share list: {printable(str(after.wishes.share_list)) or '(empty)'}")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return 0
+
+
+def _notes(targets: Sequence[BusId | Entry], devices: Sequence[UsbDevice], after: Settings) -> Iterator[str]:
+    for target in targets:
+        chosen = [found for found in devices if names(target, found)]
+        if not chosen:
+            yield f"{target} is not plugged in; it is shared as soon as it is."
+        for device in chosen:
+            yield f"while {device.busid} is shared, it stops working on this computer."
+            if kind_of(device) is Kind.MEMORY_STICK:
+                yield f"the remote side can change or delete everything on {device.busid}."
+    if after.needed_to_enable:
+        error = QvdUsbError(SHARING_DISABLED, setting=after.needed_to_enable)
+        yield f"{error} {error.remedy()}"
+
+
+def show_status(*, as_json: bool) -> int:
+    """Prints what the engine that runs is doing."""
+    from client_gui.presence import read_status, runtime_folder
+    from client_gui.reported import rows_of_status
+
+    status = read_status(runtime_folder(os.environ, os.geteuid()))
+    if status is None:
+        raise QvdUsbError(NO_SESSION)
+    if as_json:
+        _print_json(status)
+        return 0
+    session = status.get("session")
+    if isinstance(session, dict):
+        print(printable(str(session.get("text", ""))))
+    rows = rows_of_status(status)
+    print(table(rows) if rows else "No USB devices are plugged in.")
+    return 0

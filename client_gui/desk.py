@@ -1,0 +1,262 @@
+"""EFFECT: what the engine's thread holds: devices, wishes, the session, a `Lending` for each device."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from client_gui import selection, settings, wishes
+from client_gui.dial import candidates_without_lookup, look_up
+from client_gui.lending import Lending, Means
+from client_gui.locks import locks_of
+from client_gui.scan import Scanner
+from client_gui.selection import Situation
+from client_gui.session import require_privacy, view_of
+from client_gui.state import SessionView, Snapshot
+from client_gui.steps import Phase
+from client_gui.troubles import fault_of, trouble_of
+from qvd_usbip.errors import DEVICE_LOCKED, SHARING_DISABLED, QvdUsbError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from client_gui.dial import Candidate
+    from client_gui.exporter import Exporter
+    from client_gui.loop import Loop
+    from client_gui.session import Session
+    from client_gui.settings import Files, Signature
+    from client_gui.steps import Fault
+    from client_gui.wishes import Wishes
+    from qvd_usbip.ids import BusId
+    from qvd_usbip.usb import UsbDevice
+
+LOOKUP_LIMIT = 15.0
+"""How long a name service may take, in seconds; after that the connection fails, and is tried again."""
+CHECK_EVERY = 10.0
+"""How old the answer may be whether helper and kernel are there, in seconds."""
+
+
+class Desk:
+    """Observes, decides, acts; belongs to the engine's thread. `on_change` is called when there is news to show."""
+
+    def __init__(
+        self, loop: Loop, files: Files, check: Callable[[str], Fault | None], on_change: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._files = files
+        self._check = check
+        self._on_change = on_change
+        self._settings = settings.defaults()
+        self._read_once = False
+        self._signature: Signature | None = None
+        self._settings_fault: Fault | None = None
+        self._action_fault: Fault | None = None
+        self._scanner: Scanner | None = None
+        self._devices: tuple[UsbDevice, ...] = ()
+        self._lendings: dict[BusId, Lending] = {}
+        self._leaving: list[Exporter] = []
+        self._session: Session | None = None
+        self._candidates: list[Candidate] | None = None
+        self._requirement: Fault | None = None
+        self._checked_at = float("-inf")
+
+    # Observe.
+
+    def refresh(self) -> None:
+        """Reads everything anew and takes the next steps."""
+        self._leaving[:] = [exporter for exporter in self._leaving if not exporter.ended()]
+        self._reload()
+        root = Path(self._settings.usbroot)
+        if self._scanner is None or self._scanner.usbroot != root:
+            self._scanner = Scanner(root)
+        self._devices = tuple(self._scanner.scan())
+        self._drive()
+        self._on_change()
+
+    def settings_changed(self) -> bool:
+        """Whether a configuration file is not the one that was read."""
+        return self._files.signature() != self._signature
+
+    def _reload(self) -> None:
+        signature = self._files.signature()
+        if signature == self._signature:
+            return
+        self._signature = signature
+        try:
+            self._settings = settings.load(self._files)
+        except QvdUsbError as error:
+            self._settings_fault = fault_of(error)  # what was read before stays in force
+        else:
+            self._settings_fault = None
+            self._read_once = True
+
+    # Decide.
+
+    def _situation(self) -> Situation:
+        return Situation(
+            wishes=self._settings.wishes,
+            in_session=self._session is not None,
+            obstacle=self._obstacle(),
+            locks=locks_of(self._devices),
+            machines={busid: lending.machine for busid, lending in self._lendings.items()},
+            now=time.monotonic(),
+        )
+
+    def _obstacle(self) -> Fault | None:
+        if not self._read_once:
+            return self._settings_fault
+        if self._settings.needed_to_enable:
+            return fault_of(QvdUsbError(SHARING_DISABLED, setting=self._settings.needed_to_enable))
+        return self._privacy_fault() or self._requirement_fault()
+
+    def _privacy_fault(self) -> Fault | None:
+        if self._session is None:
+            return None
+        try:
+            require_privacy(self._session, allow_plaintext=self._settings.allow_plaintext)
+        except QvdUsbError as error:
+            return fault_of(error)
+        return None
+
+    def _requirement_fault(self) -> Fault | None:
+        if time.monotonic() - self._checked_at >= CHECK_EVERY:
+            self._checked_at = time.monotonic()
+            self._requirement = self._check(self._settings.helper)
+        return self._requirement
+
+    # Act.
+
+    def _drive(self) -> None:
+        situation = self._situation()
+        wanted = {device.busid: device for device in selection.wanted(self._devices, situation)}
+        present = {device.busid: device for device in self._devices}
+        for busid, lending in list(self._lendings.items()):
+            if busid not in wanted or not _same(lending.device, present.get(busid)):
+                lending.want(None)
+                if lending.machine.phase is Phase.IDLE:
+                    del self._lendings[busid]
+        if self._session is None or self._candidates is None:
+            return
+        for busid, device in wanted.items():
+            lending = self._lendings.get(busid)
+            if lending is None:
+                lending = Lending(device, self._loop, self._moved, self._leaving)
+                self._lendings[busid] = lending
+            elif not _same(lending.device, device):
+                continue  # another device at this port: first the one before has to be given back
+            lending.want(Means(session=self._session, candidates=self._known_candidates, helper=self._settings.helper))
+
+    def _known_candidates(self) -> list[Candidate]:
+        return self._candidates or []
+
+    def _moved(self) -> None:
+        self._loop.call_later(0.0, self._after_move)
+
+    def _after_move(self) -> None:
+        if any(lending.machine.phase is Phase.IDLE for lending in self._lendings.values()):
+            self.refresh()
+        else:
+            self._on_change()
+
+    def set_session(self, session: Session | None) -> None:
+        """Shares with this session from now on, and with no other; None: with none."""
+        if session == self._session:
+            return
+        self._session = None
+        self._candidates = None
+        self._drive()
+        self._session = session
+        if session is not None:
+            self._look_up(session)
+        self.refresh()
+
+    def _look_up(self, session: Session) -> None:
+        self._candidates = candidates_without_lookup(session.address)
+        if self._candidates is not None:
+            return
+
+        def heard(found: list[Candidate]) -> None:
+            if self._session is session and not self._candidates:
+                self._candidates = found
+                self.refresh()
+
+        look_up(session.address, lambda found: self._loop.post(lambda: heard(found)))
+        self._loop.call_later(LOOKUP_LIMIT, lambda: heard([]))
+
+    def toggle(self, key: str, on: bool) -> None:
+        """Ticks or unticks the device with this row key, in the user's file."""
+        row = selection.find(self.rows(), lambda found: found.key == key)
+        device = next((found for found in self._devices if row is not None and found.busid == row.busid), None)
+        try:
+            if device is not None and on and (lock := locks_of((device,)).get(device.busid)) is not None:
+                raise QvdUsbError(DEVICE_LOCKED, busid=device.busid, rule=lock.text)
+            settings.change_wishes(self._files, lambda now: self._toggled(now.wishes, key, device, on=on))
+        except QvdUsbError as error:
+            self._action_fault = fault_of(error)
+        else:
+            self._action_fault = None
+        self.refresh()
+
+    def _toggled(self, now: Wishes, key: str, device: UsbDevice | None, *, on: bool) -> Wishes:
+        present = selection.listed(self._devices)
+        if device is not None:
+            return wishes.tick(device, present, now) if on else wishes.untick(device, present, now)
+        entry = next((entry for entry in now.share_list if str(entry) == key), None)
+        return now if on or entry is None else wishes.forget(entry, now)
+
+    def retry(self, key: str) -> None:
+        """Tries at once again what failed for this device."""
+        self._checked_at = float("-inf")
+        row = selection.find(self.rows(), lambda found: found.key == key)
+        if row is not None and row.busid in self._lendings:
+            self._lendings[row.busid].retry()
+        self.refresh()
+
+    # Show.
+
+    def rows(self) -> tuple[selection.Row, ...]:
+        """What is to be shown for each device."""
+        return selection.rows_of(self._devices, self._situation())
+
+    def snapshot(self, generation: int) -> Snapshot:
+        """Everything that is to be shown now."""
+        situation = self._situation()
+        faults = (self._settings_fault, situation.obstacle, self._action_fault)
+        problems = tuple(dict.fromkeys(trouble_of(fault) for fault in faults if fault is not None))
+        return Snapshot(
+            rows=selection.rows_of(self._devices, situation),
+            session=self._session_view(),
+            problems=problems,
+            generation=generation,
+        )
+
+    def _session_view(self) -> SessionView | None:
+        if self._session is None:
+            return None
+        machines = [lending.machine for lending in self._lendings.values()]
+        reached = any(machine.phase in {Phase.EXPORTING, Phase.SHARED} for machine in machines)
+        faults = [machine.fault for machine in machines if machine.fault and machine.fault.code.startswith("slave-")]
+        trouble = trouble_of(faults[0]).text if faults and not reached else ""
+        return view_of(self._session, connected=reached, trouble=trouble)
+
+    def resting(self) -> bool:
+        """Whether a countdown to the next try is shown."""
+        return any(lending.machine.phase is Phase.RESTING for lending in self._lendings.values())
+
+    # The end.
+
+    def all_home(self) -> bool:
+        """Whether every device is back and every helper gone."""
+        self._leaving[:] = [exporter for exporter in self._leaving if not exporter.ended()]
+        return not self._leaving and all(lending.at_rest for lending in self._lendings.values())
+
+    def abandon(self) -> None:
+        """Lets go of every device at once: their helpers return them."""
+        for lending in self._lendings.values():
+            lending.abandon()
+
+
+def _same(one: UsbDevice, other: UsbDevice | None) -> bool:
+    """Whether this is the device that was plugged in then, not one that came to its port later."""
+    return other is not None and (one.busnum, one.devnum, one.vidpid) == (other.busnum, other.devnum, other.vidpid)

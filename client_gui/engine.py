@@ -1,0 +1,208 @@
+"""EFFECT: the engine: on a thread of its own, without Qt, it lends to the session what is ticked and plugged in."""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from client_gui import requirements
+from client_gui.desk import Desk
+from client_gui.hotplug import Hotplug
+from client_gui.listing import json_of_snapshot
+from client_gui.loop import Loop
+from client_gui.presence import Presence, runtime_folder
+from client_gui.settings import Files
+from client_gui.state import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from client_gui.session import Session
+    from client_gui.steps import Fault
+
+    Subscriber = Callable[[Snapshot], None]
+
+LOG = logging.getLogger(__name__)
+
+RESCAN_EVERY = 2.0
+"""How often everything is read again without an event, in seconds."""
+SETTLE = 0.05
+"""A burst of events is answered once, so many seconds after its first."""
+WATCH_EVERY = 0.25
+"""How often the configuration files are looked at, in seconds."""
+STOP_LIMIT = 12.0
+"""How long devices may take to come home at the end, in seconds; then their helpers are left to it."""
+
+
+class Engine:
+    """Shares devices; every method may be called from any thread and returns at once, but for `stop`.
+
+    Args:
+        files: the configuration files; those of whoever runs this.
+        runtime: folder of lock and status file; the user's runtime folder.
+        check: what is missing on this computer, given the helper's path; the real checks.
+        listen: whether to listen to the kernel's USB events.
+    """
+
+    def __init__(
+        self,
+        files: Files | None = None,
+        *,
+        runtime: Path | None = None,
+        check: Callable[[str], Fault | None] = requirements.check,
+        listen: bool = True,
+    ) -> None:
+        self._loop = Loop()
+        self._desk = Desk(self._loop, files or Files.of_user(), check, self._mark)
+        self._runtime = runtime
+        self._listen = listen
+        self._presence: Presence | None = None
+        self._snapshot = Snapshot()
+        self._subscribers: list[Subscriber] = []
+        self._news = False
+        self._rescan_due = False
+        self._stopping_until: float | None = None
+        self._thread = threading.Thread(target=self._run, name="usb-engine", daemon=True)
+
+    # From any thread.
+
+    def start(self) -> None:
+        """Starts the engine's thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns every lent device and ends; takes at most STOP_LIMIT seconds and a little."""
+        if self._thread.is_alive():
+            self._loop.post(self._begin_to_stop)
+            self._thread.join(STOP_LIMIT + 3.0)
+
+    def is_alive(self) -> bool:
+        """Whether the engine's thread runs."""
+        return self._thread.is_alive()
+
+    def toggle(self, key: str, on: bool) -> None:
+        """Ticks or unticks the device with this row key."""
+        self._loop.post(lambda: self._desk.toggle(key, on))
+
+    def retry(self, key: str) -> None:
+        """Tries again now what failed."""
+        self._loop.post(lambda: self._desk.retry(key))
+
+    def forget(self, key: str) -> None:
+        """Takes a device that is not plugged in off the share list."""
+        self._loop.post(lambda: self._desk.toggle(key, on=False))
+
+    def rescan(self) -> None:
+        """Looks again."""
+        self._loop.post(self._desk.refresh)
+
+    def set_session(self, session: Session | None) -> None:
+        """Shares with this session from now on; None ends the session and returns its devices.
+
+        Raises:
+            QvdUsbError: session-exists, where another process of this user shares already.
+        """
+        if session is not None and self._presence is None:
+            folder = self._runtime or runtime_folder(os.environ, os.geteuid())
+            self._presence = Presence.claim(folder)
+        self._loop.post(lambda: self._desk.set_session(session))
+
+    def snapshot(self) -> Snapshot:
+        """What is to be shown, as of the last change."""
+        return self._snapshot
+
+    def subscribe(self, callback: Subscriber) -> None:
+        """Calls back on the engine's thread with each new snapshot, and soon with the present one."""
+
+        def add() -> None:
+            self._subscribers.append(callback)
+            callback(self._snapshot)
+
+        self._loop.post(add)
+
+    # On the engine's thread.
+
+    def _run(self) -> None:
+        hotplug = self._start_hotplug()
+        try:
+            self._desk.refresh()
+            self._loop.call_later(RESCAN_EVERY, self._rescan_regularly)
+            self._loop.call_later(WATCH_EVERY, self._watch_settings)
+            while not self._may_end():
+                self._loop.turn(1.0)
+                self._publish()
+        finally:
+            self._desk.abandon()
+            if hotplug is not None:
+                self._loop.unwatch(hotplug.fileno())
+            self._loop.close()
+            if self._presence is not None:
+                self._presence.release()
+
+    def _start_hotplug(self) -> Hotplug | None:
+        if not self._listen:
+            return None
+        try:
+            hotplug = Hotplug.start()
+        except (OSError, ImportError) as error:
+            LOG.warning("no hot plug events, devices are looked for every %s s: reason=%s", RESCAN_EVERY, error)
+            return None
+
+        def heard() -> None:
+            hotplug.drain()
+            if not self._rescan_due:
+                self._rescan_due = True
+                self._loop.call_later(SETTLE, self._rescan_after_event)
+
+        self._loop.watch(hotplug.fileno(), selectors.EVENT_READ, heard)
+        return hotplug
+
+    def _rescan_after_event(self) -> None:
+        self._rescan_due = False
+        self._desk.refresh()
+
+    def _rescan_regularly(self) -> None:
+        self._desk.refresh()
+        self._loop.call_later(RESCAN_EVERY, self._rescan_regularly)
+
+    def _watch_settings(self) -> None:
+        if self._desk.settings_changed():
+            self._desk.refresh()
+        self._loop.call_later(WATCH_EVERY, self._watch_settings)
+
+    def _begin_to_stop(self) -> None:
+        self._stopping_until = time.monotonic() + STOP_LIMIT
+        self._desk.set_session(None)
+
+    def _may_end(self) -> bool:
+        if self._stopping_until is None:
+            return False
+        return self._desk.all_home() or time.monotonic() > self._stopping_until
+
+    def _mark(self) -> None:
+        self._news = True
+
+    def _publish(self) -> None:
+        if not self._news and not self._desk.resting():
+            return
+        self._news = False
+        fresh = self._desk.snapshot(self._snapshot.generation)
+        if fresh == self._snapshot:
+            return
+        self._snapshot = replace(fresh, generation=self._snapshot.generation + 1)
+        if self._presence is not None:
+            self._write_status(self._presence)
+        for callback in self._subscribers:
+            callback(self._snapshot)
+
+    def _write_status(self, presence: Presence) -> None:
+        try:
+            presence.publish(json_of_snapshot(self._snapshot))
+        except OSError as error:
+            LOG.warning("the status file cannot be written: reason=%s", os.strerror(error.errno or 0))

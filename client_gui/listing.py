@@ -1,0 +1,121 @@
+"""PURE: rows and sessions as JSON (for programs, stable) and as a table (for people)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from client_gui.state import DeviceState
+from qvd_usbip.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from client_gui.state import Row, SessionView, Snapshot, Trouble
+
+WORDS: Mapping[DeviceState, str] = {
+    DeviceState.NOT_SHARED: "not shared",
+    DeviceState.WAITING: "waiting for session",
+    DeviceState.RELEASING: "releasing",
+    DeviceState.CONNECTING: "connecting",
+    DeviceState.ATTACHED: "attached",
+    DeviceState.IN_USE: "in use remotely",
+    DeviceState.RETURNING: "returning",
+    DeviceState.ABSENT: "not connected",
+    DeviceState.LOCKED: "locked",
+    DeviceState.BLOCKED: "blocked",
+    DeviceState.CONFIRM: "changed: needs your OK",
+    DeviceState.FAILED: "failed",
+}
+
+Json = dict[str, object]
+
+
+def json_of_row(row: Row) -> Json:
+    """The JSON form of a row; keys are never taken away, only added."""
+    return {
+        "key": row.key,
+        "busid": str(row.busid) if row.busid is not None else None,
+        "vid_pid": str(row.vidpid),
+        "serial": row.serial,
+        "product": row.product,
+        "vendor": row.vendor,
+        "kind": str(row.kind),
+        "speed": int(row.speed) if row.speed is not None else None,
+        "driver": row.driver,
+        "ticked": row.ticked,
+        "state": str(row.state),
+        "steps": [{"name": step.name, "milliseconds": step.milliseconds} for step in row.steps],
+        "problem": row.problem,
+        "problem_text": row.problem_text,
+        "remedy": row.remedy,
+        "retry_in": row.retry_in,
+        "identity": row.identity,
+        "twin": row.twin,
+    }
+
+
+def json_of_session(session: SessionView | None) -> Json | None:
+    """The JSON form of a session: without the key, which a SessionView does not have."""
+    if session is None:
+        return None
+    return {
+        "name": session.name,
+        "address": session.address,
+        "connected": session.connected,
+        "encryption": session.encryption,
+        "text": session.text,
+    }
+
+
+def json_of_troubles(troubles: Sequence[Trouble]) -> list[Json]:
+    """The JSON form of what stands in the way of every device."""
+    return [{"code": trouble.code, "text": trouble.text, "remedy": trouble.remedy} for trouble in troubles]
+
+
+def json_of_snapshot(snapshot: Snapshot) -> Json:
+    """The JSON form of everything that is shown."""
+    return {
+        "v": 1,
+        "generation": snapshot.generation,
+        "session": json_of_session(snapshot.session),
+        "problems": json_of_troubles(snapshot.problems),
+        "devices": [json_of_row(row) for row in snapshot.rows],
+    }
+
+
+def state_text(row: Row) -> str:
+    """The state in words, with the reason and when it is tried again."""
+    text = WORDS[row.state]
+    if row.problem_text:
+        text += f": {row.problem_text}"
+    if row.retry_in is not None:
+        text += f" (again in {row.retry_in:.0f} s)"
+    return printable(text)
+
+
+def name_of(row: Row) -> str:
+    """What a person calls the device; a twin is named by its port too."""
+    name = printable(" ".join(filter(None, (row.vendor, row.product)))) or str(row.kind)
+    return f"{name} (at port {row.busid})" if row.twin else name
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The table for people: port, identity, tick, kind, state, name."""
+    head = ("PORT", "DEVICE", "SHARE", "KIND", "STATE", "NAME")
+    lines = [
+        (
+            str(row.busid or "-"),
+            printable(row.identity),
+            "yes" if row.ticked else "no",
+            str(row.kind),
+            state_text(row),
+            name_of(row),
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in (head, *lines)) for column in range(len(head))]
+    widths[4] = min(widths[4], 40)
+    return "\n".join(
+        "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
+        for line in (head, *lines)
+    )

@@ -1,0 +1,142 @@
+"""EFFECT: that an engine shares devices for this user, and what it is doing: a lock and a status file.
+
+They stand in the user's runtime folder. The lock tells whether the engine lives: the kernel lets go of it when the
+process ends, however that came, so that a status file left behind is never believed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qvd_usbip.errors import CONFIG_UNREADABLE, CONFIG_UNWRITABLE, SESSION_EXISTS, QvdUsbError
+from qvd_usbip.system.files import save_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FOLDER = "qvd-usbip"
+STATUS_LIMIT = 1024 * 1024
+
+
+def runtime_folder(environment: Mapping[str, str], uid: int, run: Path = Path("/run/user")) -> Path:
+    """Decides where this user's lock and status file stand.
+
+    $XDG_RUNTIME_DIR if it is a folder of this user's alone, else /run/user/UID, else ~/.cache.
+    """
+    given = environment.get("XDG_RUNTIME_DIR", "")
+    for folder in (Path(given) if given.startswith("/") else None, run / str(uid)):
+        if folder is not None and _is_private(folder, uid):
+            return folder / FOLDER
+    home = environment.get("HOME", "")
+    if not home.startswith("/"):
+        raise QvdUsbError(CONFIG_UNWRITABLE, path="~/.cache", reason="there is no home folder")
+    return Path(home) / ".cache" / FOLDER
+
+
+def _is_private(folder: Path, uid: int) -> bool:
+    try:
+        found = folder.stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == uid and not found.st_mode & 0o022
+
+
+class Presence:
+    """This process' claim to be the one that shares this user's devices."""
+
+    def __init__(self, folder: Path, lock: int) -> None:
+        self._folder = folder
+        self._lock = lock
+
+    @classmethod
+    def claim(cls, folder: Path) -> Presence:
+        """Becomes the one that shares.
+
+        Raises:
+            QvdUsbError: session-exists if another process is it; config-unwritable if the folder cannot be used.
+        """
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_private(folder, os.geteuid()):
+                raise QvdUsbError(CONFIG_UNWRITABLE, path=str(folder), reason="others may write there")
+            lock = os.open(folder / "engine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise QvdUsbError(CONFIG_UNWRITABLE, path=str(folder), reason=reason) from error
+        if not _lock(lock):
+            pid = os.pread(lock, 20, 0).decode(errors="replace").strip() or "?"
+            os.close(lock)
+            raise QvdUsbError(SESSION_EXISTS, name=f"process {pid} serves it")
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        return cls(folder, lock)
+
+    def publish(self, status: Mapping[str, object]) -> None:
+        """Replaces the status file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        text = json.dumps({**status, "pid": os.getpid()})
+        save_atomic(self._folder / "status.json", text.encode(), 0o600)
+
+    def release(self) -> None:
+        """Gives up the claim; the status file goes first."""
+        (self._folder / "status.json").unlink(missing_ok=True)
+        os.close(self._lock)
+
+
+def _lock(lock: int) -> bool:
+    for pause in (0.0, 0.01, 0.05):  # `qvd-usb status` holds the lock too, for the moment that it takes to look
+        time.sleep(pause)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        return True
+    return False
+
+
+def read_status(folder: Path) -> dict[str, object] | None:
+    """Reads what the running engine last said; None if none is running.
+
+    Raises:
+        QvdUsbError: config-unreadable, where a file is there that cannot be read or understood.
+    """
+    if not _is_running(folder):
+        return None
+    try:
+        data = (folder / "status.json").read_bytes()
+    except FileNotFoundError:
+        return None  # it has only just started
+    except OSError as error:
+        raise QvdUsbError(CONFIG_UNREADABLE, path=str(folder), reason=os.strerror(error.errno or 0)) from error
+    return _parse_status(data[:STATUS_LIMIT])
+
+
+def _is_running(folder: Path) -> bool:
+    try:
+        lock = os.open(folder / "engine.lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _parse_status(data: bytes) -> dict[str, object] | None:
+    try:
+        status: object = json.loads(data)
+    except ValueError:
+        return None
+    return status if isinstance(status, dict) else None

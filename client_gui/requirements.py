@@ -1,0 +1,55 @@
+"""EFFECT: what this computer needs in order to lend a device: the setuid helper and the kernel's export side.
+
+Source: guide §1.1.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from client_gui.steps import Fault
+from client_gui.troubles import fault_of
+from qvd_usbip.errors import HELPER_MISSING, HELPER_NOT_SETUID, USBIP_HOST_UNAVAILABLE, QvdUsbError
+
+
+def helper_fault(helper: str) -> Fault | None:
+    """Decides whether the helper is there and would run as root."""
+    try:
+        found = Path(helper).stat()
+    except (OSError, ValueError):
+        return fault_of(QvdUsbError(HELPER_MISSING, path=helper))
+    if not stat.S_ISREG(found.st_mode) or not found.st_mode & 0o111:
+        return fault_of(QvdUsbError(HELPER_MISSING, path=helper))
+    runs_as_root = found.st_uid == 0 and found.st_mode & stat.S_ISUID
+    if os.geteuid() != 0 and not (runs_as_root and not _is_nosuid(helper)):
+        return fault_of(QvdUsbError(HELPER_NOT_SETUID, path=helper))
+    return None
+
+
+def _is_nosuid(path: str) -> bool:
+    return bool(os.statvfs(path).f_flag & os.ST_NOSUID)
+
+
+def kernel_fault(root: Path = Path("/")) -> Fault | None:
+    """Decides whether usbip-host is loaded, built in, or there to be loaded; the helper loads it."""
+    if (root / "sys/bus/usb/drivers/usbip-host").exists() or (root / "sys/module/usbip_host").exists():
+        return None
+    modules = root / "lib/modules" / os.uname().release
+    if any(_names_module(modules / name) for name in ("modules.dep", "modules.builtin")):
+        return None
+    reason = f"the running kernel {os.uname().release} has no module usbip-host"
+    return fault_of(QvdUsbError(USBIP_HOST_UNAVAILABLE, reason=reason))
+
+
+def _names_module(index: Path) -> bool:
+    try:
+        return b"/usbip-host.ko" in index.read_bytes()
+    except OSError:
+        return False  # no index, no module: the caller says so
+
+
+def check(helper: str) -> Fault | None:
+    """Decides what is missing first, if anything."""
+    return helper_fault(helper) or kernel_fault()

@@ -1,0 +1,153 @@
+"""PURE: a session as it is handed to us: one JSON object with name, address, slave key and encryption."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from dataclasses import dataclass, field
+
+from client_gui.state import SessionView
+from qvd_usbip.errors import ENCRYPTION_UNAVAILABLE, PLAINTEXT_REFUSED, SESSION_MALFORMED, QvdUsbError
+
+SIZE_LIMIT = 16 * 1024
+"""Longest session text, in characters."""
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?", re.ASCII)
+_KEYS = frozenset({"v", "name", "address", "key", "encryption"})
+_ENCRYPTIONS = frozenset({"none", "tls"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where the slave channel listens: a host and port, or the path of a unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is sent there stays on this computer."""
+        if self.path or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A remote desktop to share devices with. The key appears in no text made of this."""
+
+    name: str
+    address: Address
+    key: str = field(repr=False)
+    encryption: str = "none"
+
+
+def _malformed(reason: str) -> QvdUsbError:
+    return QvdUsbError(SESSION_MALFORMED, reason=reason)
+
+
+def parse_address(text: str) -> Address:
+    """Parses `host:port`, `[IPv6]:port` or `unix:/path`.
+
+    Raises:
+        QvdUsbError: session-malformed.
+    """
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        if not path.startswith("/") or "\0" in path or len(path.encode()) > 107:
+            raise _malformed("a unix address is unix:/absolute/path of at most 107 bytes")
+        return Address(path=path)
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdecimal() or not 0 < int(port[:6]) < 65536 or len(port) > 5:
+        raise _malformed("the address is host:port, [IPv6]:port or unix:/path")
+    if host.startswith("[") and host.endswith("]"):
+        return Address(host=_ipv6(host[1:-1]), port=int(port))
+    if not _HOST_NAME.fullmatch(host):
+        raise _malformed("the address names no valid host")
+    return Address(host=host.lower(), port=int(port))
+
+
+def _ipv6(text: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise _malformed("the address in brackets is no IPv6 address") from None
+
+
+def parse_session(text: str) -> Session:
+    """Parses the one JSON object that describes a session.
+
+    Args:
+        text: `{"v":1,"name":…,"address":…,"key":…,"encryption":"none"|"tls"}`, at most SIZE_LIMIT characters.
+
+    Raises:
+        QvdUsbError: session-malformed; its sentence never repeats the text, which holds the key.
+    """
+    if len(text) > SIZE_LIMIT:
+        raise _malformed("it is longer than 16 KiB")
+    try:
+        data: object = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _malformed("it is not one JSON object") from None
+    if not isinstance(data, dict):
+        raise _malformed("it is not one JSON object")
+    if data.get("v") != 1 or isinstance(data["v"], bool):
+        raise _malformed('its version ("v") is not 1')
+    if unknown := sorted(str(key) for key in data.keys() - _KEYS):
+        raise _malformed(f"it has the unknown key {ascii(unknown[0])[:40]}")
+    name, address, key = (_text_of(data, word) for word in ("name", "address", "key"))
+    encryption = data.get("encryption", "none")
+    if encryption not in _ENCRYPTIONS:
+        raise _malformed("its encryption is neither none nor tls")
+    if not key.isascii() or not key.isprintable() or len(key) > 1024:
+        raise _malformed("its key is not printable ASCII of at most 1024 characters")
+    return Session(name=name[:200], address=parse_address(address), key=key, encryption=encryption)
+
+
+def _text_of(data: dict[str, object], word: str) -> str:
+    value = data.get(word)
+    if not isinstance(value, str) or not value:
+        raise _malformed(f"its {word} is missing or not a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _malformed(f"its {word} is not valid text") from None
+    return value
+
+
+def require_privacy(session: Session, *, allow_plaintext: bool) -> None:
+    """Decides whether the session's way may carry a device.
+
+    Raises:
+        QvdUsbError: plaintext-refused for an unencrypted way that leaves this computer without the user's key
+            client.usb.allow_plaintext=1; encryption-unavailable for TLS, which this version does not speak.
+    """
+    if session.encryption == "tls":
+        raise QvdUsbError(ENCRYPTION_UNAVAILABLE, name=session.name)
+    if not session.address.is_local and not allow_plaintext:
+        raise QvdUsbError(PLAINTEXT_REFUSED, address=str(session.address))
+
+
+def view_of(session: Session, *, connected: bool, trouble: str = "") -> SessionView:
+    """Decides how the session is shown; a way without encryption is called that, in the same line."""
+    safety = "not encrypted" if session.encryption == "none" else "encrypted"
+    if session.encryption == "none" and session.address.is_local:
+        safety = "not encrypted, stays on this computer up to the tunnel"
+    standing = trouble or ("connected" if connected else "not reached yet")
+    return SessionView(
+        name=session.name,
+        address=str(session.address),
+        connected=connected,
+        encryption=session.encryption,
+        text=f"{session.name}: {standing} ({safety})",
+    )

@@ -1,0 +1,274 @@
+"""EFFECT: the client's configuration: read in layers, and the user's own file changed without losing anything.
+
+Source: guide §1.3; the layers are /etc/qvd/client.conf, then ~/.qvd/client.conf.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from client_gui.wishes import Wishes, format_ports, parse_ports
+from qvd_usbip import properties, share_list
+from qvd_usbip.errors import (
+    CONFIG_IS_FOLDER,
+    CONFIG_NOT_TEXT,
+    CONFIG_TOO_LARGE,
+    CONFIG_UNREADABLE,
+    CONFIG_UNWRITABLE,
+    SETTINGS_MALFORMED,
+    QvdUsbError,
+)
+from qvd_usbip.system.files import save_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+SIZE_LIMIT = 1024 * 1024
+"""Largest configuration file that is read, in bytes."""
+
+LOCK_LIMIT = 1.0
+"""How long another program may keep the file locked, in seconds."""
+
+DEFAULTS: Mapping[str, str] = {
+    "client.slave.command.qvd-client-slaveclient-usbip": "${path.qvd.bin}/qvd-client-slaveclient-usbip",
+    "client.slave.enable": "1",
+    "client.usb.allow_plaintext": "0",
+    "client.usb.enable": "0",
+    "client.usb.implementation": "USBIP",
+    "client.usb.share_all": "0",
+    "client.usb.share_list": "",
+    "client.usb.share_ports": "",
+    "path.qvd.bin": "/usr/lib/qvd/bin",
+    "path.usb.usbroot": "/sys/bus/usb/devices",
+}
+
+_YES = frozenset({"1", "yes", "true", "on"})
+_NO = frozenset({"0", "no", "false", "off", ""})
+
+Signature = tuple[tuple[int, int, int, int] | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The client's settings in force; `needed_to_enable` is the setting that would switch sharing on, if it is off."""
+
+    wishes: Wishes
+    needed_to_enable: str
+    allow_plaintext: bool
+    helper: str
+    usbroot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The configuration files: the machine's, and the user's own, which alone is ever written."""
+
+    system: Path
+    user: Path
+
+    @classmethod
+    def of_user(cls) -> Files:
+        """The files of whoever runs this program.
+
+        Raises:
+            QvdUsbError: config-unreadable, where there is no home folder.
+        """
+        try:
+            home = Path.home()
+        except RuntimeError as error:
+            raise QvdUsbError(CONFIG_UNREADABLE, path="~/.qvd/client.conf", reason=str(error)) from error
+        return cls(system=Path("/etc/qvd/client.conf"), user=home / ".qvd" / "client.conf")
+
+    def signature(self) -> Signature:
+        """What changes when one of the files does; costs two system calls."""
+        return tuple(_signature(path) for path in (self.system, self.user))
+
+
+def _signature(path: Path) -> tuple[int, int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None  # whatever the reason is, reading the file will tell it
+    return found.st_ino, found.st_dev, found.st_mtime_ns, found.st_size
+
+
+def load(files: Files) -> Settings:
+    """Reads the settings in force.
+
+    Raises:
+        QvdUsbError: config-…, settings-malformed, share-list-malformed, busid-malformed.
+    """
+    layers = [properties.parse(_read(path)) for path in (files.system, files.user)]
+    return interpret(properties.expand(properties.layered(DEFAULTS, *layers)))
+
+
+def defaults() -> Settings:
+    """The settings where no file says anything."""
+    return interpret(properties.expand(DEFAULTS))
+
+
+def interpret(values: Mapping[str, str]) -> Settings:
+    """Decides the settings from expanded `key = value` pairs that hold every key of DEFAULTS.
+
+    Raises:
+        QvdUsbError: settings-malformed, share-list-malformed, busid-malformed.
+    """
+    needed = ""
+    if not _switch(values, "client.usb.enable"):
+        needed = "client.usb.enable=1"
+    elif not _switch(values, "client.slave.enable"):
+        needed = "client.slave.enable=1"
+    elif values["client.usb.implementation"].strip().upper() != "USBIP":
+        needed = "client.usb.implementation=USBIP"
+    return Settings(
+        wishes=Wishes(
+            share_list=share_list.parse(values["client.usb.share_list"]),
+            ports=parse_ports(values["client.usb.share_ports"]),
+            share_all=_switch(values, "client.usb.share_all"),
+        ),
+        needed_to_enable=needed,
+        allow_plaintext=_switch(values, "client.usb.allow_plaintext"),
+        helper=values["client.slave.command.qvd-client-slaveclient-usbip"].strip(),
+        usbroot=values["path.usb.usbroot"].strip(),
+    )
+
+
+def _switch(values: Mapping[str, str], key: str) -> bool:
+    word = values[key].strip().lower()
+    if word in _YES:
+        return True
+    if word in _NO:
+        return False
+    raise QvdUsbError(SETTINGS_MALFORMED, reason=f"{key} is '{values[key]}', not 0 or 1")
+
+
+def change_wishes(files: Files, change: Callable[[Settings], Wishes]) -> Settings:
+    """Changes what is shared in the user's file, and nothing else in it, while no other program does.
+
+    Args:
+        files: where to read and write.
+        change: from the settings in force to the new wishes.
+
+    Returns:
+        The settings after the change.
+
+    Raises:
+        QvdUsbError: config-…, or what `change` raises; the file is then as it was.
+    """
+    target = _resolved(files.user)
+    with _locked_folder(target.parent):
+        before = load(files)
+        after = change(before)
+        if after != before.wishes:
+            text = _read(target)
+            if after.share_list != before.wishes.share_list:
+                text = properties.edit(text, "client.usb.share_list", str(after.share_list))
+            if after.ports != before.wishes.ports:
+                text = properties.edit(text, "client.usb.share_ports", format_ports(after.ports))
+            _save(target, text)
+        return load(files)
+
+
+def _resolved(path: Path) -> Path:
+    """The file behind a symbolic link, so that the link stays one when the file is replaced."""
+    try:
+        return path.resolve(strict=False)
+    except (OSError, RuntimeError) as error:
+        raise QvdUsbError(CONFIG_UNREADABLE, path=str(path), reason="its links form a loop") from error
+
+
+def _read(path: Path) -> str:
+    """Reads a configuration file as text; one that does not exist is empty."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hold us up
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise QvdUsbError(CONFIG_UNREADABLE, path=str(path), reason=_reason(error)) from error
+    try:
+        return _text(path, _content(path, descriptor))
+    except OSError as error:
+        raise QvdUsbError(CONFIG_UNREADABLE, path=str(path), reason=_reason(error)) from error
+    finally:
+        os.close(descriptor)
+
+
+def _content(path: Path, descriptor: int) -> bytes:
+    found = os.fstat(descriptor)
+    if stat.S_ISDIR(found.st_mode):
+        raise QvdUsbError(CONFIG_IS_FOLDER, path=str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise QvdUsbError(CONFIG_UNREADABLE, path=str(path), reason="it is not a regular file")
+    content = b""
+    while chunk := os.read(descriptor, SIZE_LIMIT + 1 - len(content)):
+        content += chunk
+    if len(content) > SIZE_LIMIT:
+        raise QvdUsbError(CONFIG_TOO_LARGE, path=str(path), limit=SIZE_LIMIT)
+    return content
+
+
+def _text(path: Path, content: bytes) -> str:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise QvdUsbError(CONFIG_NOT_TEXT, path=str(path), offset=error.start) from error
+    if "\0" in text:
+        raise QvdUsbError(CONFIG_NOT_TEXT, path=str(path), offset=text.index("\0"))
+    return text
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+@contextmanager
+def _locked_folder(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock, so that two programs do not write over each other's change."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise QvdUsbError(CONFIG_UNWRITABLE, path=str(folder), reason=_reason(error)) from error
+    try:
+        _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    deadline = time.monotonic() + LOCK_LIMIT
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                reason = "another program keeps it locked"
+                raise QvdUsbError(CONFIG_UNWRITABLE, path=str(folder), reason=reason) from error
+            time.sleep(0.01)
+        except OSError as error:
+            if error.errno in {errno.ENOLCK, errno.EBADF, errno.ENOTSUP}:  # a network file system without locks
+                return
+            raise QvdUsbError(CONFIG_UNWRITABLE, path=str(folder), reason=_reason(error)) from error
+        else:
+            return
+
+
+def _save(path: Path, text: str) -> None:
+    mode = 0o600
+    try:
+        if path.exists():
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        save_atomic(path, text.encode(), mode)
+    except OSError as error:
+        raise QvdUsbError(CONFIG_UNWRITABLE, path=str(path), reason=_reason(error)) from error

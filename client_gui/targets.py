@@ -1,0 +1,91 @@
+"""PURE: what a person names on the command line -> the device or the share list entry that is meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from client_gui import wishes
+from qvd_usbip import share_list
+from qvd_usbip.errors import DEVICE_AMBIGUOUS, DEVICE_LOCKED, DEVICE_UNKNOWN, VIDPID_MALFORMED, QvdUsbError
+from qvd_usbip.ids import BusId, VidPid
+from qvd_usbip.share_list import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from client_gui.steps import Fault
+    from client_gui.wishes import Wishes
+    from qvd_usbip.usb import UsbDevice
+
+
+def parse_target(text: str) -> BusId | Entry:
+    """Parses `BUSID`, `VID:PID` or `VID:PID@SERIAL`.
+
+    Raises:
+        QvdUsbError: busid-malformed, vidpid-malformed, share-list-malformed.
+    """
+    if ":" not in text:
+        return BusId.parse(text.strip())
+    VidPid.parse(text.partition("@")[0].strip())
+    entries = tuple(share_list.parse(text))
+    if len(entries) != 1:
+        raise QvdUsbError(VIDPID_MALFORMED, value=text)
+    return entries[0]
+
+
+def names(target: BusId | Entry, device: UsbDevice) -> bool:
+    """Whether the target means this device."""
+    return device.busid == target if isinstance(target, BusId) else target.matches(device)
+
+
+def share(target: BusId | Entry, devices: Sequence[UsbDevice], locks: Mapping[BusId, Fault], now: Wishes) -> Wishes:
+    """Decides the wishes with the target ticked; an entry for a device that is not plugged in is remembered.
+
+    Raises:
+        QvdUsbError: device-unknown, device-ambiguous, device-locked.
+    """
+    if isinstance(target, BusId):
+        device = _at(target, devices)
+        _refuse_locked(device, locks)
+        return wishes.tick(device, devices, now)
+    matching = _one_at_most(target, devices)
+    if matching is not None:
+        _refuse_locked(matching, locks)
+    return wishes.add(target, now)
+
+
+def unshare(target: BusId | Entry, devices: Sequence[UsbDevice], now: Wishes) -> Wishes:
+    """Decides the wishes with the target unticked; unticking twice is no mistake, an unknown name is.
+
+    Raises:
+        QvdUsbError: device-unknown, device-ambiguous, share-all-on.
+    """
+    if isinstance(target, BusId):
+        return wishes.untick(_at(target, devices), devices, now)
+    if target in tuple(now.share_list):
+        return wishes.forget(target, now)
+    matching = _one_at_most(target, devices)
+    if matching is None:
+        raise QvdUsbError(DEVICE_UNKNOWN, device=target)
+    return wishes.untick(matching, devices, now)
+
+
+def _at(busid: BusId, devices: Sequence[UsbDevice]) -> UsbDevice:
+    for device in devices:
+        if device.busid == busid:
+            return device
+    raise QvdUsbError(DEVICE_UNKNOWN, device=busid)
+
+
+def _one_at_most(entry: Entry, devices: Sequence[UsbDevice]) -> UsbDevice | None:
+    matching = [device for device in devices if entry.matches(device)]
+    if len(matching) > 1:
+        ports = ", ".join(str(device.busid) for device in matching)
+        raise QvdUsbError(DEVICE_AMBIGUOUS, device=entry, candidates=ports)
+    return matching[0] if matching else None
+
+
+def _refuse_locked(device: UsbDevice, locks: Mapping[BusId, Fault]) -> None:
+    lock = locks.get(device.busid)
+    if lock is not None:
+        raise QvdUsbError(DEVICE_LOCKED, busid=device.busid, rule=lock.text)
