@@ -1,1 +1,1 @@
-"""Tests of the windows, without a screen."""
+"""What the picker shows and what happens when it is used."""

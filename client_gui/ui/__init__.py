@@ -1,0 +1,1 @@
+"""The picker: the small window in which a person chooses what the remote desktop gets."""

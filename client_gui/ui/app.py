@@ -1,0 +1,122 @@
+"""EFFECT: puts the picker together: engine, window, session pipe and signals."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QSettings, QSocketNotifier
+from PySide6.QtWidgets import QApplication
+
+from client_gui.engine import Engine
+from client_gui.session import Session
+from client_gui.ui import accessible
+from client_gui.ui.bridge import Bridge, EngineLike
+from client_gui.ui.look import Look
+from client_gui.ui.messages import tr
+from client_gui.ui.picker import Picker
+from client_gui.ui.session_input import SessionInput
+from qvd_usbip.errors import QvdUsbError, report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def run(descriptor: int | None) -> int:
+    """Runs the window until it is closed and every device is home; returns the exit status."""
+    application = QApplication(["qvd-usb-picker"])
+    application.setApplicationDisplayName(tr("USB devices"))
+    application.setDesktopFileName("qvd-usb-picker")
+    accessible.install()
+    memory = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "qvd-usbip", "picker")
+    window = PickerRun(Engine(), memory, descriptor)
+    stop_signals = StopSignals(window.close)
+    window.open()
+    application.exec()
+    stop_signals.restore()
+    return window.exit_status
+
+
+class PickerRun(QObject):
+    """The window, the engine and the session between them."""
+
+    def __init__(self, engine: EngineLike, memory: QSettings, descriptor: int | None) -> None:
+        """Takes the engine, not yet started, and the descriptor that the session comes from."""
+        super().__init__()
+        self.exit_status = 0
+        self._engine = engine
+        self.bridge = Bridge(engine, self)
+        self.picker = Picker(engine, Look(parent=self), memory)
+        self.bridge.changed.connect(self.picker.show_snapshot)
+        self.bridge.stopped.connect(self._finish)
+        self.picker.closing.connect(self.close)
+        self._input: SessionInput | None = None
+        if descriptor is not None:
+            self._input = SessionInput(descriptor, self)
+            self._input.given.connect(self._begin_session)
+            self._input.refused.connect(self._refuse)
+            self._input.ended.connect(self._end_session)
+
+    def open(self) -> None:
+        """Shows the window and starts the engine."""
+        self.picker.show()
+        self._engine.start()
+        if self._input is not None:
+            self._input.start()
+
+    def close(self) -> None:
+        """Brings every device home, then closes the window."""
+        self.bridge.stop()
+
+    def _begin_session(self, session: Session) -> None:
+        try:
+            self._engine.set_session(session)
+        except QvdUsbError as error:
+            self._refuse(error)
+
+    def _end_session(self) -> None:
+        self._engine.set_session(None)
+
+    def _refuse(self, error: QvdUsbError) -> None:
+        print(report(error), file=sys.stderr)
+        self.exit_status = error.problem.exit_status
+        self.close()
+
+    def _finish(self) -> None:
+        self.bridge.wait()
+        self.picker.finish()
+        QApplication.quit()
+
+
+class StopSignals(QObject):
+    """Turns SIGTERM and SIGINT into a call in the window's thread: the devices come home then too."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        super().__init__()
+        self._stop = stop
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        self._notifier = QSocketNotifier(self._reader.fileno(), QSocketNotifier.Type.Read, self)
+        self._notifier.activated.connect(self._woken)
+        self._old_descriptor = signal.set_wakeup_fd(self._writer.fileno())
+        self._old = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def _woken(self) -> None:
+        self._reader.recv(64)
+        self._stop()
+
+    def restore(self) -> None:
+        """Gives the signals back to whoever had them."""
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._old_descriptor)
+        self._notifier.setEnabled(False)
+        self._reader.close()
+        self._writer.close()
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Lets the wake-up descriptor do the work."""

@@ -1,0 +1,153 @@
+"""EFFECT: the panel a row opens: the steps with their times, identity, port and driver of a device."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QRect, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from client_gui.state import STEP_NAMES, DeviceState, Row
+from client_gui.ui import messages
+from client_gui.ui.button import Button, Face
+from client_gui.ui.focus import RESERVE
+from client_gui.ui.label import Label
+from client_gui.ui.look import Look
+from client_gui.ui.messages import tr
+
+PADDING: Final = 16
+COPIED_FOR: Final = 1500  # milliseconds
+
+
+class Timeline(QWidget):
+    """Draws the four steps of a share and how long each took."""
+
+    def __init__(self, look: Look, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._look = look
+        self._durations: dict[str, int] = {}
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def show_row(self, row: Row) -> None:
+        """Shows the steps this device has taken."""
+        self._durations = messages.durations(row.steps)
+        spoken = (f"{tr(messages.STEP_WORDS[name])} {spent} ms" for name, spent in self._durations.items())
+        self.setAccessibleName(", ".join(spoken))
+        self.updateGeometry()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Returns room for icons, words, times and the line below."""
+        look = self._look
+        words = look.metrics("status").height() + look.metrics("note").height()
+        return QSize(4 * look.px(70), look.px(16) + 8 + words + 4 + 14)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paints the steps from left to right and a line below them."""
+        look, painter = self._look, QPainter(self)
+        side = look.px(16)
+        part = self.width() / len(STEP_NAMES)
+        words = look.metrics("status").height()
+        for place, name in enumerate(STEP_NAMES):
+            left = round(place * part)
+            done = name in self._durations
+            if place + 1 < len(STEP_NAMES):
+                follows = STEP_NAMES[place + 1] in self._durations
+                line = QRectF(left + side + 4, side / 2 - 1, part - side - 8, 2)
+                painter.fillRect(line, look.color("accent" if follows else "line"))
+            look.draw_icon(
+                painter, QRect(left, 0, side, side), "s-inuse" if done else "s-notshared", "accent" if done else "text2", "hover"
+            )
+            box = QRect(left, side + 8, round(part), words)
+            self._text(painter, "status", "text" if done else "text2", box, tr(messages.STEP_WORDS[name]))
+            if done:
+                box = QRect(left, box.bottom() + 5, round(part), look.metrics("note").height())
+                self._text(painter, "note", "text2", box, f"{self._durations[name]} ms")
+        painter.fillRect(0, self.height() - 1, self.width(), 1, look.color("line"))
+
+    def _text(self, painter: QPainter, font: str, ink: str, box: QRect, text: str) -> None:
+        painter.setFont(self._look.font(font))
+        painter.setPen(self._look.color(ink))
+        shown = self._look.metrics(font).elidedText(text, Qt.TextElideMode.ElideRight, box.width() - 4)
+        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine, shown)
+
+
+class DetailsPanel(QWidget):
+    """Made when a row is opened, thrown away when it is closed."""
+
+    copy = Signal()
+
+    def __init__(self, look: Look, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._look = look
+        self._heading = Label(look, "name", "text", self)
+        self._timeline = Timeline(look, self)
+        self._fields: dict[str, tuple[Label, Label]] = {}
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(12)
+        self._grid.setVerticalSpacing(7)
+        self._grid.setColumnStretch(1, 1)
+        self.copy_button = Button(look, tr("Copy report"), Face.OUTLINE, self, icon="copy", height=32, font="status")
+        self.copy_button.clicked.connect(self._copied)
+        layout = QVBoxLayout()
+        layout.setContentsMargins(RESERVE, 0, RESERVE, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self._heading)
+        layout.addWidget(self._timeline)
+        layout.addSpacing(4)
+        layout.addLayout(self._grid)
+        layout.addSpacing(2)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(PADDING - RESERVE, PADDING, PADDING - RESERVE, PADDING - RESERVE)
+        outer.setSpacing(8)
+        outer.addLayout(layout)
+        outer.addWidget(self.copy_button, 0, Qt.AlignmentFlag.AlignLeft)
+
+    def show_row(self, row: Row) -> None:
+        """Shows what is known of this device."""
+        with_steps = bool(row.steps)
+        self._heading.setVisible(with_steps)
+        self._timeline.setVisible(with_steps)
+        if with_steps:
+            self._heading.say(messages.steps_heading(row))
+            self._timeline.show_row(row)
+        what = messages.kind_word(row)
+        self._field("what", tr("What it is"), what[:1].upper() + what[1:])
+        self._field("identity", tr("Identity"), messages.identity(row), font="fixed")
+        self._field("apart", "", messages.recognised_by_port(row))
+        if row.state is not DeviceState.ABSENT:
+            self._field("port", tr("Port"), messages.port(row))
+            self._field("driver", tr("Local driver"), messages.printable(row.driver))
+        if row.state is not DeviceState.FAILED:  # there the strip says why
+            self._field("why", tr("Why"), messages.problem_sentence(row.problem_text))
+        self._field("remedy", tr("What helps"), messages.problem_sentence(row.remedy))
+
+    def _field(self, key: str, title: str, value: str, font: str = "note") -> None:
+        if key not in self._fields:
+            if not value:
+                return
+            place = self._grid.rowCount()
+            pair = Label(self._look, "note", "text2", self), Label(self._look, font, "text", self, wrap=True)
+            pair[1].setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            for column, label in enumerate(pair):
+                self._grid.addWidget(label, place, column, Qt.AlignmentFlag.AlignTop)
+            self._fields[key] = pair
+        name, text = self._fields[key]
+        name.say(title)
+        text.say(value)
+        name.setVisible(bool(value))
+        text.setVisible(bool(value))
+
+    def _copied(self) -> None:
+        self.copy.emit()
+        self.copy_button.setText(tr("Copied"))
+        QTimer.singleShot(COPIED_FOR, self, lambda: self.copy_button.setText(tr("Copy report")))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paints the inset ground."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self._look.color("hover"))
+        painter.drawRoundedRect(self.rect(), 8, 8)

@@ -1,0 +1,203 @@
+"""EFFECT: every word of the picker in the user's language (Qt's translator), from values and Problem codes."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication
+
+from client_gui.state import DeviceState, Row, SessionView, Step
+from qvd_usbip.errors import printable
+
+if TYPE_CHECKING:
+    from qvd_usbip.usb import Speed
+
+STATE_WORDS: Final = {
+    DeviceState.NOT_SHARED: QT_TRANSLATE_NOOP("Picker", "Not shared"),
+    DeviceState.WAITING: QT_TRANSLATE_NOOP("Picker", "Waiting for session"),
+    DeviceState.RELEASING: QT_TRANSLATE_NOOP("Picker", "Releasing…"),
+    DeviceState.CONNECTING: QT_TRANSLATE_NOOP("Picker", "Connecting…"),
+    DeviceState.ATTACHED: QT_TRANSLATE_NOOP("Picker", "Attached"),
+    DeviceState.IN_USE: QT_TRANSLATE_NOOP("Picker", "In use remotely"),
+    DeviceState.RETURNING: QT_TRANSLATE_NOOP("Picker", "Returning…"),
+    DeviceState.ABSENT: QT_TRANSLATE_NOOP("Picker", "Not connected"),
+    DeviceState.LOCKED: QT_TRANSLATE_NOOP("Picker", "Locked"),
+    DeviceState.BLOCKED: QT_TRANSLATE_NOOP("Picker", "Blocked"),
+    DeviceState.CONFIRM: QT_TRANSLATE_NOOP("Picker", "Needs your OK"),
+    DeviceState.FAILED: QT_TRANSLATE_NOOP("Picker", "Failed"),
+}
+
+KIND_WORDS: Final = {
+    "camera": QT_TRANSLATE_NOOP("Picker", "camera"),
+    "microphone": QT_TRANSLATE_NOOP("Picker", "microphone"),
+    "memory-stick": QT_TRANSLATE_NOOP("Picker", "memory stick"),
+    "security-key": QT_TRANSLATE_NOOP("Picker", "security key"),
+    "serial-adapter": QT_TRANSLATE_NOOP("Picker", "serial adapter"),
+    "headset": QT_TRANSLATE_NOOP("Picker", "headset"),
+    "keyboard": QT_TRANSLATE_NOOP("Picker", "keyboard"),
+    "mouse": QT_TRANSLATE_NOOP("Picker", "mouse"),
+    "printer": QT_TRANSLATE_NOOP("Picker", "printer"),
+    "scanner": QT_TRANSLATE_NOOP("Picker", "scanner"),
+    "phone": QT_TRANSLATE_NOOP("Picker", "phone"),
+    "network-adapter": QT_TRANSLATE_NOOP("Picker", "network adapter"),
+    "bluetooth-adapter": QT_TRANSLATE_NOOP("Picker", "Bluetooth adapter"),
+    "device": QT_TRANSLATE_NOOP("Picker", "device"),
+}
+
+STEP_WORDS: Final = {
+    "released": QT_TRANSLATE_NOOP("Picker", "Released"),
+    "exported": QT_TRANSLATE_NOOP("Picker", "Exported"),
+    "attached": QT_TRANSLATE_NOOP("Picker", "Attached"),
+    "ready": QT_TRANSLATE_NOOP("Picker", "Ready"),
+}
+
+SPEED_WORDS: Final = {
+    1: "USB 1, 1.5 Mbit/s",
+    2: "USB 1, 12 Mbit/s",
+    3: "USB 2, 480 Mbit/s",
+    5: "USB 3, 5 Gbit/s",
+    6: "USB 3, 10 Gbit/s",
+}
+
+
+def tr(text: str, /, **values: object) -> str:
+    """Translates a sentence of the picker, then fills its {places}."""
+    translated = QCoreApplication.translate("Picker", text)
+    return translated.format(**values) if values else translated
+
+
+def tooltip(text: str) -> str:
+    """Makes a tool tip that shows the text as it is: Qt would take a device called "<b>" for HTML."""
+    return f"<qt>{html.escape(text)}</qt>"
+
+
+def device_name(row: Row) -> str:
+    """Names a device; one without a name is called by what it is and its numbers."""
+    name = printable(row.product).strip()
+    return name or f"{kind_word(row)} {row.vidpid}"
+
+
+def kind_word(row: Row) -> str:
+    """Says in a word what a device is."""
+    return tr(KIND_WORDS.get(str(row.kind), KIND_WORDS["device"]))
+
+
+def vendor(row: Row) -> str:
+    """Names the maker of a device."""
+    return printable(row.vendor).strip() or tr("Unknown vendor")
+
+
+def secondary(row: Row) -> str:
+    """Says the line below the name: maker and kind, or the rule that blocks."""
+    if row.state is DeviceState.BLOCKED and row.problem_text:
+        return problem_sentence(row.problem_text)
+    if row.state is DeviceState.ABSENT:
+        return tr("{vendor} · {what}, remembered", vendor=vendor(row), what=kind_word(row))
+    return tr("{vendor} · {what}", vendor=vendor(row), what=kind_word(row))
+
+
+def state_word(state: DeviceState) -> str:
+    """Says where a device stands."""
+    return tr(STATE_WORDS[state])
+
+
+def all_state_words() -> tuple[str, ...]:
+    """Returns each word a status can be, to make room for the widest."""
+    return tuple(tr(word) for word in STATE_WORDS.values())
+
+
+def problem_sentence(text: str) -> str:
+    """Translates the sentence of a Problem where a translation is known, and makes it safe to show."""
+    return printable(QCoreApplication.translate("Problem", text))
+
+
+def retry_sentence(seconds: float) -> str:
+    """Says when the next try comes."""
+    return tr("Retry in {n} s.", n=max(0, math.ceil(seconds)))
+
+
+def session_title(session: SessionView | None) -> str:
+    """Names the session, or the window if there is none."""
+    return (printable(session.name).strip() if session else "") or tr("USB devices")
+
+
+def session_line(session: SessionView | None) -> str:
+    """Says in one line how the session stands."""
+    if session is None:
+        return tr("No session. Ticked devices wait for it.")
+    if not session.connected:
+        text = problem_sentence(session.text.removeprefix(f"{session.name}: "))
+        return f"{text[:1].upper()}{text[1:]}" if text else tr("Connecting…")
+    return tr("Connected · not encrypted") if session.encryption == "none" else tr("Connected · encrypted")
+
+
+def durations(steps: tuple[Step, ...]) -> dict[str, int]:
+    """Returns how long each step took, in milliseconds, from moments counted from the tick."""
+    ends = [0, *(step.milliseconds for step in steps)]
+    return {step.name: max(0, step.milliseconds - start) for step, start in zip(steps, ends, strict=False)}
+
+
+def steps_heading(row: Row) -> str:
+    """Says how far the sharing of a device has come."""
+    if row.steps and row.steps[-1].name == "ready":
+        return tr("Ready in {n} ms", n=row.steps[-1].milliseconds)
+    return state_word(row.state)
+
+
+def port(row: Row) -> str:
+    """Says where a device is plugged in, and how fast it talks."""
+    if row.busid is None:
+        return tr("Not connected")
+    return f"{row.busid} · {speed_word(row.speed)}" if row.speed is not None else str(row.busid)
+
+
+def speed_word(speed: Speed) -> str:
+    """Says the USB generation and the bits per second."""
+    return SPEED_WORDS.get(int(speed), f"USB, {int(speed)}")
+
+
+def identity(row: Row) -> str:
+    """Says by what a device is recognised."""
+    return f"{row.vidpid} · {printable(row.serial)}" if row.serial else str(row.vidpid)
+
+
+def recognised_by_port(row: Row) -> str:
+    """Says that two devices of this kind could not be told apart; empty where a serial number tells."""
+    if row.serial or row.busid is None:
+        return ""
+    return tr("No serial number: recognised by port {busid}", busid=row.busid)
+
+
+def report(row: Row) -> str:
+    """Returns what to paste into a message to whoever looks after this computer."""
+    lines = [
+        f"{device_name(row)}: {state_word(row.state)}",
+        f"{tr('What it is')}: {secondary(row)}",
+        f"{tr('Identity')}: {identity(row)}",
+        f"{tr('Port')}: {port(row)}",
+        f"{tr('Local driver')}: {printable(row.driver)}",
+        *(f"{tr(STEP_WORDS[name])}: {spent} ms" for name, spent in durations(row.steps).items() if name in STEP_WORDS),
+    ]
+    if row.problem:
+        lines.append(f"{row.problem}: {problem_sentence(row.problem_text)} {problem_sentence(row.remedy)}".rstrip())
+    return "\n".join(lines)
+
+
+_AS_ROOT: Final = re.compile(r"[Aa]s root: (?P<command>.+?)(?:[.;,] |\.?$)")
+
+
+def split_remedy(remedy: str) -> tuple[str, str, str]:
+    """Parts a remedy into what a person reads and what they copy.
+
+    Returns: what stands before the command, the command with sudo in front of each part, what stands behind it; each
+    may be empty.
+    """
+    found = _AS_ROOT.search(remedy)
+    if found is None:
+        return remedy, "", ""
+    before, after = remedy[: found.start()].rstrip(" ,;:"), remedy[found.end() :].strip()
+    command = " && ".join(f"sudo {part.strip()}" for part in found["command"].split("&&"))
+    return f"{before}:" if before else "", command, f"{after[:1].upper()}{after[1:]}"

@@ -1,0 +1,205 @@
+"""EFFECT: the picker's window: header, filter, list, and what stands in their place when there is nothing to list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QEvent, QSettings, QSize, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QIcon, QKeySequence, QPaintEvent, QPainter, QShortcut
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+
+from client_gui.state import Row, Snapshot, Trouble
+from client_gui.ui import messages
+from client_gui.ui.device_list import DeviceList
+from client_gui.ui.empty import EmptyState, NoMatch
+from client_gui.ui.header import Header
+from client_gui.ui.icons import picture
+from client_gui.ui.look import Look
+from client_gui.ui.message_bar import MessageBar
+from client_gui.ui.messages import tr
+from client_gui.ui.model import DeviceModel
+from client_gui.ui.problem_card import ProblemCard
+from client_gui.ui.search_field import SearchField
+from client_gui.ui.status_line import StatusLine
+
+if TYPE_CHECKING:
+    from client_gui.ui.bridge import EngineLike
+
+MARGIN: Final = 16
+FIRST_SHARE_SEEN: Final = "hints/first-share-seen"
+
+
+class Picker(QWidget):
+    """Shows snapshots and hands every wish to the engine; it keeps no device state of its own."""
+
+    closing = Signal()
+
+    def __init__(self, engine: EngineLike, look: Look, memory: QSettings) -> None:
+        """Takes the engine, the look, and where it is remembered which hints were read."""
+        super().__init__()
+        self._engine = engine
+        self._look = look
+        self._memory = memory
+        self._troubles: tuple[Trouble, ...] = ()
+        self._seen_snapshot = False
+        self._may_close = False
+        self.model = DeviceModel(self)
+        self.header = Header(look, self)
+        self.search = SearchField(look, self)
+        self.list = DeviceList(self.model, look, self)
+        self.empty = EmptyState(look, self)
+        self.no_match = NoMatch(look, self)
+        self.status = StatusLine(look, self)
+        self.bar: MessageBar | None = None
+        self.problem_card: ProblemCard | None = None
+        self._blank = QWidget(self)
+        self._stack = QStackedWidget(self)
+        for page in (self._blank, self.list, self.empty, self.no_match):
+            self._stack.addWidget(page)
+        self._lay_out()
+        self._connect()
+        self._dress()
+        self.setMinimumSize(400, 480)
+        self.resize(560, 640)
+
+    def _lay_out(self) -> None:
+        self._above = QWidget(self)
+        above = QVBoxLayout(self._above)
+        above.setContentsMargins(MARGIN, 0, MARGIN, 12)
+        above.setSpacing(8)
+        above.addWidget(self.search)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.header)
+        layout.addSpacing(8)
+        layout.addWidget(self._above)
+        layout.addWidget(self._stack, 1)
+        layout.addWidget(self.status)
+        if not self._memory.value(FIRST_SHARE_SEEN, defaultValue=False, type=bool):
+            text = tr("While shared, a device stops working on this computer.")
+            self.bar = MessageBar(self._look, text, tr("Got it"), self)
+            self.bar.answered.connect(self._hint_read)
+            above.addWidget(self.bar)
+
+    def _connect(self) -> None:
+        self.header.look_again.connect(self.look_again)
+        self.header.copy_report.connect(self._copy_everything)
+        self.search.changed.connect(self.list.set_filter)
+        self.search.down.connect(self.list.focus_current)
+        self.empty.look_again.connect(self.look_again)
+        self.no_match.clear.connect(self.search.clear)
+        self.list.wished.connect(self._wish)
+        self.list.retry.connect(self._engine.retry)
+        self.list.forget.connect(self._engine.forget)
+        self.list.copy.connect(self._copy_row)
+        self.list.filtered.connect(self._choose_page)
+        self._look.changed.connect(self._dress)
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self._find)
+        QShortcut(QKeySequence(Qt.Key.Key_F5), self, self.look_again)
+
+    # --- what is shown
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Shows the state of everything; what did not change is not touched."""
+        self._seen_snapshot = True
+        self.header.show_session(snapshot.session)
+        title = messages.session_title(snapshot.session)
+        self.setWindowTitle(title if snapshot.session is None else f"{title} – {tr('USB devices')}")
+        self._show_troubles(snapshot.problems)
+        self.model.show_rows(snapshot.rows)
+        self._choose_page()
+
+    def _show_troubles(self, troubles: tuple[Trouble, ...]) -> None:
+        if troubles == self._troubles:
+            return
+        self._troubles = troubles
+        self.problem_card = None
+        if troubles:
+            self.problem_card = ProblemCard(self._look, troubles)
+            self.problem_card.check_again.connect(self.look_again)
+        self.list.set_banner(self.problem_card)
+        self.list.set_usable(not troubles)
+
+    def _choose_page(self) -> None:
+        rows = self.model.rowCount() > 0
+        troubled = self.problem_card is not None
+        if troubled or self.list.card.shown:
+            page: QWidget = self.list
+        elif rows and self.search.text():
+            self.no_match.show_text(self.search.text())
+            page = self.no_match
+        else:
+            page = self.empty if self._seen_snapshot and not rows else self._blank
+        self._above.setVisible(rows and not troubled)
+        self._stack.setCurrentWidget(page)
+
+    def _dress(self) -> None:
+        self.setPalette(self._look.palette())
+        self.setFont(self._look.font("text"))
+        self.setWindowIcon(QIcon(picture("generic", self._look.code("accent"), self._look.code("surface"), 64, 1.0)))
+        self.update()
+
+    # --- what the user does
+
+    def _wish(self, key: str, on: bool) -> None:
+        self.model.wish(key, on)
+        self._engine.toggle(key, on)
+
+    def look_again(self) -> None:
+        """Reads the devices and what is missing again."""
+        self._engine.rescan()
+
+    def _find(self) -> None:
+        self.search.edit.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.search.edit.selectAll()
+
+    def _hint_read(self) -> None:
+        self._memory.setValue(FIRST_SHARE_SEEN, True)
+        if self.bar is not None:
+            self.bar.hide()
+            self.bar.deleteLater()
+            self.bar = None
+            self.list.focus_current(Qt.FocusReason.OtherFocusReason)
+
+    def _copy_row(self, key: str) -> None:
+        row = self.model.row_of(key)
+        if row is not None:
+            self._copy((row,))
+
+    def _copy_everything(self) -> None:
+        self._copy(self.model.rows())
+
+    def _copy(self, rows: tuple[Row, ...]) -> None:
+        lines = [f"{trouble.code}: {trouble.text}" for trouble in self._troubles]
+        QGuiApplication.clipboard().setText("\n".join(lines + [messages.report(row) for row in rows]))
+
+    # --- Qt
+
+    def finish(self) -> None:
+        """Closes for good: every device is home."""
+        self._may_close = True
+        self.close()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Asks for the devices to be brought home first; the window stays and shows it."""
+        if self._may_close:
+            event.accept()
+            return
+        event.ignore()
+        self.closing.emit()
+
+    def keyPressEvent(self, event: object) -> None:
+        """Lets Esc clear the filter, wherever the focus is."""
+        if getattr(event, "key", lambda: None)() == Qt.Key.Key_Escape and self.search.text():
+            self.search.edit.clear()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follows the desktop's font."""
+        super().changeEvent(event)
+        if event.type() in {QEvent.Type.ApplicationFontChange, QEvent.Type.StyleChange}:
+            self._look.refresh()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paints the ground."""
+        QPainter(self).fillRect(self.rect(), self._look.color("canvas"))

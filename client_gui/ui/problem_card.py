@@ -1,0 +1,132 @@
+"""EFFECT: the card for what is missing on this computer: each thing with the command that repairs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QRect, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from client_gui.state import Trouble
+from client_gui.ui import messages
+from client_gui.ui.button import Button, Face
+from client_gui.ui.focus import RESERVE
+from client_gui.ui.label import Label
+from client_gui.ui.messages import tr
+
+if TYPE_CHECKING:
+    from client_gui.ui.look import Look
+
+PADDING: Final = 16
+COPIED_FOR: Final = 1500  # milliseconds
+
+
+class CommandBox(QWidget):
+    """A command in the fixed font and a button that copies it."""
+
+    def __init__(self, look: Look, command: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._look = look
+        self._command = command
+        label = Label(look, "fixed", "text", self, text=command, wrap=True)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.button = Button(look, tr("Copy"), Face.TEXT, self, icon="copy", height=30, font="status")
+        self.button.setAccessibleName(tr("Copy {command}", command=command))
+        self.button.clicked.connect(self._copy)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 1, 1, 1)
+        layout.setSpacing(8)
+        layout.addWidget(label, 1)
+        layout.addWidget(self.button)
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self._command)
+        self.button.setText(tr("Copied"))
+        QTimer.singleShot(COPIED_FOR, self, lambda: self.button.setText(tr("Copy")))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paints the box."""
+        paint_card(QPainter(self), self._look, self, fill="canvas", radius=8)
+
+
+class TroubleItem(QWidget):
+    """One thing that is missing: what, why it matters, what to type."""
+
+    def __init__(self, look: Look, trouble: Trouble, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._look = look
+        self.copy_button: Button | None = None
+        before, command, after = messages.split_remedy(messages.problem_sentence(trouble.remedy))
+        self._title = Label(look, "name", "text", self, text=messages.problem_sentence(trouble.text), wrap=True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(look.px(16) + 12, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self._title)
+        if before:
+            layout.addWidget(Label(look, "note", "text2", self, text=before, wrap=True))
+        if command:
+            box = CommandBox(look, command, self)
+            self.copy_button = box.button
+            layout.addSpacing(2)
+            layout.addWidget(box)
+        if after:
+            layout.addWidget(Label(look, "note", "text2", self, text=after, wrap=True))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paints the triangle before the first line."""
+        side = self._look.px(16)
+        line = self._look.metrics("name").height()
+        self._look.draw_icon(QPainter(self), QRect(0, (line - side) // 2, side, side), "s-failed", "warn")
+
+
+class ProblemCard(QWidget):
+    """Names everything that is missing; devices stay listed below it."""
+
+    check_again = Signal()
+
+    def __init__(self, look: Look, troubles: tuple[Trouble, ...], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._look = look
+        title = {
+            1: tr("One thing is missing on this computer"),
+            2: tr("Two things are missing on this computer"),
+        }.get(len(troubles), tr("{n} things are missing on this computer", n=len(troubles)))
+        self.setAccessibleName(title)
+        lead = tr(
+            "Until they are there, devices are listed but cannot be shared. "
+            "Run each command in a terminal, then check again."
+        )
+        layout = QVBoxLayout()
+        layout.setContentsMargins(RESERVE, 0, RESERVE, 0)
+        layout.setSpacing(6)
+        layout.addWidget(Label(look, "heading", "text", self, text=title, wrap=True))
+        self._lead = Label(look, "text", "text2", self, text=lead, wrap=True)
+        layout.addWidget(self._lead)
+        layout.addSpacing(24)
+        self.items = [TroubleItem(look, trouble, self) for trouble in troubles]
+        for item in self.items:
+            layout.addWidget(item)
+            layout.addSpacing(4)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(PADDING - RESERVE, PADDING, PADDING - RESERVE, PADDING - RESERVE)
+        outer.setSpacing(4)
+        outer.addLayout(layout)
+        self.check_button = Button(look, tr("Check again"), Face.PRIMARY, self, icon="refresh")
+        self.check_button.clicked.connect(self.check_again)
+        outer.addWidget(self.check_button, 0, Qt.AlignmentFlag.AlignLeft)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paints the card and the line below its lead."""
+        painter = QPainter(self)
+        paint_card(painter, self._look, self, fill="surface", radius=12)
+        line = self._lead.geometry().bottom() + 16
+        painter.fillRect(PADDING, line, self.width() - 2 * PADDING, 1, self._look.color("line"))
+
+
+def paint_card(painter: QPainter, look: Look, card: QWidget, *, fill: str, radius: float) -> None:
+    """Paints the ground and outline of a card."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(look.color("line"), 1))
+    painter.setBrush(look.color(fill))
+    painter.drawRoundedRect(QRectF(card.rect()).adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)

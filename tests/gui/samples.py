@@ -1,0 +1,125 @@
+"""PURE: the devices and states that tests and pictures show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from client_gui.state import DeviceState, Row, SessionView, Snapshot, Step, Trouble
+from qvd_usbip.ids import BusId, VidPid
+from qvd_usbip.usb import Kind, Speed
+
+SESSION = SessionView(
+    name="Work desktop", address="10.9.1.11:11100", connected=True, encryption="none", text="Work desktop: connected"
+)
+
+HELPER_MISSING = Trouble(
+    code="helper-missing",
+    text="The helper /usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux is not installed.",
+    remedy="Install the qvd-usbip client package; from its sources, as root: make install ROLE=client.",
+)
+MODULE_MISSING = Trouble(
+    code="usbip-host-unavailable",
+    text="The kernel part that lends USB devices (usbip-host) is not available: module not loaded.",
+    remedy="As root: modprobe usbip-host. If that fails, install the kernel's extra modules.",
+)
+
+
+def device(key: str, product: str, vendor: str, kind: Kind, **changes: Any) -> Row:
+    """Returns a plugged-in device that is not shared, but for the changes."""
+    row = Row(
+        key=key,
+        busid=BusId.parse("1-4.2"),
+        vidpid=VidPid.parse("0403:6001"),
+        serial="A50285BI",
+        product=product,
+        vendor=vendor,
+        kind=kind,
+        speed=Speed.HIGH,
+        driver="usb",
+        ticked=False,
+        state=DeviceState.NOT_SHARED,
+    )
+    return replace(row, **changes)
+
+
+def steps(*moments: int) -> tuple[Step, ...]:
+    """Returns the steps taken at these moments, in milliseconds after the tick."""
+    names = ("released", "exported", "attached", "ready")
+    return tuple(Step(name=name, milliseconds=moment) for name, moment in zip(names, moments, strict=False))
+
+
+BRIO = device(
+    "046d:085e@3A7C91F0",
+    "BRIO Ultra HD Webcam",
+    "Logitech",
+    Kind.CAMERA,
+    vidpid=VidPid.parse("046d:085e"),
+    serial="3A7C91F0",
+    speed=Speed.SUPER,
+    driver="usbip-host",
+    ticked=True,
+    state=DeviceState.IN_USE,
+    steps=steps(12, 43, 453, 508),
+)
+SCANNER = device(
+    "04a9:1913@", "CanoScan LiDE 300", "Canon", Kind.SCANNER, busid=None, ticked=True, state=DeviceState.ABSENT, serial=""
+)
+HEADSET = device(
+    "0b0e:0301@1",
+    "Evolve2 65",
+    "Jabra",
+    Kind.HEADSET,
+    ticked=True,
+    state=DeviceState.FAILED,
+    problem="bind-failed",
+    problem_text="PipeWire still uses it.",
+    remedy="Close the programs that use it and try again.",
+    retry_in=8.0,
+)
+SERIAL = device(
+    "0403:6001@A50285BI",
+    "FT232R USB UART",
+    "FTDI",
+    Kind.SERIAL_ADAPTER,
+    ticked=True,
+    state=DeviceState.CONNECTING,
+    steps=steps(12, 43),
+)
+KEYBOARD = device(
+    "046a:0011@1-2",
+    "KC 1000",
+    "Cherry",
+    Kind.KEYBOARD,
+    state=DeviceState.LOCKED,
+    serial="",
+    problem="device-locked",
+    problem_text="1-2 is locked: keyboards stay here.",
+)
+STICK = device("0781:5583@4C53", "Ultra Fit", "SanDisk", Kind.MEMORY_STICK)
+YUBIKEY = device(
+    "1050:0407@", "YubiKey 5 NFC", "Yubico", Kind.SECURITY_KEY, ticked=True, state=DeviceState.ATTACHED, serial=""
+)
+
+EVERY_KIND_OF_ROW = (BRIO, SCANNER, HEADSET, SERIAL, KEYBOARD, STICK, YUBIKEY)
+
+
+def snapshot(*rows: Row, **changes: Any) -> Snapshot:
+    """Returns a snapshot of these devices in the sample session, but for the changes."""
+    return replace(Snapshot(rows=rows, session=SESSION, generation=1), **changes)
+
+
+def many(count: int) -> tuple[Row, ...]:
+    """Returns as many different devices as a full USB tree can hold."""
+    states = [state for state in DeviceState if state not in {DeviceState.FAILED}]
+    return tuple(
+        device(
+            f"0403:6001@{number:04}",
+            f"Adapter {number:04}",
+            "FTDI",
+            Kind.SERIAL_ADAPTER,
+            serial=f"{number:04}",
+            state=states[number % len(states)],
+        )
+        for number in range(count)
+    )
