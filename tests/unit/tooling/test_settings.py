@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from qvd_usbip.properties import expand, parse
 
 from client_gui.helper.authorise import Policy, parse_policy
+from qvd_usbip.properties import expand, parse
 
 
 def settings(repository: Path, name: str) -> dict[str, str]:

@@ -1,0 +1,62 @@
+"""The units and rules fit the programs they start."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from server_agent.privileges import NEEDED
+from tests.unit.tooling.test_install import EXPECTED
+
+UNITS = (
+    "qvd-usb-agent.service",
+    "qvd-usb-recover.service",
+    "qvd-usb-slaveserver.service",
+    "qvd-usb-slaveserver.socket",
+)
+# Each of these gives a service a mount namespace of its own.
+PRIVATE_MOUNTS = re.compile(r"^(Private(Tmp|Devices|Mounts)|Protect\w+|ReadOnlyPaths|Temporary\w+)=", re.MULTILINE)
+
+
+def unit(repository: Path, name: str) -> dict[str, str]:
+    text = (repository / "resources/systemd" / name).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if "=" in line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.mark.parametrize("name", [name for name in UNITS if name.endswith(".service")])
+def test_started_program_is_one_that_is_installed(repository: Path, name: str) -> None:
+    assert unit(repository, name)["ExecStart"].split()[0].lstrip("/") in EXPECTED["all"]
+
+
+@pytest.mark.parametrize("rules", ["70-qvd-create-device.rules", "10-qvd-usbip-host.rules"])
+def test_rules_run_only_installed_programs_and_only_below_a_virtual_hub(repository: Path, rules: str) -> None:
+    text = (repository / "resources/udev" / rules).read_text(encoding="utf-8")
+    programs = {found[1] for found in re.finditer(r'RUN\+="/(\S+)', text)}
+    assert programs - EXPECTED["all"].keys() == set()
+    effective = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert re.fullmatch(r'DEVPATH!="\*/vhci_hcd\.\*", GOTO="(\w+)"', effective[0])
+    assert effective[-1] == f'LABEL="{effective[0].split(chr(34))[3]}"'
+
+
+def test_agent_may_do_what_it_keeps_and_no_more(repository: Path) -> None:
+    assert set(unit(repository, "qvd-usb-agent.service")["CapabilityBoundingSet"].split()) == {*NEEDED, "CAP_SETPCAP"}
+
+
+def test_mounts_of_the_agent_are_the_hosts(repository: Path) -> None:
+    text = (repository / "resources/systemd/qvd-usb-agent.service").read_text(encoding="utf-8")
+    assert PRIVATE_MOUNTS.findall(text) == []
+
+
+def test_receiver_needs_nothing_that_a_container_may_lack(repository: Path) -> None:
+    text = (repository / "resources/systemd/qvd-usb-slaveserver.service").read_text(encoding="utf-8")
+    assert PRIVATE_MOUNTS.findall(text) == []
+
+
+def test_receiver_listens_where_the_session_connects(repository: Path) -> None:
+    found = unit(repository, "qvd-usb-slaveserver.socket")
+    assert (found["ListenStream"], found["Accept"]) == ("11100", "no")
+
+
+def test_restarted_agent_finds_the_folders_that_containers_have_mounted(repository: Path) -> None:
+    assert unit(repository, "qvd-usb-agent.service")["RuntimeDirectoryPreserve"] == "yes"
