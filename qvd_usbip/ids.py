@@ -48,7 +48,7 @@ class Value:
         raise AttributeError(f"{type(self).__name__} cannot be changed")
 
     def __reduce__(self) -> "tuple[Any, ...]":
-        return type(self), self._key()
+        return _restored, (type(self), *self._key())
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, type(self)) else NotImplemented
@@ -71,6 +71,13 @@ class Value:
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
         return f"{type(self).__name__}({shown})"
+
+
+def _restored(kind: type[Value], *fields: object) -> Value:
+    value = kind.__new__(kind)
+    for name, field in zip(kind.__match_args__, fields, strict=True):
+        object.__setattr__(value, name, field)
+    return value
 
 
 class BusId(Value):

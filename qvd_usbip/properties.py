@@ -109,7 +109,8 @@ def edit(text: str, key: str, value: str) -> str:
 def _logical_lines(text: str) -> "Iterator[tuple[int, int, str]]":
     """Start, end (without the line end) and content of each line that sets a key; continued lines are joined."""
     position = 0
-    start, pieces = 0, []
+    start = end = 0
+    pieces: list[str] = []
     for line in io.StringIO(text, newline=""):  # ends lines at \n, \r and \r\n only, and keeps their ends
         bare = line.rstrip("\r\n")
         content = bare.lstrip(_BLANK)

@@ -1,0 +1,121 @@
+"""PURE: client.usb.share_list, the devices a user wants to share: `0441:0012, 0bda:58c2@1234`.
+
+A serial number is written as it is. Where it holds what the grammar needs (a comma, a blank at an end, a control
+character), that character is written as %XX, its UTF-8 bytes in hexadecimal; QVD's own client does not know such
+devices at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qvd_usbip import errors, ids
+
+if TYPE_CHECKING:
+    from qvd_usbip.usb import UsbDevice
+
+_HEX = "0123456789abcdefABCDEF"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One wish: every device of this vendor and product, or only the one with this serial number."""
+
+    vidpid: ids.VidPid
+    serial: str | None = None
+
+    def matches(self, device: UsbDevice) -> bool:
+        """Whether the device is meant."""
+        return self.vidpid == device.vidpid and self.serial in (None, device.serial)
+
+    def __str__(self) -> str:
+        return str(self.vidpid) if self.serial is None else f"{self.vidpid}@{_written(self.serial)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareList:
+    """The whole wish, in the order in which it was written; str() is the value for the configuration file."""
+
+    entries: tuple[Entry, ...] = ()
+
+    def entry_matching(self, device: UsbDevice) -> Entry | None:
+        """The first entry that means this device."""
+        return next((entry for entry in self.entries if entry.matches(device)), None)
+
+    def matches(self, device: UsbDevice) -> bool:
+        """Whether the device is wanted."""
+        return self.entry_matching(device) is not None
+
+    def with_entry(self, entry: Entry) -> ShareList:
+        """The list with this entry at its end; the same list if it has it already."""
+        return self if entry in self.entries else ShareList(entries=(*self.entries, entry))
+
+    def without(self, entry: Entry) -> ShareList:
+        """The list without this entry."""
+        return ShareList(entries=tuple(each for each in self.entries if each != entry))
+
+    def without_device(self, device: UsbDevice) -> ShareList:
+        """The list without any entry that means this device, so that it is not shared any more."""
+        return ShareList(entries=tuple(each for each in self.entries if not each.matches(device)))
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.entries))
+
+
+def entry_for(device: UsbDevice) -> Entry:
+    """The narrowest entry that means this device."""
+    return Entry(vidpid=device.vidpid, serial=device.serial or None)
+
+
+def parse(text: str) -> ShareList:
+    """Read the list; blanks around entries and empty entries (a comma too many) do no harm, doubles count once.
+
+    Raises: QvdUsbError share-list-malformed, with the entry.
+    """
+    written = (item.strip() for item in text.split(","))
+    return ShareList(entries=tuple(dict.fromkeys(_entry(item) for item in written if item)))
+
+
+def _entry(item: str) -> Entry:
+    vidpid, at, serial = item.partition("@")
+    try:
+        parsed = ids.VidPid.parse(vidpid.strip())
+    except errors.QvdUsbError as error:
+        raise errors.QvdUsbError(errors.SHARE_LIST_MALFORMED, value=item) from error
+    if at and not serial.strip():
+        raise errors.QvdUsbError(errors.SHARE_LIST_MALFORMED, value=item)
+    return Entry(vidpid=parsed, serial=_read(serial.strip(), item) if at else None)
+
+
+def _written(serial: str) -> str:
+    last = len(serial) - 1
+    return "".join(_escaped(char) if _needs_escape(serial, at, last) else char for at, char in enumerate(serial))
+
+
+def _needs_escape(serial: str, at: int, last: int) -> bool:
+    char = serial[at]
+    if char == "%":
+        return all(digit in _HEX for digit in serial[at + 1 : at + 3]) and at + 2 <= last
+    return char == "," or not char.isprintable() or (char.isspace() and at in (0, last))
+
+
+def _escaped(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+
+
+def _read(serial: str, item: str) -> str:
+    if "%" not in serial:
+        return serial
+    first, *pieces = serial.split("%")
+    data = first.encode("utf-8", "surrogatepass")
+    for piece in pieces:
+        digits = piece[:2]
+        if len(digits) == 2 and all(digit in _HEX for digit in digits):
+            data += bytes((int(digits, 16),)) + piece[2:].encode("utf-8", "surrogatepass")
+        else:
+            data += b"%" + piece.encode("utf-8", "surrogatepass")
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise errors.QvdUsbError(errors.SHARE_LIST_MALFORMED, value=item) from error
