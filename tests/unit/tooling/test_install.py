@@ -11,8 +11,11 @@ import pytest
 
 from tests.unit.tooling.making import run_make
 
+# Path below the root → mode; None for a link.
+Modes = dict[str, int | None]
+
 # Written out, not taken from resources/install/layout.py: a slip there must not go unnoticed here.
-CLIENT = {
+CLIENT: Modes = {
     "etc/qvd/usbip-policy.conf": 0o644,
     "usr/bin/qvd-usb": 0o755,
     "usr/bin/qvd-usb-picker": 0o755,
@@ -22,14 +25,14 @@ CLIENT = {
     "usr/lib/sysusers.d/qvd-usbip-client.conf": 0o644,
     "usr/lib/tmpfiles.d/qvd-usbip-client.conf": 0o644,
 }
-SERVER = {
+SERVER: Modes = {
     "etc/qvd/node.conf": 0o644,
     "usr/lib/modules-load.d/qvd-usbip.conf": 0o644,
     "usr/lib/systemd/system/qvd-usb-agent.service": 0o644,
     "usr/lib/udev/rules.d/10-qvd-usbip-host.rules": 0o644,
     "usr/sbin/qvd-usb-agent": 0o755,
 }
-VMA = {
+VMA: Modes = {
     "etc/qvd/vma.conf": 0o644,
     "usr/lib/qvd/bin/qvd-create-device": 0o755,
     "usr/lib/qvd/bin/qvd-usb-slaveserver": 0o755,
@@ -40,7 +43,7 @@ VMA = {
     "usr/lib/sysusers.d/qvd-usbip-vma.conf": 0o644,
     "usr/lib/udev/rules.d/70-qvd-create-device.rules": 0o644,
 }
-EXPECTED = {"client": CLIENT, "server": SERVER, "vma": VMA, "all": CLIENT | SERVER | VMA}
+EXPECTED: dict[str, Modes] = {"client": CLIENT, "server": SERVER, "vma": VMA, "all": CLIENT | SERVER | VMA}
 OWN_PACKAGES = {
     "client": {"client_gui"},
     "server": {"server_agent"},
@@ -64,9 +67,9 @@ def make(repository: Path, *words: str, fails: bool = False) -> subprocess.Compl
     return done
 
 
-def found(root: Path) -> dict[str, int | None]:
+def found(root: Path) -> Modes:
     """Every file below the root with its mode; a link has none."""
-    modes: dict[str, int | None] = {}
+    modes: Modes = {}
     for path in root.rglob("*"):
         if path.is_symlink():
             modes[str(path.relative_to(root))] = None
@@ -75,7 +78,7 @@ def found(root: Path) -> dict[str, int | None]:
     return modes
 
 
-def outside_packages(modes: dict[str, int | None]) -> dict[str, int | None]:
+def outside_packages(modes: Modes) -> Modes:
     return {name: mode for name, mode in modes.items() if not name.startswith(HOME)}
 
 
