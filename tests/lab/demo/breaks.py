@@ -1,0 +1,111 @@
+"""EFFECT: for every link of the way one thing that breaks just this link; a test then asks the demo for its name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.lab.demo.desk import SHARE_LIST_FILE
+from tests.lab.demo.there import STICK_FILE, STICK_IMAGE
+from tests.lab.demo.way import CONTAINER, SERIAL, STRANGER, Way
+
+PRODUCT = "/usr/lib/qvd-usbip/python"
+LAUNCHER = "/usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux"
+PINS = "/sys/fs/bpf/qvd"
+MAP = f"{PINS}/{CONTAINER}"
+
+#: The moments from which a break is tried: before anything is plugged, with both listed, with both in use.
+START, LISTED, IN_USE = "demo-start", "demo-listed", "demo-in-use"
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """What breaks a link: `do` is done at the moment `at`; then the demo goes on and must name the link."""
+
+    link: str
+    at: str
+    do: Callable[[Way], None]
+
+
+def server(command: str) -> Callable[[Way], None]:
+    def do(way: Way) -> None:
+        way.lab.server.run(command)
+
+    return do
+
+
+def client(command: str) -> Callable[[Way], None]:
+    def do(way: Way) -> None:
+        way.lab.client.run(command)
+
+    return do
+
+
+def inside(command: str, container: str = CONTAINER) -> Callable[[Way], None]:
+    def do(way: Way) -> None:
+        way.lab.container(container).run(command)
+
+    return do
+
+
+def never_authorises(way: Way) -> None:
+    """The agent of this run forgets the last write of the gate."""
+    file = f"{PRODUCT}/server_agent/kernel/gate.py"
+    way.lab.server.run(
+        f"grep -q '_write(folder / \"authorized\", OPEN)' {file}"
+        f' && sed -i \'s/_write(folder \\/ "authorized", OPEN)/_write(folder \\/ "authorized", CLOSED)/\' {file}'
+        " && systemctl restart qvd-usb-agent"
+    )
+    way.lab.expected_failures.add("qvd-usb-agent.service")
+
+
+def twin_with_another_serial(way: Way) -> None:
+    """A device of the same kind is plugged where the demo expects its own."""
+    way.lab.client.run(
+        "sed -i 's/printf .%s. \"$5\" >strings/printf 9999 >strings/' /usr/local/lib/lab/gadget.sh"
+        " && grep -q 'printf 9999' /usr/local/lib/lab/gadget.sh"
+    )
+
+
+def device_left_on_the_hub(way: Way) -> None:
+    """Another device is on the container's hub by hand, and stays."""
+    hub = int(way.server.latest(SERIAL.identity)["hub"])
+    port = hub * 30 + 7  # Debian: 15 ports a half
+    program = (
+        "import socket, time\n"
+        "a, b = socket.socketpair()\n"
+        f"open('/sys/devices/platform/vhci_hcd.0/attach', 'w').write(f'{port} {{b.fileno()}} 65538 3')\n"
+        "time.sleep(600)\n"
+    )
+    way.lab.server.run(["systemd-run", "--quiet", "--collect", "--unit=demo-squatter", "python3", "-c", program])
+    way.lab.server.until(f"awk '$2=={port} && $3!=\"004\"' /sys/devices/platform/vhci_hcd.0/status.{hub} | grep -q .")
+
+
+IMMUTABLE = client(f"chattr +i {SHARE_LIST_FILE}")
+FROZEN_MAP = server(f"bpftool map freeze pinned {MAP}")
+#: The key (character device, any major, any minor) of the stranger's map, with every access.
+OPEN_MAP = server(
+    f"bpftool map update pinned {PINS}/{STRANGER} key hex 02 00 00 00 ff ff ff ff ff ff ff ff value hex 07 00 00 00"
+)
+NO_DEVICES = client("mkdir -p /etc/qvd /run/empty; echo path.usb.usbroot=/run/empty >>/etc/qvd/client.conf")
+OTHER_KEY = inside("echo another-key >/etc/qvd/slave.key; systemctl stop qvd-usb-slaveserver.service")
+NO_DRIVER = client("rmmod cdc_acm; mv /lib/modules/$(uname -r)/kernel/drivers/usb/class /var/tmp/")
+
+BREAKS = (
+    Break("plugged", START, twin_with_another_serial),
+    Break("listed", START, NO_DEVICES),
+    Break("ticked", LISTED, IMMUTABLE),
+    Break("released", LISTED, client(f"chmod u-s {LAUNCHER}")),
+    Break("exported", LISTED, OTHER_KEY),
+    Break("attached", LISTED, server("systemctl stop qvd-usb-agent.service")),
+    Break("granted", LISTED, FROZEN_MAP),
+    Break("authorised", LISTED, never_authorises),
+    Break("node", LISTED, inside("echo createdevice.acl.enable=0 >>/etc/qvd/vma.conf")),
+    Break("opened", LISTED, inside("gpasswd -d user qvduser")),
+    Break("talked", LISTED, client("mv /dev/ttyGS0 /dev/ttyGS0.away")),
+    Break("file", LISTED, client(f"mdel -i {STICK_IMAGE} ::{STICK_FILE}")),
+    Break("stranger", IN_USE, OPEN_MAP),
+    Break("unticked", IN_USE, IMMUTABLE),
+    Break("node gone", IN_USE, inside("mv /usr/lib/qvd/bin/qvd-create-device /usr/lib/qvd/bin/away")),
+    Break("right gone", IN_USE, FROZEN_MAP),
+    Break("hub empty", IN_USE, device_left_on_the_hub),
+    Break("home", IN_USE, NO_DRIVER),
+)

@@ -1,0 +1,72 @@
+"""For every line of the demo's timeline: where that link is broken, the demo fails and names it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.lab.demo import back, there
+from tests.lab.demo.breaks import BREAKS, IN_USE, LISTED, START, Break
+from tests.lab.demo.timeline import TITLES, LinkBrokenError, Timeline
+from tests.lab.demo.way import Step, Way
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.deep
+
+SOON = 12.0  # seconds in which the broken link must not be seen
+STEPS = there.steps() + back.steps()
+
+
+def index_of(link: str) -> int:
+    return next(index for index, step in enumerate(STEPS) if step.link == link)
+
+
+FIRST_STEP = {START: 0, LISTED: index_of("ticked"), IN_USE: index_of("stranger")}
+
+
+@dataclass(slots=True)
+class Walked:
+    """A way that was walked once, with the moments kept from which breaks are tried."""
+
+    way: Way
+
+    def back_to(self, moment: str) -> None:
+        self.way.lab.restore(moment)
+        self.way.client.forget()
+        self.way.server.forget()
+        self.way.timeline = Timeline(moment)
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
+    with Lab.open(level="product", name="breaks") as lab:
+        way = Way(lab, Timeline("whole"), tmp_path_factory.mktemp("pictures"))
+        way.prepare()
+        lab.checkpoint(START)
+        for index, step in enumerate(STEPS):
+            for moment in (LISTED, IN_USE):
+                if FIRST_STEP[moment] == index:
+                    lab.checkpoint(moment)
+            step.run(way)
+        yield Walked(way)
+
+
+def test_every_line_of_the_timeline_has_its_break() -> None:
+    assert {each.link for each in BREAKS} | {"clicked"} == set(TITLES)
+
+
+@pytest.mark.parametrize("fault", BREAKS, ids=lambda fault: fault.link.replace(" ", "-"))
+def test_a_broken_link_is_named(walked: Walked, fault: Break) -> None:
+    walked.back_to(fault.at)
+    way = walked.way
+    fault.do(way)
+    with pytest.raises(LinkBrokenError) as caught:
+        take(way, STEPS[FIRST_STEP[fault.at] :], fault.link)
+    assert caught.value.link == fault.link
+
+
+def take(way: Way, steps: list[Step], broken: str) -> None:
+    """Takes the steps; waits for the one that is broken only as long as it would be seen."""
+    for step in steps:
+        way.patience = SOON if step.link == broken else 40.0
+        step.run(way)
