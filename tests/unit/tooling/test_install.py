@@ -87,6 +87,18 @@ def package_files(repository: Path, packages: set[str]) -> set[str]:
     return {f"{HOME}/{name}" for name in listed if name.suffix in {".py", ".typed", ".svg", ".png", ".ttf", ".qm"}}
 
 
+@pytest.fixture(scope="module")
+def staged(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything, installed once by somebody whose umask takes nothing away."""
+    root = tmp_path_factory.mktemp("staged")
+    old = os.umask(0)
+    try:
+        make(repository, "install", "ROLE=all", f"DESTDIR={root}", "ENABLE=1")
+    finally:
+        os.umask(old)
+    return root
+
+
 @pytest.mark.parametrize("role", sorted(EXPECTED))
 def test_installs_exactly_the_files_of_the_role(repository: Path, tmp_path: Path, role: str) -> None:
     make(repository, "install", f"ROLE={role}", f"DESTDIR={tmp_path}")
@@ -97,32 +109,25 @@ def test_installs_exactly_the_files_of_the_role(repository: Path, tmp_path: Path
     assert {modes[name] for name in modes if name.startswith(HOME)} == {0o644}
 
 
-def test_folders_are_not_writable_by_others(repository: Path, tmp_path: Path) -> None:
-    old = os.umask(0)
-    try:
-        make(repository, "install", "ROLE=all", f"DESTDIR={tmp_path}")
-    finally:
-        os.umask(old)
-    folders = {path: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_dir()}
+def test_folders_are_not_writable_by_others(staged: Path) -> None:
+    folders = {path: stat.S_IMODE(path.stat().st_mode) for path in staged.rglob("*") if path.is_dir()}
     assert {path for path, mode in folders.items() if mode != 0o755} == set()
 
 
-def test_everything_belongs_to_root_or_to_who_stages_it(repository: Path, tmp_path: Path) -> None:
-    make(repository, "install", "ROLE=all", f"DESTDIR={tmp_path}")
-    owners = {(path.lstat().st_uid, path.lstat().st_gid) for path in tmp_path.rglob("*")}
+def test_everything_belongs_to_root_or_to_who_stages_it(staged: Path) -> None:
+    owners = {(path.lstat().st_uid, path.lstat().st_gid) for path in staged.rglob("*")}
     assert owners == {(os.geteuid(), os.getegid())}
 
 
-def test_every_module_is_compiled_under_the_path_it_will_have(repository: Path, tmp_path: Path) -> None:
-    make(repository, "install", "ROLE=server", f"DESTDIR={tmp_path}")
-    home = tmp_path / HOME
+def test_every_module_is_compiled_under_the_path_it_will_have(staged: Path) -> None:
+    home = staged / HOME
     sources = {path for path in home.rglob("*.py") if path.stat().st_size}
     tag = sys.implementation.cache_tag
     compiled = {path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc" for path in sources}
     assert {path for path in compiled if not path.is_file()} == set()
     text = (home / f"server_agent/__pycache__/__init__.{tag}.pyc").read_bytes()
     assert b"/usr/lib/qvd-usbip/python/server_agent/__init__.py" in text
-    assert str(tmp_path).encode() not in text
+    assert str(staged).encode() not in text
 
 
 @pytest.mark.parametrize(
@@ -137,10 +142,9 @@ def test_every_module_is_compiled_under_the_path_it_will_have(repository: Path, 
     ],
 )
 def test_start_script_names_interpreter_and_module(
-    repository: Path, tmp_path: Path, program: str, flags: str, module: str
+    repository: Path, staged: Path, program: str, flags: str, module: str
 ) -> None:
-    make(repository, "install", "ROLE=all", f"DESTDIR={tmp_path}")
-    first, *rest = (tmp_path / program).read_text(encoding="utf-8").splitlines()
+    first, *rest = (staged / program).read_text(encoding="utf-8").splitlines()
     assert first == f"#!{sys.executable} {flags}"
     assert f"from {module} import main" in rest
     assert (repository / (module.replace(".", "/") + ".py")).is_file()
@@ -166,9 +170,8 @@ def test_a_module_of_an_older_version_goes(repository: Path, tmp_path: Path) -> 
     assert not old.parent.exists()
 
 
-def test_enable_makes_the_links_of_boot(repository: Path, tmp_path: Path) -> None:
-    make(repository, "install", "ROLE=all", f"DESTDIR={tmp_path}", "ENABLE=1")
-    assert {name: str((tmp_path / name).readlink()) for name in LINKS} == LINKS
+def test_enable_makes_the_links_of_boot(staged: Path) -> None:
+    assert {name: str((staged / name).readlink()) for name in LINKS} == LINKS
 
 
 def test_group_is_made_in_an_image(repository: Path, tmp_path: Path) -> None:
@@ -198,12 +201,11 @@ def test_uninstall_keeps_what_another_role_needs(repository: Path, tmp_path: Pat
     assert found(tmp_path) == before
 
 
-def test_launcher_has_its_paths_built_in(repository: Path, tmp_path: Path) -> None:
-    make(repository, "install", "ROLE=client", f"DESTDIR={tmp_path}")
-    program = (tmp_path / "usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux").read_bytes()
+def test_launcher_has_its_paths_built_in(staged: Path) -> None:
+    program = (staged / "usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux").read_bytes()
     assert os.path.realpath(sys.executable).encode() in program
     assert b"/usr/lib/qvd-usbip/python/client_gui/helper/main.py" in program
-    assert (tmp_path / "usr/lib/qvd/bin/qvd-client-slaveclient-usbip").readlink() == Path(
+    assert (staged / "usr/lib/qvd/bin/qvd-client-slaveclient-usbip").readlink() == Path(
         "qvd-client-slaveclient-usbip-aux"
     )
 
