@@ -1,0 +1,128 @@
+"""PURE: what the agent may be told to do; each is carried out by the executor and answered by an event."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from qvd_usbip.ids import BusId, HubId, VmId
+from server_agent.state import Port, Right
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """Base of all actions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remember(Action):
+    """Write the ledger: leases, quarantine and attaches of the state that goes with this action."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutInForce(Action):
+    """Make everything a container needs before it exists: gate, device map, hub mount, broker folder."""
+
+    container: VmId
+    hub: HubId | None
+    fresh: bool = True  # False: repair under a running container, whose hub may be in use
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TearDown(Action):
+    """Undo PutInForce and say whether the hub is empty."""
+
+    container: VmId
+    hub: HubId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseGate(Action):
+    """New devices on this hub start unauthorised."""
+
+    hub: HubId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenBroker(Action):
+    """Listen on the container's broker socket."""
+
+    container: VmId
+    gid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseBroker(Action):
+    """Stop listening and drop the container's connections."""
+
+    container: VmId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachPort(Action):
+    """Hand the socket of this attach to the kernel."""
+
+    port: Port
+    attach_id: str
+    devid: int
+    speed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetachPort(Action):
+    """Take the device off its port and wait until the port is free."""
+
+    port: Port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspect(Action):
+    """Read what enumerated on this port, while it is not authorised."""
+
+    port: Port
+    busid: BusId
+    number: Right
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant(Action):
+    """Allow one number to one container, and read it back."""
+
+    container: VmId
+    right: Right
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoke(Action):
+    """Take one number from one container, and verify that it is gone."""
+
+    container: VmId
+    right: Right
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorise(Action):
+    """Let drivers have the device, if it still is the one that was inspected."""
+
+    port: Port
+    busid: BusId
+    number: Right
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Action):
+    """Answer a waiting request: with a Problem code, or well."""
+
+    request: int
+    problem: str = ""
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearLeftover(Action):
+    """Remove cgroup, map, mounts and broker folder of a container the agent does not know."""
+
+    container: VmId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAround(Action):
+    """Observe the kernel soon: something may have been missed."""

@@ -1,0 +1,271 @@
+"""EFFECT: the socket in a container's folder: its receiver hands connected sockets over and asks how they fare."""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+from qvd_usbip.system.sockets import tune
+
+from qvd_usbip import broker as words
+from qvd_usbip.errors import BROKER_PROTOCOL, DEVICE_GONE, SLAVE_LIMIT, QvdUsbError
+from qvd_usbip.ids import VmId
+from server_agent import actions, events
+from server_agent.state import Progress, State
+
+LOG = logging.getLogger(__name__)
+SOCKET_NAME = "broker.sock"
+CONNECTIONS = 8
+FIRST_SECONDS, IDLE_SECONDS = 5.0, 60.0
+ANSWER_SECONDS = 5.0
+WAIT_SECONDS = 30.0
+CREDENTIALS = struct.Struct("=iII")
+
+
+class Agent(Protocol):
+    """What a desk needs of the daemon."""
+
+    state: State
+
+    @property
+    def now(self) -> float:
+        """Seconds of the monotonic clock."""
+
+    async def request(self, make: Callable[[int], events.Event]) -> actions.Answer:
+        """Submit a request and wait for its answer."""
+
+    async def wait_until(self, holds: Callable[[State], bool], seconds: float) -> bool:
+        """Wait for the state to hold something."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Answers one container's requests. Which container it is, the folder says; no message can."""
+
+    container: VmId
+    daemon: Agent
+    sockets: dict[str, int]
+
+    async def answer(self, message: bytes, fds: list[int]) -> bytes:
+        """The answer to one message; the descriptors that came with it are closed, whatever it says."""
+        try:
+            return await self._answer(words.parse_request(message), fds)
+        except QvdUsbError as error:
+            LOG.info("refused container=%s problem=%s context=%s", self.container, error.problem.code, error.context)
+            return words.format_refusal(error)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    async def _answer(self, request: words.Request, fds: list[int]) -> bytes:
+        if isinstance(request, words.AttachRequest):
+            await self._attach(request, fds)
+        elif fds:
+            raise QvdUsbError(BROKER_PROTOCOL, reason="a descriptor where none belongs")
+        elif isinstance(request, words.StatusRequest):
+            return await self._status(request)
+        elif isinstance(request, words.DetachRequest):
+            await self.daemon.request(
+                lambda number: events.DetachAsked(
+                    at=self.daemon.now, container=self.container, attach_id=request.id, request=number
+                )
+            )
+        elif isinstance(request, words.ReadyRequest):
+            await self.daemon.request(
+                lambda number: events.Ready(
+                    at=self.daemon.now, container=self.container, attach_id=request.id, node=request.node,
+                    request=number,
+                )
+            )  # fmt: skip
+        return words.format_done()
+
+    async def _attach(self, request: words.AttachRequest, fds: list[int]) -> None:
+        if len(fds) != 1:
+            raise QvdUsbError(BROKER_PROTOCOL, reason="attach needs exactly one descriptor")
+        if request.id in self.sockets:
+            raise QvdUsbError(BROKER_PROTOCOL, reason="this attach is under way")
+        prepare(fds[0])
+        self.sockets[request.id] = fds[0]
+        try:
+            await self.daemon.request(
+                lambda number: events.Attach(
+                    at=self.daemon.now, container=self.container, attach_id=request.id, devid=request.devid,
+                    speed=request.speed, request=number,
+                )
+            )  # fmt: skip
+        finally:
+            del self.sockets[request.id]  # the kernel has its own reference by now, or will never have one
+
+    async def _status(self, request: words.StatusRequest) -> bytes:
+        def moved(state: State) -> bool:
+            progress = self._progress(state, request.id)
+            return progress is None or (progress.state is not None and str(progress.state) != request.seen)
+
+        await self.daemon.wait_until(moved, min(float(request.wait), WAIT_SECONDS))
+        state = self.daemon.state
+        progress = self._progress(state, request.id)
+        if progress is None:
+            raise QvdUsbError(DEVICE_GONE, busid=request.id)
+        device = state.device_of_attach(self.container, request.id)
+        nodes = tuple(sorted(device.names.values())) if device is not None else ()
+        return words.format_status(ack_of(progress), nodes)
+
+    def _progress(self, state: State, attach_id: str) -> Progress | None:
+        """What is known of an attach, if it is this container's."""
+        progress = state.progress.get(attach_id)
+        return progress if progress is not None and progress.container == self.container else None
+
+
+def prepare(fd: int) -> None:
+    """Make sure the kernel can use this socket, and that a vanished peer is noticed.
+
+    Raises:
+        QvdUsbError: broker-protocol for anything but a connected stream socket.
+    """
+    try:
+        with socket.socket(fileno=os.dup(fd)) as found:
+            if found.type & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) != socket.SOCK_STREAM:
+                raise QvdUsbError(BROKER_PROTOCOL, reason="the descriptor is no stream socket")
+            found.getpeername()
+            tune(found)
+    except OSError as error:
+        reason = f"the descriptor is no connected socket ({os.strerror(error.errno or errno.EBADF)})"
+        raise QvdUsbError(BROKER_PROTOCOL, reason=reason) from error
+
+
+@dataclass(slots=True, kw_only=True)
+class Broker:
+    """Listens in one container's folder."""
+
+    folder: Path
+    gid: int
+    desk: Desk
+    _listener: socket.socket | None = None
+    _sessions: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def open(self) -> None:
+        """Make the socket anew and listen.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        path = self.folder / SOCKET_NAME
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        try:
+            listener.bind(str(path))
+            os.chown(path, 0, self.gid, follow_symlinks=False)
+            path.chmod(0o660)
+            listener.listen(CONNECTIONS)
+        except OSError:
+            listener.close()
+            raise
+        self._listener = listener
+        asyncio.get_running_loop().add_reader(listener, self._accept)
+
+    def close(self) -> None:
+        """Listen no more and drop every connection."""
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+        for session in self._sessions:
+            session.cancel()
+
+    def _accept(self) -> None:
+        if self._listener is None:
+            return
+        try:
+            connection, _ = self._listener.accept()
+        except OSError as error:
+            if error.errno not in {errno.EAGAIN, errno.ECONNABORTED, errno.EMFILE, errno.ENFILE}:
+                raise
+            return
+        connection.settimeout(0)
+        if len(self._sessions) >= CONNECTIONS:
+            LOG.warning("too many connections container=%s %s", self.desk.container, peer_of(connection))
+            _send_now(connection, words.format_refusal(QvdUsbError(SLAVE_LIMIT)))
+            connection.close()
+            return
+        session = asyncio.get_running_loop().create_task(self._serve(connection))
+        self._sessions.add(session)
+        session.add_done_callback(self._sessions.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        LOG.info("connected container=%s %s", self.desk.container, peer_of(connection))
+        seconds = FIRST_SECONDS
+        try:
+            while True:
+                await _wait(connection, seconds, write=False)
+                message, fds = receive(connection)
+                if not message and not fds:
+                    return
+                answer = await self.desk.answer(message, fds)
+                await _wait(connection, ANSWER_SECONDS, write=True)
+                _send_now(connection, answer)
+                seconds = IDLE_SECONDS
+        except TimeoutError:
+            LOG.info("silent connection closed container=%s", self.desk.container)
+        except OSError as error:
+            LOG.info("connection lost container=%s error=%s", self.desk.container, error)
+        finally:
+            connection.close()
+
+
+def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """One message and its descriptors; one that is too long, or has too many, comes as something no request is."""
+    limit = words.MESSAGE_BYTES
+    message, fds, flags, _ = socket.recv_fds(connection, limit + 1, 4)
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(message) > limit:
+        for fd in fds:
+            os.close(fd)
+        return b"too long", []
+    return message, fds
+
+
+def peer_of(connection: socket.socket) -> str:
+    """Who connected, for the log only: inside a container these words are the container's."""
+    pid, uid, gid = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+    try:
+        name = psutil.Process(pid).name() if pid else "?"
+    except psutil.Error:
+        name = "?"
+    return f"pid={pid} uid={uid} gid={gid} program={name!r}"
+
+
+def _send_now(connection: socket.socket, message: bytes) -> None:
+    try:
+        connection.send(message, socket.MSG_NOSIGNAL)
+    except OSError as error:
+        if error.errno not in {errno.EPIPE, errno.ECONNRESET, errno.EAGAIN}:
+            raise
+
+
+async def _wait(connection: socket.socket, seconds: float, *, write: bool) -> None:
+    """Wait until a socket can be read or written.
+
+    Raises:
+        TimeoutError: it could not, for so long.
+    """
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    add, remove = (loop.add_writer, loop.remove_writer) if write else (loop.add_reader, loop.remove_reader)
+    add(connection, ready.set)
+    try:
+        await asyncio.wait_for(ready.wait(), seconds)
+    finally:
+        remove(connection)
+
+
+def ack_of(progress: Progress) -> words.Ack:
+    """The acknowledgement that goes to the client."""
+    reached: Mapping[str, int] = {str(outcome): milliseconds for outcome, milliseconds in progress.at.items()}
+    state = words.AckState(str(progress.state)) if progress.state else words.AckState.ATTACHED
+    return words.Ack(state=state, at=reached, problem=progress.problem, node=progress.node)

@@ -1,0 +1,238 @@
+"""EFFECT: the command `qvd-usb-agent`."""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from qvd_usbip.errors import AGENT_UNREACHABLE, INTERNAL, NO_FREE_HUB, QvdUsbError, report
+from qvd_usbip.ids import BusId, VmId
+from server_agent import check, control, lxc, settings
+
+EXAMPLES = """examples:
+  qvd-usb-agent check                                   what this host has and lacks
+  qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1
+  qvd-usb-agent lxc-config desk1 >> /var/lib/lxc/desk1/config
+  qvd-usb-agent status --json
+  qvd-usb-agent revoke desk1 7-1
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is the problem's own."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.command(options))
+    except QvdUsbError as error:
+        print(report(error), file=sys.stderr)
+        return error.problem.exit_status
+    except OSError as error:
+        problem = QvdUsbError(INTERNAL, reason=f"{error.filename or ''} {error.strerror or error}".strip())
+        print(report(problem), file=sys.stderr)
+        return problem.problem.exit_status
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(options: argparse.Namespace) -> int:
+    """Be the agent."""
+    main_module = importlib.import_module("server_agent.main")  # the other commands need none of what it loads
+    return int(main_module.run(verbose=options.verbose))
+
+
+def check_host(options: argparse.Namespace) -> int:
+    """Say what this host has and lacks; the first failed line's problem is the exit status."""
+    lines = check.check_host()
+    if options.json:
+        _print_json({"v": 1, "checks": [line.as_json() for line in lines]})
+    else:
+        for line in lines:
+            print(f"{line.mark:>4}  {line.name}: {line.text}")
+            if line.remedy:
+                print(f"      {line.remedy}")
+    return next((line.exit_status for line in lines if line.failed), 0)
+
+
+def status(options: argparse.Namespace) -> int:
+    """Containers, their devices and rights."""
+    answer = control.ask({"op": "status"})
+    if options.json:
+        _print_json(answer)
+        return 0
+    for container in answer["containers"]:
+        print(f"{container['name']}  {container['hub'] or 'no hub: starts without USB'}  {container['phase']}")
+        for device in container["devices"]:
+            print(f"  {device['busid'] or '-':8} {device['stage']:12} {device['port']}")
+            for right, hold in device["rights"].items():
+                print(f"    {right:12} {hold:9} /dev/{device['nodes'].get(right, '?')}")
+    if not answer["containers"]:
+        print("no container has USB")
+    for pending in answer["revoking"]:
+        print(f"being revoked: {pending}")
+    return 0
+
+
+def hubs(options: argparse.Namespace) -> int:
+    """Hubs and who has them."""
+    answer = control.ask({"op": "hubs"})
+    if options.json:
+        _print_json(answer)
+        return 0
+    for hub in answer["hubs"]:
+        who = hub["container"] or (f"quarantined: {hub['quarantine']}" if hub["quarantine"] else "free")
+        ports = f"  ports used: {', '.join(hub['ports_used'])}" if hub["ports_used"] else ""
+        print(f"{hub['hub']:12} buses {hub['buses'][0]},{hub['buses'][1]}  {who}{ports}")
+    if not answer["hubs"]:
+        print("no hub can be lent; see: qvd-usb-agent check")
+    return 0
+
+
+def lxc_config(options: argparse.Namespace) -> int:
+    """Print the lines to append to a container's configuration."""
+    terms = lxc.ContainerTerms(
+        name=VmId.parse(options.container), devicefs=settings.load().devicefs, broker_gid=options.broker_gid
+    )
+    lines = lxc.config_lines(terms)
+    if options.json:
+        _print_json({"v": 1, "container": str(terms.name), "lines": [line for line in lines if line[0] != "#"]})
+    else:
+        print("\n".join(lines))
+    return 0
+
+
+def hook(options: argparse.Namespace) -> int:
+    """LXC calls this before a container starts and after it stopped; other than 0 refuses the start."""
+    call = lxc.parse_hook(os.environ, options.words)
+    if call.moment == lxc.POST_STOP:
+        try:
+            control.ask({"op": "release", "container": str(call.name)})
+        except QvdUsbError as error:
+            if error.problem is not AGENT_UNREACHABLE:
+                raise
+            print(f"{report(error)}\n  The agent releases '{call.name}' when it starts.", file=sys.stderr)
+        return 0
+    answer = control.ask({"op": "reserve", "container": str(call.name), "broker_gid": options.broker_gid})
+    if not answer["hub"]:
+        print(report(QvdUsbError(NO_FREE_HUB, container=call.name)), file=sys.stderr)
+    return 0
+
+
+def reserve(options: argparse.Namespace) -> int:
+    """Do by hand what the pre-start hook does."""
+    name = VmId.parse(options.container)
+    answer = control.ask({"op": "reserve", "container": str(name), "broker_gid": options.broker_gid})
+    if not answer["hub"]:
+        raise QvdUsbError(NO_FREE_HUB, container=name)
+    _say(options, answer, f"{name} has {answer['hub']}")
+    return 0
+
+
+def release(options: argparse.Namespace) -> int:
+    """Do by hand what the post-stop hook does."""
+    name = VmId.parse(options.container)
+    answer = control.ask({"op": "release", "container": str(name)})
+    _say(options, answer, f"{name} is released")
+    return 0
+
+
+def revoke(options: argparse.Namespace) -> int:
+    """Take a device from a container, at once."""
+    name, busid = VmId.parse(options.container), BusId.parse(options.busid)
+    answer = control.ask({"op": "revoke", "container": str(name), "busid": str(busid)})
+    _say(options, answer, f"{busid} is taken from {name}: detached, its rights are gone")
+    return 0
+
+
+def config_get(options: argparse.Namespace) -> int:
+    """Print a key's value, or all of them."""
+    values = settings.values()
+    wanted = {key: value for key, value in values.items() if options.key in {None, key}}
+    if options.json:
+        _print_json(wanted)
+    else:
+        for key, value in sorted(wanted.items()):
+            print(value if options.key else f"{key}={value}")
+    return 0
+
+
+def config_set(options: argparse.Namespace) -> int:
+    """Set a key in /etc/qvd/node.conf."""
+    key, value = settings.parse_assignment(options.assignment)
+    settings.save(key, value)
+    _say(options, {key: value}, f"{key}={value} in {settings.NODE_CONF}")
+    return 0
+
+
+def _say(options: argparse.Namespace, answer: Mapping[str, Any], sentence: str) -> None:
+    if options.json:
+        _print_json(answer)
+    else:
+        print(sentence)
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=1, sort_keys=True))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="qvd-usb-agent",
+        description="Lends virtual USB hubs to containers and gives each the right to exactly its own devices.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def verb(
+        name: str, command: Callable[[argparse.Namespace], int], text: str, example: str
+    ) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text, epilog=f"example: qvd-usb-agent {example}")
+        added.set_defaults(command=command)
+        added.add_argument("--json", action="store_true", help="print JSON")
+        return added
+
+    verb("run", run, "be the agent (systemd starts it)", "run").add_argument(
+        "--verbose", action="store_true", help="log every event"
+    )
+    verb("check", check_host, "say what this host has and lacks, with remedies", "check --json")
+    verb("status", status, "containers, their devices and rights", "status --json")
+    verb("hubs", hubs, "hubs and who has them", "hubs")
+    for name, command, text in (
+        ("lxc-config", lxc_config, "print the lines to append to a container's configuration"),
+        ("reserve", reserve, "lease a hub to a container, as the pre-start hook does"),
+        ("release", release, "take a container's hub back, as the post-stop hook does"),
+    ):
+        added = verb(name, command, text, f"{name} desk1")
+        added.add_argument("container", help="the container's name")
+        if command is not release:
+            _add_gid(added)
+    text = "called by LXC before a container starts and after it stopped"
+    added = verb("hook", hook, text, "hook desk1 lxc pre-start")
+    added.add_argument("words", nargs="*", help="NAME lxc pre-start|post-stop, as LXC passes them")
+    _add_gid(added)
+    added = verb("revoke", revoke, "take a device from a container at once", "revoke desk1 7-1")
+    added.add_argument("container", help="the container's name")
+    added.add_argument("busid", help="the device as this host sees it, from: qvd-usb-agent status")
+    config = verbs.add_parser("config", help="read and set keys of /etc/qvd/node.conf")
+    parts = config.add_subparsers(required=True, metavar="get|set")
+    example = "example: qvd-usb-agent config get vm.lxc.use_vhci_hubs"
+    added = parts.add_parser("get", help="print values", epilog=example)
+    added.add_argument("key", nargs="?")
+    added.add_argument("--json", action="store_true", help="print JSON")
+    added.set_defaults(command=config_get)
+    example = "example: qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1,tenant_id=-1"
+    added = parts.add_parser("set", help="set a key", epilog=example)
+    added.add_argument("assignment", metavar="key=KEY,value=VALUE")
+    added.add_argument("--json", action="store_true", help="print JSON")
+    added.set_defaults(command=config_set)
+    return parser
+
+
+def _add_gid(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--broker-gid", type=int, default=0, metavar="GID",
+        help="group, as the host counts it, that may hand devices over (default: root of the container only)",
+    )  # fmt: skip

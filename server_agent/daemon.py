@@ -1,0 +1,282 @@
+"""EFFECT: the running agent: events in, decide, actions out, all on one loop; what may take long runs beside it."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qvd_usbip.errors import QvdUsbError, problem_of
+from qvd_usbip.ids import VmId
+from server_agent import actions, events
+from server_agent.broker import Broker, Desk
+from server_agent.decide import decide
+from server_agent.executor import CONTAINER_ACTIONS, QUICK_ACTIONS, SLOW_ACTIONS, Executor
+from server_agent.kernel.observe import Observer
+from server_agent.kernel.udev import LostEventsError, Monitor, event_of, is_hint
+from server_agent.ledger import Ledger
+from server_agent.state import State
+
+LOG = logging.getLogger(__name__)
+LOOK_SECONDS = 60.0
+HINT_SECONDS = 0.2  # hints come in bursts: one look answers them all
+THREADS = 64  # a device of a dead peer can hold each for some seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What the daemon runs on."""
+
+    executor: Executor
+    observer: Observer
+    ledger: Ledger
+    monitor: Monitor
+    brokers: Path
+
+
+@dataclass(slots=True)
+class Requests:
+    """Those who wait for an answer, by number."""
+
+    _waiting: dict[int, asyncio.Future[actions.Answer]] = field(default_factory=dict)
+    _last: int = 0
+
+    def new(self) -> tuple[int, "asyncio.Future[actions.Answer]"]:
+        """A number, and what will be answered under it."""
+        self._last += 1
+        future: asyncio.Future[actions.Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[self._last] = future
+        return self._last, future
+
+    def answer(self, answer: actions.Answer) -> None:
+        """Pass an answer on; nobody may be waiting any more."""
+        future = self._waiting.pop(answer.request, None)
+        if future is not None and not future.done():
+            future.set_result(answer)
+
+
+class Daemon:
+    """Holds the one State; every change of it is one event through `decide`."""
+
+    def __init__(self, wiring: Wiring, sockets: dict[str, int]) -> None:
+        self._wiring = wiring
+        self._sockets = sockets
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[events.Event] = deque()
+        self._deciding = False
+        self._requests = Requests()
+        self._brokers: dict[VmId, Broker] = {}
+        self._changed = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._hint: asyncio.TimerHandle | None = None
+        self._looks: asyncio.Task[None] | None = None
+        self._look_lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slow = ThreadPoolExecutor(THREADS, "device")
+        self._containers = ThreadPoolExecutor(1, "container")  # one after the other, in the order decided
+        self.state = State()
+
+    @property
+    def now(self) -> float:
+        """Seconds of the monotonic clock."""
+        return self._loop.time()
+
+    async def start(self) -> None:
+        """Take the ledger, listen for events, look around, and repair what is not right.
+
+        Raises:
+            OSError, QvdUsbError: the kernel cannot be watched or read.
+        """
+        self.state = self._wiring.ledger.load(self.now)
+        self._loop.add_reader(self._wiring.monitor.start(), self._read_monitor)
+        await self.look()
+        self._looks = self._loop.create_task(self._look_again())
+
+    async def stop(self) -> None:
+        """Stop; containers keep what they have, and the next agent takes over from there."""
+        if self._looks is not None:
+            self._looks.cancel()
+        for handle in (self._timer, self._hint):
+            if handle is not None:
+                handle.cancel()
+        for broker in self._brokers.values():
+            broker.close()
+        for pool in (self._slow, self._containers):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    # events in -------------------------------------------------------------------------------------------------------
+    def submit(self, event: events.Event) -> None:
+        """Decide about an event now, or right after the one that is being decided."""
+        self._queue.append(event)
+        if self._deciding:
+            return
+        self._deciding = True
+        try:
+            while self._queue:
+                self._step(self._queue.popleft())
+        finally:
+            self._deciding = False
+        self._changed.set()
+        self._changed = asyncio.Event()
+        self._arm()
+
+    def _step(self, event: events.Event) -> None:
+        self.state, todo = decide(self.state, event)
+        if not isinstance(event, events.Observed) or todo:
+            LOG.debug("event=%s actions=%d", event, len(todo))
+        for action in todo:
+            LOG.info("action=%s", action)
+            self._perform(action)
+
+    async def request(self, make: Callable[[int], events.Event]) -> actions.Answer:
+        """Submit an event that asks for something, and wait for the answer.
+
+        Args:
+            make: the event, given the number its answer will carry.
+
+        Raises:
+            QvdUsbError: what stands in the way.
+        """
+        number, answer = self._requests.new()
+        self.submit(make(number))
+        found = await answer
+        if found.problem:
+            raise QvdUsbError(problem_of(found.problem), **found.context)
+        return found
+
+    async def wait_until(self, holds: Callable[[State], bool], seconds: float) -> bool:
+        """Wait until something holds of the state, at most so long.
+
+        Returns:
+            Whether it does.
+        """
+        deadline = self.now + seconds
+        while not holds(self.state):
+            left = deadline - self.now
+            if left <= 0:
+                return False
+            try:
+                await asyncio.wait_for(self._changed.wait(), left)
+            except TimeoutError:
+                return holds(self.state)
+        return True
+
+    # actions out -----------------------------------------------------------------------------------------------------
+    def _perform(self, action: actions.Action) -> None:
+        if isinstance(action, QUICK_ACTIONS):
+            self._done(self._wiring.executor.perform(action))
+        elif isinstance(action, SLOW_ACTIONS):
+            self._beside(self._slow, action)
+        elif isinstance(action, CONTAINER_ACTIONS):
+            self._beside(self._containers, action)
+        elif isinstance(action, actions.Answer):
+            self._requests.answer(action)
+        elif isinstance(action, actions.Remember):
+            self._remember()
+        elif isinstance(action, actions.OpenBroker):
+            self._open_broker(action)
+        elif isinstance(action, actions.CloseBroker):
+            self._close_broker(action.container)
+        elif isinstance(action, actions.LookAround):
+            self.look_soon()
+
+    def _done(self, event: events.Event | None) -> None:
+        if event is not None:
+            if hasattr(event, "detail"):
+                LOG.warning("result=%s", event)
+            self.submit(event)
+
+    def _beside(self, pool: ThreadPoolExecutor, action: actions.Action) -> None:
+        async def run() -> None:
+            try:
+                event = await self._loop.run_in_executor(pool, self._wiring.executor.perform, action)
+            except (OSError, QvdUsbError) as error:
+                LOG.warning("failed action=%s error=%s", action, error)
+                return
+            self._done(event)
+
+        self._keep(run())
+
+    def _keep(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _remember(self) -> None:
+        try:
+            self._wiring.ledger.save(self.state)
+        except (OSError, QvdUsbError) as error:
+            # What runs is found in the kernel again; the record only makes that exact.
+            LOG.warning("the ledger could not be written path=%s error=%s", self._wiring.ledger.path, error)
+
+    def _open_broker(self, action: actions.OpenBroker) -> None:
+        self._close_broker(action.container)
+        desk = Desk(container=action.container, daemon=self, sockets=self._sockets)
+        broker = Broker(folder=self._wiring.brokers / str(action.container), gid=action.gid, desk=desk)
+        try:
+            broker.open()
+        except OSError as error:
+            self.submit(events.BrokerFailed(at=self.now, container=action.container, detail=str(error)))
+            return
+        self._brokers[action.container] = broker
+        self.submit(events.BrokerOpened(at=self.now, container=action.container))
+
+    def _close_broker(self, name: VmId) -> None:
+        broker = self._brokers.pop(name, None)
+        if broker is not None:
+            broker.close()
+
+    # time and the kernel ---------------------------------------------------------------------------------------------
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self.state.next_deadline()
+        self._timer = None if deadline is None else self._loop.call_at(max(deadline, self.now + 0.05), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.submit(events.Clock(at=self.now))
+
+    def _read_monitor(self) -> None:
+        try:
+            for found in self._wiring.monitor.read():
+                event = event_of(self.state, found, self.now)
+                if event is not None:
+                    self.submit(event)
+                elif is_hint(found):
+                    self.look_soon()
+        except LostEventsError:
+            LOG.warning("kernel events were lost: looking around")
+            self.look_soon()
+
+    def look_soon(self) -> None:
+        """Look around in a moment, once for all who ask until then."""
+        if self._hint is None:
+            self._hint = self._loop.call_later(HINT_SECONDS, self._look_now)
+
+    def _look_now(self) -> None:
+        self._hint = None
+        self._keep(self._try_to_look())
+
+    async def _look_again(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._try_to_look()
+
+    async def _try_to_look(self) -> None:
+        try:
+            await self.look()
+        except (OSError, QvdUsbError) as error:
+            LOG.warning("the kernel could not be looked at: %s", error)
+
+    async def look(self) -> None:
+        """Observe the kernel and repair what is not right.
+
+        Raises:
+            OSError, QvdUsbError: the kernel does not say.
+        """
+        async with self._look_lock:
+            seen = await asyncio.to_thread(self._wiring.observer.look, self.now)
+            self.submit(seen)

@@ -1,0 +1,336 @@
+"""PURE: the life of one device: port chosen, attached, inspected, right granted, authorised, taken away."""
+
+from dataclasses import replace
+
+from qvd_usbip import vhci
+from qvd_usbip.ids import HubId, VmId
+from qvd_usbip.usb import Kind, UsbDevice, kind_of
+from server_agent import events, leases
+from server_agent.actions import AttachPort, Authorise, DetachPort, Inspect, LookAround
+from server_agent.draft import Draft
+from server_agent.state import (
+    APPEAR_SECONDS,
+    PENDING_LIMIT,
+    SETTLE_SECONDS,
+    Device,
+    Half,
+    Hold,
+    Outcome,
+    Phase,
+    Port,
+    Progress,
+    Right,
+    Stage,
+)
+
+IN_USE = (Stage.AUTHORISED, Stage.DETACHING)
+
+
+def attach(draft: Draft, event: events.Attach) -> None:
+    """A socket is to be attached: judge the request and choose a port."""
+    container = draft.state.containers.get(event.container)
+    if container is None or container.phase != Phase.IN_FORCE:
+        draft.answer((event.request,), "container-unknown", container=str(event.container))
+    elif container.hub is None:
+        draft.answer((event.request,), "no-free-hub", container=str(event.container))
+    elif event.attach_id in draft.state.progress:
+        draft.answer((event.request,), "broker-protocol", reason="this attach id was used before")
+    elif sum(d.stage not in IN_USE for d in draft.state.devices_of(container.name)) >= PENDING_LIMIT:
+        draft.answer((event.request,), "slave-limit", container=str(event.container))
+    else:
+        draft.put_progress(event.attach_id, Progress(container=container.name, started=event.at))
+        start(draft, event, container.hub, frozenset(), (event.request,))
+
+
+def start(
+    draft: Draft, event: events.Attach | Device, hub: HubId, tried: frozenset[Port], requests: tuple[int, ...]
+) -> None:
+    """Take the first port of the right half that was not tried yet, or say that there is none."""
+    half: Half = "ss" if vhci.half_of(event.speed) == "ss" else "hs"
+    ports = (Port(hub=hub, half=half, rhport=number) for number in range(draft.state.ports_per_half))
+    port = next((p for p in ports if p not in draft.state.devices and p not in tried), None)
+    device = Device(
+        port=port or Port(hub=hub, half=half, rhport=0), container=event.container, attach_id=event.attach_id,
+        devid=event.devid, speed=event.speed, tried=tried, requests=requests,
+    )  # fmt: skip
+    if port is None:
+        draft.reach(device, Outcome.FAILED, "no-free-port")
+        draft.answer(requests, "no-free-port", hub=hub.name)
+        return
+    draft.put_device(device)
+    draft.do(AttachPort(port=port, attach_id=device.attach_id, devid=device.devid, speed=device.speed))
+
+
+def attached(draft: Draft, event: events.Attached) -> None:
+    """The kernel has the socket: wait for the device, unless it was given up meanwhile."""
+    device = draft.state.devices.get(event.port)
+    if device is None or device.stage != Stage.ATTACHING:
+        return
+    draft.reach(device, Outcome.ATTACHED)
+    draft.answer(device.requests)
+    device = draft.put_device(replace(device, stage=Stage.ATTACHED, requests=(), deadline=event.at + APPEAR_SECONDS))
+    draft.remember()
+    if device.end is not None:
+        finish(draft, device, device.end)
+
+
+def port_busy(draft: Draft, event: events.PortBusy) -> None:
+    """The port was taken after all: try the next one."""
+    device = draft.state.devices.get(event.port)
+    if device is None or device.stage != Stage.ATTACHING:
+        return
+    draft.drop_device(device)
+    if device.end is None:
+        start(draft, device, device.port.hub, device.tried | {device.port}, device.requests)
+    else:
+        draft.answer(device.requests, "attach-failed", hub=event.port.hub.name, reason="given up meanwhile")
+        leases.settle(draft, device.container)
+
+
+def attach_failed(draft: Draft, event: events.AttachFailed) -> None:
+    """The kernel refused the socket: nothing is attached."""
+    device = draft.state.devices.get(event.port)
+    if device is None or device.stage != Stage.ATTACHING:
+        return
+    draft.reach(device, Outcome.FAILED, "attach-failed")
+    draft.answer(device.requests, "attach-failed", hub=event.port.hub.name, reason=event.detail)
+    draft.drop_device(device)
+    leases.settle(draft, device.container)
+
+
+def usb_added(draft: Draft, event: events.UsbAdded) -> None:
+    """Something enumerated, unauthorised: look at it; a device no attach is known for is judged the same way."""
+    owner = draft.state.owner(event.port.hub)
+    if owner is None or owner.phase != Phase.IN_FORCE:
+        return
+    device = draft.state.devices.get(event.port) or Device(port=event.port, container=owner.name, stage=Stage.ATTACHED)
+    if device.stage == Stage.DETACHING or device.number == event.number:
+        return
+    if device.number is not None:  # it enumerated anew: the connection has ended
+        gone(draft, device)
+        return
+    if device.stage == Stage.ATTACHED:
+        draft.put_device(
+            replace(
+                device, stage=Stage.INSPECTING, busid=event.busid, number=event.number,
+                names={event.number: event.name}, deadline=event.at + SETTLE_SECONDS,
+            )
+        )  # fmt: skip
+        draft.do(Inspect(port=event.port, busid=event.busid, number=event.number))
+
+
+def inspected(draft: Draft, event: events.Inspected) -> None:
+    """Policy decides about what enumerated; the right to its node comes before any driver."""
+    device = current(draft, event.port, event.number, Stage.INSPECTING)
+    if device is None:
+        return
+    problem = judge(event.device)
+    if problem:
+        finish(draft, device, Outcome.REFUSED, problem)
+        return
+    stale = draft.state.holder(event.number)
+    if stale is not None:
+        gone(draft, stale)
+    draft.grant(replace(device, stage=Stage.GRANTING), event.number)
+
+
+def judge(device: UsbDevice) -> str:
+    """The Problem code for which a device must not reach a container; empty when it may.
+
+    The classes a user has to unlock are the client's business: here only what endangers the host is refused.
+    """
+    return "device-is-hub" if kind_of(device) is Kind.HUB else ""
+
+
+def failed(draft: Draft, event: events.InspectFailed | events.AuthoriseFailed, stage: Stage, problem: str) -> None:
+    """A step with the device failed: give it up."""
+    device = current(draft, event.port, event.number, stage)
+    if device is not None:
+        finish(draft, device, Outcome.FAILED, problem)
+
+
+def granted(draft: Draft, event: events.Granted) -> None:
+    """A right was read back; for the device's own node: authorise."""
+    device = draft.state.holder(event.right)
+    if device is None or device.container != event.container or device.rights[event.right] != Hold.GRANTING:
+        return
+    device = draft.put_device(replace(device, rights={**device.rights, event.right: Hold.GRANTED}))
+    if device.stage == Stage.GRANTING and event.right == device.number and device.busid is not None:
+        draft.reach(device, Outcome.GRANTED)
+        draft.put_device(replace(device, stage=Stage.AUTHORISING))
+        draft.do(Authorise(port=device.port, busid=device.busid, number=event.right))
+
+
+def grant_failed(draft: Draft, event: events.GrantFailed) -> None:
+    """A right could not be given: without the one to its own node a device is of no use; a child's is tried again."""
+    device = draft.state.holder(event.right)
+    if device is None or device.container != event.container:
+        return
+    device = draft.put_device(replace(device, rights={**device.rights, event.right: Hold.WANTED}))
+    if event.right == device.number:
+        finish(draft, device, Outcome.FAILED, "rights-failed")
+
+
+def authorised(draft: Draft, event: events.Authorised) -> None:
+    """Drivers have it. For a device that was found rather than attached, look for what came before."""
+    device = current(draft, event.port, event.number, Stage.AUTHORISING)
+    if device is None:
+        return
+    device = draft.put_device(replace(device, stage=Stage.AUTHORISED, deadline=None))
+    draft.reach(device, Outcome.AUTHORISED)
+    progress = draft.state.progress.get(device.attach_id)
+    if progress is None:
+        draft.do(LookAround())
+    elif progress.node:
+        draft.reach(device, Outcome.READY)
+        draft.remember()
+
+
+def ready(draft: Draft, event: events.Ready) -> None:
+    """The image has the node and checked the user's access; it counts from the moment the device is authorised."""
+    device = draft.state.device_of_attach(event.container, event.attach_id)
+    progress = draft.state.progress.get(event.attach_id)
+    if device is None or progress is None:
+        draft.answer((event.request,), "device-gone", busid=event.attach_id)
+        return
+    draft.put_progress(event.attach_id, replace(progress, node=event.node))
+    if device.stage == Stage.AUTHORISED:
+        draft.reach(device, Outcome.READY)
+        draft.remember()
+    draft.answer((event.request,))
+
+
+def node_added(draft: Draft, event: events.NodeAdded) -> None:
+    """A child of a device has a number: its container gets the right, once the number is nobody else's."""
+    device = draft.state.devices.get(event.port)
+    if device is None or device.stage not in {Stage.AUTHORISING, Stage.AUTHORISED} or event.right in device.rights:
+        return
+    stale = draft.state.holder(event.right)
+    if stale is not None:
+        lose(draft, stale, event.right)
+        device = draft.state.devices[event.port]
+    draft.grant(replace(device, names={**device.names, event.right: event.name}), event.right)
+
+
+def node_removed(draft: Draft, event: events.NodeRemoved) -> None:
+    """A child is gone: its right goes with it."""
+    device = draft.state.devices.get(event.port)
+    if device is not None and event.right in device.rights and event.right != device.number:
+        draft.revoke(device, (event.right,))
+
+
+def usb_removed(draft: Draft, event: events.UsbRemoved) -> None:
+    """The device is gone: so are its rights, and the port is emptied; a late event about an older one is ignored."""
+    device = draft.state.devices.get(event.port)
+    if device is not None and device.number == event.number:
+        gone(draft, device)
+
+
+def gone(draft: Draft, device: Device) -> None:
+    """The device is no longer there: nothing can be open, so the rights go at once, then the port is emptied."""
+    draft.revoke(device, tuple(device.rights))
+    finish(draft, draft.state.devices[device.port], Outcome.GONE)
+
+
+def lose(draft: Draft, device: Device, right: Right) -> None:
+    """A number turned up elsewhere: what the agent believed about it is stale."""
+    if right == device.number:
+        gone(draft, device)
+    else:
+        draft.revoke(device, (right,))
+
+
+def finish(draft: Draft, device: Device, outcome: Outcome, problem: str = "") -> None:
+    """Take a device away: detach first, since an open descriptor outlives a right; the rights follow."""
+    if device.stage == Stage.DETACHING:
+        return
+    draft.reach(device, outcome, problem)
+    if device.stage == Stage.ATTACHING:  # the kernel is being asked at this moment
+        draft.put_device(replace(device, end=outcome))
+        return
+    draft.put_device(replace(device, stage=Stage.DETACHING, end=outcome, deadline=None))
+    draft.do(DetachPort(port=device.port))
+
+
+def port_free(draft: Draft, port: Port) -> None:
+    """Nothing is attached any more: take the rights, forget the device, let those who wait go on."""
+    device = draft.state.devices.get(port)
+    if device is None or device.stage != Stage.DETACHING:
+        return
+    device = draft.revoke(device, tuple(device.rights))
+    draft.drop_device(device)
+    draft.answer(device.requests)
+    draft.remember()
+    leases.settle(draft, device.container)
+
+
+def detach_failed(draft: Draft, event: events.DetachFailed) -> None:
+    """The port would not become free: deny all the same; the next look around tries again."""
+    device = draft.state.devices.get(event.port)
+    if device is None or device.stage != Stage.DETACHING:
+        return
+    device = draft.revoke(device, tuple(device.rights))
+    draft.answer(device.requests, "attach-failed", hub=event.port.hub.name, reason=event.detail)
+    draft.put_device(replace(device, stuck=True, requests=()))
+    leases.settle(draft, device.container)
+
+
+def detach_asked(draft: Draft, event: events.DetachAsked) -> None:
+    """The container gives one of its own devices back; one that is gone already is no failure."""
+    device = draft.state.device_of_attach(event.container, event.attach_id)
+    if device is None:
+        draft.answer((event.request,))
+    else:
+        take_away(draft, device, event.request)
+
+
+def revoke_asked(draft: Draft, event: events.RevokeAsked) -> None:
+    """The administrator takes a device away, named as the host sees it."""
+    found = (d for d in draft.state.devices_of(event.container) if d.busid == event.busid)
+    device = next(found, None)
+    if event.container not in draft.state.containers:
+        draft.answer((event.request,), "container-unknown", container=str(event.container))
+    elif device is None:
+        draft.answer((event.request,), "device-unknown", device=str(event.busid))
+    else:
+        take_away(draft, device, event.request)
+
+
+def take_away(draft: Draft, device: Device, request: int) -> None:
+    """Detach on request; the answer comes when the port is free."""
+    device = draft.put_device(replace(device, requests=(*device.requests, request)))
+    if device.stuck:
+        device = draft.put_device(replace(device, stuck=False))
+        draft.do(DetachPort(port=device.port))
+    finish(draft, device, Outcome.GONE)
+
+
+def clock(draft: Draft) -> None:
+    """Give up what did not appear, or did not settle, in time."""
+    for device in list(draft.state.devices.values()):
+        if device.deadline is not None and device.deadline <= draft.now:
+            finish(draft, device, Outcome.FAILED, "device-timeout")
+
+
+def wake(draft: Draft, right: Right) -> None:
+    """The number is nobody's any more: whoever waits for it gets it."""
+    if draft.blocked(right):
+        return
+    for device in draft.state.devices.values():
+        if device.rights.get(right) == Hold.WANTED and device.stage != Stage.DETACHING:
+            draft.grant(device, right)
+            return
+
+
+def current(draft: Draft, port: Port, number: Right, stage: Stage) -> Device | None:
+    """The device on this port if it still is this one and at this stage."""
+    device = draft.state.devices.get(port)
+    return device if device is not None and device.number == number and device.stage == stage else None
+
+
+def release(draft: Draft, name: VmId, request: int | None) -> None:
+    """Take every device of a container away, then its hub."""
+    if leases.begin_release(draft, name, request):
+        for device in list(draft.state.devices_of(name)):
+            finish(draft, device, Outcome.GONE)
+        leases.settle(draft, name)

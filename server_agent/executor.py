@@ -1,0 +1,187 @@
+"""EFFECT: carries actions out and says, as an event, what came of each."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import singledispatchmethod
+from pathlib import Path
+
+from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.ids import HubId, VmId
+from server_agent import actions, events
+from server_agent.kernel.cgroup_v2_map import DeviceMaps
+from server_agent.kernel.gate import ChangedError, Gate
+from server_agent.kernel.hub_mount import HubMounts
+from server_agent.kernel.vhci import PortTakenError, Vhci
+
+CONTAINER_ACTIONS = (actions.PutInForce, actions.TearDown, actions.ClearLeftover, actions.CloseGate)
+QUICK_ACTIONS = (actions.AttachPort, actions.Grant, actions.Revoke)
+SLOW_ACTIONS = (actions.DetachPort, actions.Inspect, actions.Authorise)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """The kernel, as far as decide may touch it.
+
+    Args:
+        brokers: the folder that holds one folder per container.
+        sockets: the descriptor of the socket that came with an attach id.
+        clock: seconds of the monotonic clock.
+    """
+
+    vhci: Vhci
+    gate: Gate
+    maps: DeviceMaps
+    mounts: HubMounts
+    brokers: Path
+    sockets: Callable[[str], int]
+    clock: Callable[[], float]
+
+    @singledispatchmethod
+    def perform(self, action: actions.Action) -> events.Event | None:
+        """Carry out one action; what comes of it is an event, failure too where decide needs to know."""
+        raise TypeError(type(action).__name__)
+
+    # devices ---------------------------------------------------------------------------------------------------------
+    @perform.register
+    def _(self, action: actions.AttachPort) -> events.Event:
+        try:
+            self.vhci.attach(action.port, self.sockets(action.attach_id), action.devid, action.speed)
+        except PortTakenError:
+            return events.PortBusy(at=self.clock(), port=action.port)
+        except (OSError, KeyError, QvdUsbError) as error:
+            return events.AttachFailed(at=self.clock(), port=action.port, detail=_words(error))
+        return events.Attached(at=self.clock(), port=action.port)
+
+    @perform.register
+    def _(self, action: actions.DetachPort) -> events.Event:
+        try:
+            free = self.vhci.detach(action.port)
+        except (OSError, QvdUsbError) as error:
+            return events.DetachFailed(at=self.clock(), port=action.port, detail=_words(error))
+        if not free:
+            return events.DetachFailed(at=self.clock(), port=action.port, detail="the port does not become free")
+        return events.PortFree(at=self.clock(), port=action.port)
+
+    @perform.register
+    def _(self, action: actions.Inspect) -> events.Event:
+        try:
+            device = self.gate.inspect(action.busid, action.number)
+        except (OSError, ChangedError, QvdUsbError) as error:
+            return events.InspectFailed(at=self.clock(), port=action.port, number=action.number, detail=_words(error))
+        return events.Inspected(at=self.clock(), port=action.port, number=action.number, device=device)
+
+    @perform.register
+    def _(self, action: actions.Authorise) -> events.Event:
+        try:
+            self.gate.authorise(action.busid, action.number)
+        except (OSError, ChangedError) as error:
+            return events.AuthoriseFailed(at=self.clock(), port=action.port, number=action.number, detail=_words(error))
+        return events.Authorised(at=self.clock(), port=action.port, number=action.number)
+
+    @perform.register
+    def _(self, action: actions.Grant) -> events.Event:
+        try:
+            self.maps.allow(action.container, action.right)
+        except (OSError, QvdUsbError) as error:
+            return events.GrantFailed(
+                at=self.clock(), container=action.container, right=action.right, detail=_words(error)
+            )
+        return events.Granted(at=self.clock(), container=action.container, right=action.right)
+
+    @perform.register
+    def _(self, action: actions.Revoke) -> events.Event:
+        try:
+            self.maps.deny(action.container, action.right)
+        except (OSError, QvdUsbError) as error:
+            return events.RevokeFailed(
+                at=self.clock(), container=action.container, right=action.right, detail=_words(error)
+            )
+        return events.Revoked(at=self.clock(), container=action.container, right=action.right)
+
+    # containers ------------------------------------------------------------------------------------------------------
+    @perform.register
+    def _(self, action: actions.PutInForce) -> events.Event:
+        name, hub = action.container, action.hub
+        if action.fresh and hub is not None:
+            reason = self._why_not_empty(hub)
+            if reason:
+                return self._not_in_force(name, "hub-quarantined", reason, hub_at_fault=True)
+        try:
+            if hub is not None:
+                self.gate.close(hub)
+        except (OSError, QvdUsbError) as error:
+            return self._not_in_force(name, "internal", _words(error), hub_at_fault=True)
+        try:
+            self.maps.create(name)
+            if action.fresh:
+                self.mounts.make(name, hub)
+                self._broker_folder(name)
+        except (OSError, QvdUsbError) as error:
+            if action.fresh:
+                self._undo(name)
+            problem = "bpf-unavailable" if isinstance(error, OSError) else error.problem.code
+            return self._not_in_force(name, problem, _words(error), hub_at_fault=False)
+        return events.InForce(at=self.clock(), container=name)
+
+    def _not_in_force(self, name: VmId, problem: str, detail: str, *, hub_at_fault: bool) -> events.Event:
+        return events.NotInForce(
+            at=self.clock(), container=name, problem=problem, detail=detail, hub_at_fault=hub_at_fault
+        )
+
+    def _broker_folder(self, name: VmId) -> None:
+        """A folder of its own, so that the socket of a restarted agent is seen in the container."""
+        folder = self.brokers / str(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (self.brokers, folder):
+            path.chmod(0o755)
+
+    def _why_not_empty(self, hub: HubId) -> str:
+        """Why a hub cannot be lent; empty when every port of it is seen to be free."""
+        try:
+            used = self.vhci.used(hub)
+        except (OSError, QvdUsbError) as error:
+            return f"its ports cannot be read: {_words(error)}"
+        return f"in use: {', '.join(map(str, sorted(used)))}" if used else ""
+
+    @perform.register
+    def _(self, action: actions.TearDown) -> events.Event:
+        reasons = [reason for reason in self._undo(action.container) if reason]
+        if action.hub is not None:
+            reasons += filter(None, [self._why_not_empty(action.hub)])
+        return events.TornDown(at=self.clock(), container=action.container, reason="; ".join(reasons))
+
+    def _undo(self, name: VmId) -> list[str]:
+        """Remove all that was put in force, as far as it goes.
+
+        Returns:
+            What stands in the way of lending the hub again: a mount that stays, or rights that may still be there.
+        """
+        reasons = []
+        try:
+            self.mounts.remove(name)
+        except OSError as error:
+            reasons.append(f"still mounted: {_words(error)}")
+        try:
+            self.maps.remove(name)
+        except (OSError, QvdUsbError) as error:
+            if self.maps.has_processes(name):
+                reasons.append(f"container still has processes: {_words(error)}")
+        folder = self.brokers / str(name)
+        if folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder)
+        return reasons
+
+    @perform.register
+    def _(self, action: actions.ClearLeftover) -> None:
+        self._undo(action.container)
+
+    @perform.register
+    def _(self, action: actions.CloseGate) -> None:
+        self.gate.close(action.hub)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

@@ -1,0 +1,1 @@
+"""EFFECT: everything the agent reads from or changes in the kernel, one subject a module."""

@@ -1,0 +1,134 @@
+"""EFFECT: the folder a container gets as its sys/devices/platform: empty, but for the one hub mounted in it."""
+
+import ctypes
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.ids import HubId, VmId
+
+# Flags of mount(2) and umount(2). Source: include/uapi/linux/mount.h
+MS_BIND, MNT_DETACH, UMOUNT_NOFOLLOW = 4096, 2, 8
+MOUNTINFO = Path("/proc/self/mountinfo")
+POINT_FIELD = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubMounts:
+    """The folders of all containers.
+
+    Args:
+        devicefs: path.storage.devicefs.
+        sysfs: "/sys".
+    """
+
+    devicefs: Path
+    sysfs: Path
+
+    def make(self, name: VmId, hub: HubId | None) -> None:
+        """The container's folder, with this hub mounted in it and nothing else.
+
+        Raises:
+            OSError: it could not be made; what was begun is undone by `remove`.
+        """
+        self.remove(name)
+        folder = self.devicefs / str(name)
+        folder.mkdir(mode=0o755, parents=True)
+        if hub is not None:
+            point = folder / hub.name
+            point.mkdir(mode=0o755)
+            mount_bind(self.sysfs / "devices/platform" / hub.name, point)
+
+    def remove(self, name: VmId) -> None:
+        """Unmount the hub and remove the folder; one that is not there is fine.
+
+        Raises:
+            OSError: something of another kind is in it.
+        """
+        folder = self.devicefs / str(name)
+        for point in reversed(mounts_below(folder)):
+            unmount(point)
+        try:
+            for child in folder.iterdir():
+                child.rmdir()
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+
+    def mounted(self, name: VmId) -> HubId | None:
+        """The hub that is mounted for a container."""
+        points = mounts_below(self.devicefs / str(name))
+        return next((hub for point in points if (hub := _hub(point.name)) is not None), None)
+
+    def known(self) -> frozenset[VmId]:
+        """Every container with a folder."""
+        try:
+            entries = [entry.name for entry in self.devicefs.iterdir()]
+        except FileNotFoundError:
+            return frozenset()
+        return frozenset(name for entry in entries if (name := _container(entry)) is not None)
+
+
+def mounts_below(folder: Path) -> list[Path]:
+    """The mount points strictly below a folder, outermost first.
+
+    Source: proc_pid_mountinfo(5): blanks and backslashes are written as octal escapes.
+    """
+    prefix = f"{folder}/"
+    points = []
+    for line in MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        point = _unescaped(line.split(" ")[POINT_FIELD])
+        if point.startswith(prefix):
+            points.append(Path(point))
+    return points
+
+
+def _unescaped(text: str) -> str:
+    for code in ("\\040", "\\011", "\\012", "\\134"):
+        text = text.replace(code, chr(int(code[1:], 8)))
+    return text
+
+
+def mount_bind(source: Path, point: Path) -> None:
+    """Show a folder at another place too.
+
+    Raises:
+        OSError: the kernel would not.
+    """
+    _checked("mount", os.fsencode(source), os.fsencode(point), None, MS_BIND, None)
+
+
+def unmount(point: Path) -> None:
+    """Take a mount away, at once for new users and when the last one is done for the others.
+
+    Raises:
+        OSError: the kernel would not; EINVAL, no mount there, is fine.
+    """
+    try:
+        _checked("umount2", os.fsencode(point), MNT_DETACH | UMOUNT_NOFOLLOW)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+
+
+def _checked(call: str, *arguments: bytes | int | None) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, call)(*arguments) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{call}: {os.strerror(code)}")
+
+
+def _hub(name: str) -> HubId | None:
+    try:
+        return HubId.parse(name)
+    except QvdUsbError:
+        return None
+
+
+def _container(name: str) -> VmId | None:
+    try:
+        return VmId.parse(name)
+    except QvdUsbError:
+        return None

@@ -1,0 +1,97 @@
+"""EFFECT: the kernel's own device events, as events about ports of our hubs."""
+
+import errno
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pyudev
+
+from qvd_usbip import uevent
+from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.uevent import Uevent
+from server_agent import events
+from server_agent.state import Port, Right, State
+
+LOG = logging.getLogger(__name__)
+BUFFER_BYTES = 64 << 20  # room for a storm while one event is decided
+ADD, REMOVE = "add", "remove"
+
+
+class LostEventsError(Exception):
+    """The socket overflowed: only a look around tells what there is now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """The kernel's uevent group; libudev drops what neither the kernel nor root sent."""
+
+    _monitor: pyudev.Monitor = field(default_factory=lambda: pyudev.Monitor.from_netlink(pyudev.Context(), "kernel"))
+
+    def start(self) -> int:
+        """Listen from now on.
+
+        Returns:
+            The descriptor that becomes readable.
+        """
+        self._monitor.set_receive_buffer_size(BUFFER_BYTES)
+        self._monitor.start()
+        return int(self._monitor.fileno())
+
+    def read(self) -> Iterator[Uevent]:
+        """What has arrived; what cannot be an event of ours is left out.
+
+        Raises:
+            LostEventsError: some did not arrive.
+        """
+        while True:
+            try:
+                device = self._monitor.poll(timeout=0)
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    raise LostEventsError from error
+                raise
+            if device is None:
+                return
+            try:
+                yield uevent.from_environment(dict(device.properties))
+            except QvdUsbError as error:
+                LOG.debug("event left out: %s", error)
+
+
+def is_hint(event: Uevent) -> bool:
+    """True for an event somebody wrote into a `uevent` file: it proves nothing, but asks for a look."""
+    return "SYNTH_UUID" in event.properties
+
+
+def event_of(state: State, event: Uevent, at: float) -> events.Event | None:
+    """What a kernel event means for the agent.
+
+    Args:
+        state: knows which bus belongs to which half of which hub.
+        event: as the kernel sent it.
+        at: seconds of the monotonic clock.
+
+    Returns:
+        None for anything that is not a number coming or going below one of our hubs.
+    """
+    place = uevent.place_of(event.devpath) if event.action in {ADD, REMOVE} else None
+    if place is None or event.devnum is None or is_hint(event):
+        return None
+    port = state.place(place.bus, place.rhport)
+    if port is None or port.hub != place.hub:
+        return None
+    right = Right(kind="b" if event.is_block else "c", number=event.devnum)
+    if event.subsystem == "usb" and event.devtype == "usb_device":
+        if len(place.busid.ports) != 1:  # behind a hub a client made up; hubs are never authorised
+            return None
+        return _device_event(event, place, port, right, at)
+    if event.action == ADD:
+        return events.NodeAdded(at=at, port=port, right=right, name=event.devname or "")
+    return events.NodeRemoved(at=at, port=port, right=right)
+
+
+def _device_event(event: Uevent, place: uevent.HubPlace, port: Port, right: Right, at: float) -> events.Event:
+    if event.action == ADD:
+        return events.UsbAdded(at=at, port=port, busid=place.busid, number=right, name=event.devname or "")
+    return events.UsbRemoved(at=at, port=port, number=right)

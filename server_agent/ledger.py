@@ -1,0 +1,146 @@
+"""EFFECT: the durable record of who has which hub, and of the attaches, so that a restarted agent knows them again.
+
+It holds for one boot: ports, devices and maps do not outlive the kernel. What cannot be read, or belongs to another
+boot, counts as nothing; reconcile then finds in the kernel what there is.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qvd_usbip.system.files import read_bounded, save_atomic
+
+from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.ids import HubId, VmId
+from server_agent.state import Container, Device, Half, Outcome, Phase, Port, Progress, Stage, State
+
+LOG = logging.getLogger(__name__)
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """Where the record is, and which boot it is for."""
+
+    path: Path
+    boot_id: str
+
+    def load(self, now: float) -> State:
+        """The state as far as it was recorded; an empty one when there is no record that counts.
+
+        Args:
+            now: seconds of the monotonic clock.
+        """
+        try:
+            text = read_bounded(self.path).decode()
+        except FileNotFoundError:
+            return State()
+        except (QvdUsbError, OSError, UnicodeDecodeError) as error:
+            LOG.warning("ledger unreadable, rebuilt from the kernel path=%s error=%s", self.path, error)
+            return State()
+        try:
+            return parse_ledger(text, self.boot_id, now)
+        except (ValueError, KeyError, TypeError, AttributeError, QvdUsbError) as error:
+            LOG.warning("ledger not usable, rebuilt from the kernel path=%s error=%s", self.path, error)
+            return State()
+
+    def save(self, state: State) -> None:
+        """Replace the record by this state, all or nothing.
+
+        Raises:
+            OSError: it could not be written; the old record stands.
+        """
+        save_atomic(self.path, format_ledger(state, self.boot_id).encode(), 0o600)
+
+
+def format_ledger(state: State, boot_id: str) -> str:
+    """The record of a state, as text."""
+    return json.dumps(
+        {
+            "v": VERSION,
+            "boot": boot_id,
+            "containers": [
+                {"name": str(c.name), "hub": c.hub.name if c.hub else None, "gid": c.broker_gid}
+                for c in state.containers.values()
+            ],
+            "quarantine": {hub.name: reason for hub, reason in state.quarantine.items()},
+            "attaches": [
+                _attach(device, state.progress[device.attach_id])
+                for device in state.devices.values()
+                if device.attach_id in state.progress and device.stage not in {Stage.ATTACHING, Stage.DETACHING}
+            ],
+        },
+        indent=1,
+    )
+
+
+def _attach(device: Device, progress: Progress) -> dict[str, Any]:
+    return {
+        "id": device.attach_id,
+        "container": str(device.container),
+        "port": [device.port.hub.name, device.port.half, device.port.rhport],
+        "devid": device.devid,
+        "speed": device.speed,
+        "started": progress.started,
+        "state": progress.state,
+        "at": dict(progress.at),
+        "node": progress.node,
+    }
+
+
+def parse_ledger(text: str, boot_id: str, now: float) -> State:
+    """A state from its record; empty when the record is of another boot.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError, QvdUsbError: it is no record of ours.
+    """
+    record = json.loads(text)
+    if record["v"] != VERSION:
+        raise ValueError("another version")
+    if record["boot"] != boot_id:
+        return State()
+    containers = [_container(row, now) for row in record["containers"]]
+    hubs = [c.hub for c in containers if c.hub is not None]
+    if len(set(hubs)) != len(hubs) or len({c.name for c in containers}) != len(containers):
+        raise ValueError("a hub or a container stands twice")
+    devices: dict[Port, Device] = {}
+    progress: dict[str, Progress] = {}
+    owner = {c.hub: c.name for c in containers if c.hub is not None}
+    for row in record["attaches"]:
+        device, known = _device(row)
+        if owner.get(device.port.hub) == device.container and device.port not in devices:
+            devices[device.port] = device
+            progress[device.attach_id] = known
+    return State(
+        containers={c.name: c for c in containers},
+        devices=devices,
+        quarantine={HubId.parse(name): str(reason) for name, reason in record["quarantine"].items()},
+        progress=progress,
+    )
+
+
+def _container(row: dict[str, Any], now: float) -> Container:
+    hub = None if row["hub"] is None else HubId.parse(row["hub"])
+    return Container(name=VmId.parse(row["name"]), hub=hub, phase=Phase.IN_FORCE, broker_gid=int(row["gid"]), since=now)
+
+
+def _device(row: dict[str, Any]) -> tuple[Device, Progress]:
+    hub, half, rhport = row["port"]
+    name = VmId.parse(row["container"])
+    device = Device(
+        port=Port(hub=HubId.parse(hub), half=_half(half), rhport=int(rhport)), container=name, attach_id=str(row["id"]),
+        devid=int(row["devid"]), speed=int(row["speed"]), stage=Stage.ATTACHED,
+    )  # fmt: skip
+    at = {Outcome(step): int(milliseconds) for step, milliseconds in row["at"].items()}
+    state = None if row["state"] is None else Outcome(row["state"])
+    return device, Progress(container=name, started=float(row["started"]), state=state, at=at, node=str(row["node"]))
+
+
+def _half(word: str) -> Half:
+    if word == "hs":
+        return "hs"
+    if word == "ss":
+        return "ss"
+    raise ValueError(f"no half of a hub: {word!r}")

@@ -1,0 +1,104 @@
+"""PURE: what a container's configuration has to say so that the agent decides about its USB, and what LXC tells a hook.
+
+Every line of it was held against container root's own ways round; together they close them, fewer do not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qvd_usbip.errors import USAGE, QvdUsbError
+from qvd_usbip.ids import VmId
+
+AGENT = "/usr/sbin/qvd-usb-agent"
+SECCOMP = "/usr/share/qvd-usbip/lxc/container.seccomp"
+BROKERS = "/run/qvd-usbip/broker"
+PRE_START, POST_STOP = "pre-start", "post-stop"
+
+APPARMOR_RULES = (
+    "deny /{,**/}vhci_hcd.*/** wklx,",
+    "deny /{,**/}bus/{usb,platform}/{drivers,drivers_probe,drivers_autoprobe}{,/**} wklx,",
+    "deny mount fstype=sysfs,",
+    "deny mount /sys/{,**},",
+    "deny mount /dev/.lxc/{,**},",
+    "deny mount /{,**/}vhci_hcd.*{,/,/**},",
+    "deny pivot_root /sys/{,**},",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerTerms:
+    """What differs between containers.
+
+    Args:
+        name: the container.
+        devicefs: path.storage.devicefs.
+        broker_gid: the group, as the host counts it, whose members may hand devices over.
+    """
+
+    name: VmId
+    devicefs: Path
+    broker_gid: int = 0
+
+
+def config_lines(terms: ContainerTerms) -> list[str]:
+    """The lines to append to the configuration of a privileged container; comments begin with `#`.
+
+    Source: lxc.container.conf(5).
+    """
+    name = str(terms.name)
+    hook = f"{AGENT} hook --broker-gid {terms.broker_gid}"
+    return [
+        f"# USB by qvd-usb-agent: privileged container {name}, rights by the agent's device map (cgroup v2)",
+        "# The agent's program is in force before the container exists, or the start is refused.",
+        f"lxc.hook.pre-start = {hook}",
+        f"lxc.hook.post-stop = {hook}",
+        "# A parent cgroup that is the host's: the map there decides, LXC's own list is open below it.",
+        f"lxc.cgroup.dir.monitor = qvd/{name}/monitor",
+        "lxc.cgroup.dir.monitor.pivot = qvd-pivot",
+        f"lxc.cgroup.dir.container = qvd/{name}/payload",
+        "lxc.cgroup.dir.container.inner = ns",
+        "lxc.cgroup2.devices.allow = c *:* rwm",
+        "lxc.cgroup2.devices.allow = b *:* rwm",
+        "# /sys as the host has it, but one hub in the place of all platform devices.",
+        "lxc.mount.auto =",
+        "lxc.mount.auto = cgroup:mixed proc:mixed",
+        "lxc.mount.entry = /sys sys none defaults,bind 0 0",
+        f"lxc.mount.entry = {terms.devicefs}/{name} sys/devices/platform none defaults,rbind 0 0",
+        "# The way to the agent; /run is mounted first, so that the image's init leaves it alone.",
+        "lxc.mount.entry = tmpfs run tmpfs rw,nosuid,nodev,mode=755,create=dir 0 0",
+        f"lxc.mount.entry = {BROKERS}/{name} run/qvd-usbip none bind,ro,create=dir 0 0",
+        "# Container root must reach neither another hub nor a driver, by whatever mount.",
+        "lxc.apparmor.profile = generated",
+        "lxc.apparmor.allow_nesting = 1",
+        *(f"lxc.apparmor.raw = {rule}" for rule in APPARMOR_RULES),
+        f"lxc.seccomp.profile = {SECCOMP}",
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookCall:
+    """Which moment in which container's life a hook was called for."""
+
+    name: VmId
+    moment: str
+
+
+def parse_hook(environment: Mapping[str, str], arguments: Sequence[str]) -> HookCall:
+    """What LXC calls a hook for; the environment counts before the arguments.
+
+    Args:
+        environment: LXC_NAME and LXC_HOOK_TYPE.
+        arguments: NAME lxc MOMENT, as hook version 0 passes them.
+
+    Raises:
+        QvdUsbError: usage when neither says it, container-name-malformed.
+
+    Source: lxc.container.conf(5), container hooks.
+    """
+    old_style = len(arguments) >= 3 and arguments[1] == "lxc"
+    name = environment.get("LXC_NAME") or (arguments[0] if old_style else "")
+    moment = environment.get("LXC_HOOK_TYPE") or (arguments[2] if old_style else "")
+    if not name or moment not in {PRE_START, POST_STOP}:
+        raise QvdUsbError(USAGE, reason="hook is called by LXC, as lxc.hook.pre-start or lxc.hook.post-stop")
+    return HookCall(name=VmId.parse(name), moment=moment)

@@ -1,0 +1,123 @@
+"""EFFECT: `qvd-usb-agent run`: one agent at a time, from the ledger to the first look to ready, until told to stop."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from qvd_usbip.errors import AGENT_NEEDS_ROOT, AGENT_RUNNING, QvdUsbError
+from server_agent import control, settings
+from server_agent.daemon import Daemon, Wiring
+from server_agent.desk import ControlDesk
+from server_agent.executor import Executor
+from server_agent.kernel.cgroup_v2_map import DeviceMaps
+from server_agent.kernel.gate import Gate
+from server_agent.kernel.hub_mount import HubMounts
+from server_agent.kernel.observe import Observer
+from server_agent.kernel.udev import Monitor
+from server_agent.kernel.vhci import Vhci
+from server_agent.ledger import Ledger
+from server_agent.lxc import BROKERS
+from server_agent.privileges import reduce_privileges
+
+SYSFS = Path("/sys")
+CGROUPS, PINS = SYSFS / "fs/cgroup/qvd", SYSFS / "fs/bpf/qvd"
+RUN = Path("/run/qvd-usbip")
+LOCK = RUN / "agent.lock"
+LEDGER = Path("/var/lib/qvd-usbip/ledger.json")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def run(*, verbose: bool) -> int:
+    """Be the agent, until SIGTERM or SIGINT.
+
+    Raises:
+        QvdUsbError: not root, another one runs, the settings or the kernel are not usable.
+    """
+    if os.geteuid() != 0:
+        raise QvdUsbError(AGENT_NEEDS_ROOT)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(name)s %(message)s"
+    )
+    RUN.mkdir(mode=0o755, exist_ok=True)
+    lock = take_lock(LOCK)
+    try:
+        reduce_privileges()
+        asyncio.run(serve(settings.load().devicefs))
+    finally:
+        os.close(lock)
+    return 0
+
+
+def take_lock(path: Path) -> int:
+    """Be the only agent, for as long as the descriptor is open.
+
+    Raises:
+        QvdUsbError: agent-running.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise QvdUsbError(AGENT_RUNNING) from error
+    return fd
+
+
+def wire(devicefs: Path, sockets: dict[str, int]) -> Wiring:
+    """Everything the agent touches, in its place on this host."""
+    vhci, gate = Vhci(sysfs=SYSFS), Gate(sysfs=SYSFS)
+    maps, mounts = DeviceMaps(cgroups=CGROUPS, pins=PINS), HubMounts(devicefs=devicefs, sysfs=SYSFS)
+    brokers = Path(BROKERS)
+    return Wiring(
+        executor=Executor(
+            vhci=vhci, gate=gate, maps=maps, mounts=mounts, brokers=brokers, sockets=sockets.__getitem__,
+            clock=time.monotonic,
+        ),
+        observer=Observer(vhci=vhci, gate=gate, maps=maps, mounts=mounts, brokers=brokers),
+        ledger=Ledger(path=LEDGER, boot_id=BOOT_ID.read_text(encoding="ascii").strip()),
+        monitor=Monitor(),
+        brokers=brokers,
+    )  # fmt: skip
+
+
+async def serve(devicefs: Path) -> None:
+    """Run the daemon and the control socket until a signal comes.
+
+    Raises:
+        QvdUsbError, OSError: it could not start.
+    """
+    sockets: dict[str, int] = {}
+    LEDGER.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    wiring = wire(devicefs, sockets)
+    wiring.executor.vhci.require()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    daemon = Daemon(wiring, sockets)
+    await daemon.start()
+    server = control.Server(control.CONTROL_SOCKET, ControlDesk(daemon, wiring).answer)
+    await server.start()
+    notify("READY=1")
+    await stop.wait()
+    notify("STOPPING=1")
+    await server.stop()
+    await daemon.stop()
+
+
+def notify(word: str) -> None:
+    """Tell systemd, if it started us.
+
+    Source: sd_notify(3).
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
+        connection.connect("\0" + address[1:] if address.startswith("@") else address)
+        connection.sendall(word.encode())

@@ -1,0 +1,184 @@
+"""PURE: what must be repaired when the state is held against a look at the whole kernel.
+
+It runs at the start, after lost events and each minute; events only make it faster. Whatever changed after the look
+began is left to the events.
+"""
+
+from dataclasses import replace
+
+from server_agent import devices
+from server_agent.actions import ClearLeftover, CloseGate, DetachPort, OpenBroker, PutInForce, Revoke
+from server_agent.draft import Draft
+from server_agent.events import DeviceSeen, NodeAdded, NodeRemoved, Observed, UsbAdded
+from server_agent.state import APPEAR_SECONDS, START_SECONDS, Container, Device, Hold, Outcome, Phase, Port, Stage
+
+
+def reconcile(draft: Draft, seen: Observed) -> None:
+    """Bring state, rights and ports in line with what was seen; a second look at the repaired kernel does nothing."""
+    hubs(draft, seen)
+    strangers(draft, seen)
+    owed(draft)
+    for container in list(draft.state.containers.values()):
+        if container.phase == Phase.IN_FORCE and container.since < seen.at:
+            in_force(draft, seen, container)
+
+
+def hubs(draft: Draft, seen: Observed) -> None:
+    """Note which hubs there are; one in quarantine that nobody has and that is empty may be lent again."""
+    draft.state = replace(
+        draft.state,
+        hubs={hub: found.buses for hub, found in seen.hubs.items()},
+        ports_per_half=seen.ports_per_half,
+    )
+    kept = {
+        hub: reason
+        for hub, reason in draft.state.quarantine.items()
+        if hub not in seen.hubs or seen.hubs[hub].used or draft.state.owner(hub) is not None
+    }
+    if kept != draft.state.quarantine:
+        draft.state = replace(draft.state, quarantine=kept)
+        draft.remember()
+
+
+def strangers(draft: Draft, seen: Observed) -> None:
+    """Containers the ledger does not know: one that runs keeps what it has, of the others nothing is left."""
+    for name, left in sorted(seen.leftovers.items()):
+        if name in draft.state.containers:
+            continue
+        if not left.running:
+            draft.do(ClearLeftover(container=name))
+            continue
+        taken = left.hub is not None and draft.state.owner(left.hub) is not None
+        hub = None if taken or left.hub not in seen.hubs else left.hub
+        draft.put_container(Container(name=name, hub=hub, phase=Phase.IN_FORCE, broker_gid=left.broker_gid))
+        draft.remember()
+
+
+def owed(draft: Draft) -> None:
+    """Try again what could not be revoked."""
+    draft.do(*(Revoke(container=name, right=right) for name, right in sorted(draft.state.revoking)))
+
+
+def in_force(draft: Draft, seen: Observed, container: Container) -> None:
+    """One container: still there, map and gate in force, listening, each device right."""
+    name = container.name
+    if name not in seen.running and container.since + START_SECONDS < seen.at:
+        devices.release(draft, name, None)
+        return
+    if seen.rights.get(name) is None:
+        draft.do(PutInForce(container=name, hub=container.hub, fresh=False))
+    if not container.broker_open:
+        draft.do(OpenBroker(container=name, gid=container.broker_gid))
+    hub = seen.hubs.get(container.hub) if container.hub is not None else None
+    if hub is not None and container.hub is not None:
+        if not hub.gate_closed:
+            draft.do(CloseGate(hub=container.hub))
+        ports(draft, seen, container, hub.used)
+    strays(draft, seen, container)
+
+
+def ports(draft: Draft, seen: Observed, container: Container, used: frozenset[Port]) -> None:
+    """Each port of the container's hub: what is there, what should be there."""
+    known = {device.port for device in draft.state.devices_of(container.name)}
+    there = {port for port in seen.devices if port.hub == container.hub}
+    for port in sorted(known | there | used):
+        device = draft.state.devices.get(port)
+        if device is not None and device.changed >= seen.at:
+            continue
+        found = seen.devices.get(port)
+        if found is not None:
+            present(draft, seen, container, device, found)
+        elif device is not None:
+            absent(draft, device, attached=port in used)
+        elif port in used:  # an attach nobody remembers: it has the usual time to become a device
+            draft.put_device(
+                Device(
+                    port=port, container=container.name, stage=Stage.ATTACHED,
+                    deadline=draft.now + APPEAR_SECONDS,
+                )
+            )  # fmt: skip
+
+
+def present(draft: Draft, seen: Observed, container: Container, device: Device | None, found: DeviceSeen) -> None:
+    """A device is there: adopt it, notice that it is another one, or see to its children."""
+    if device is None or (device.stage == Stage.ATTACHED and device.number is None):
+        adopt(draft, seen, container, device, found)
+    elif device.number != found.number:
+        devices.gone(draft, device)
+    elif device.stage == Stage.DETACHING:
+        if device.stuck:
+            retry(draft, device)
+    elif device.stage == Stage.AUTHORISED:
+        children(draft, seen, device, found)
+
+
+def adopt(draft: Draft, seen: Observed, container: Container, device: Device | None, found: DeviceSeen) -> None:
+    """A device whose coming was missed. One that was let through before keeps its rights; any other is judged."""
+    allowed = seen.rights.get(container.name) or frozenset()
+    if not (found.authorised and found.number in allowed):
+        devices.usb_added(
+            draft,
+            UsbAdded(at=draft.now, port=found.port, busid=found.busid, number=found.number, name=found.name),
+        )
+        return
+    device = device or Device(port=found.port, container=container.name)
+    names = {found.number: found.name, **found.children}
+    device = draft.put_device(
+        replace(
+            device, stage=Stage.AUTHORISED, deadline=None, busid=found.busid, number=found.number, names=names,
+            rights={right: Hold.GRANTED for right in names if right in allowed},
+        )
+    )  # fmt: skip
+    draft.reach(device, Outcome.AUTHORISED)
+    progress = draft.state.progress.get(device.attach_id)
+    if progress is not None and progress.node:
+        draft.reach(device, Outcome.READY)
+    children(draft, seen, device, found)
+
+
+def children(draft: Draft, seen: Observed, device: Device, found: DeviceSeen) -> None:
+    """Every number below the device has its right, in the map too, and no other has one."""
+    for right in [right for right in device.rights if right != found.number and right not in found.children]:
+        devices.node_removed(draft, NodeRemoved(at=draft.now, port=device.port, right=right))
+    for right, name in found.children.items():
+        devices.node_added(draft, NodeAdded(at=draft.now, port=device.port, right=right, name=name))
+    allowed = seen.rights.get(device.container)
+    if allowed is None:
+        return
+    device = draft.state.devices[device.port]
+    for right, hold in device.rights.items():
+        missing = hold == Hold.GRANTED and right not in allowed
+        if missing or (hold == Hold.WANTED and not draft.blocked(right)):
+            current = draft.state.devices[device.port]
+            current = draft.put_device(replace(current, rights={**current.rights, right: Hold.WANTED}))
+            draft.grant(current, right)
+
+
+def absent(draft: Draft, device: Device, *, attached: bool) -> None:
+    """Nothing enumerates on a port the agent uses."""
+    if device.number is not None and device.stage != Stage.DETACHING:
+        devices.gone(draft, device)
+    elif device.stage == Stage.ATTACHED and not attached:
+        devices.finish(draft, device, Outcome.FAILED, "peer-gone")
+    elif device.stage == Stage.DETACHING and not attached:
+        devices.port_free(draft, device.port)
+    elif device.stuck:
+        retry(draft, device)
+
+
+def retry(draft: Draft, device: Device) -> None:
+    """Detach once more."""
+    draft.put_device(replace(device, stuck=False))
+    draft.do(DetachPort(port=device.port))
+
+
+def strays(draft: Draft, seen: Observed, container: Container) -> None:
+    """A number in the map that no device accounts for is taken out."""
+    mine = list(draft.state.devices_of(container.name))
+    if any(device.changed >= seen.at and device.changed != draft.now for device in mine):
+        return
+    expected = {right for device in mine for right in device.rights}
+    expected |= {right for name, right in draft.state.revoking if name == container.name}
+    for right in sorted((seen.rights.get(container.name) or frozenset()) - expected):
+        draft.state = replace(draft.state, revoking=draft.state.revoking | {(container.name, right)})
+        draft.do(Revoke(container=container.name, right=right))

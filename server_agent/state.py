@@ -1,0 +1,191 @@
+"""PURE: what the agent knows: containers with their hubs, devices on their ports, rights, and what is still owed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from qvd_usbip.ids import BusId, DevNum, HubId, VmId
+
+Half = Literal["hs", "ss"]
+PENDING_LIMIT = 4  # attaches of one container that are not in use yet
+APPEAR_SECONDS = 10.0  # from the kernel's OK to a device that enumerates
+SETTLE_SECONDS = 30.0  # from there until drivers have it
+START_SECONDS = 60.0  # from the pre-start hook to the container's first process
+ACK_MEMORY = 64  # finished attaches that can still be asked about
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Right:
+    """One device number a container may open: kind "c" or "b", and the exact number."""
+
+    kind: Literal["b", "c"]
+    number: DevNum
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Port:
+    """One port of a hub: the half it is on and the root-hub port counted from 0."""
+
+    hub: HubId
+    half: Half
+    rhport: int
+
+    def __str__(self) -> str:
+        return f"{self.hub.name}/{self.half}/{self.rhport}"
+
+
+class Stage(StrEnum):
+    """How far a device has come."""
+
+    ATTACHING = "attaching"  # the port is chosen, the kernel has not answered
+    ATTACHED = "attached"  # the kernel has the socket; nothing has enumerated
+    INSPECTING = "inspecting"
+    GRANTING = "granting"  # the right to its usbfs node is asked for, or waits for an older one to go
+    AUTHORISING = "authorising"
+    AUTHORISED = "authorised"
+    DETACHING = "detaching"
+
+
+class Hold(StrEnum):
+    """How far the right to one number has come."""
+
+    WANTED = "wanted"  # the same number is still being taken from someone, or the last try failed
+    GRANTING = "granting"
+    GRANTED = "granted"
+
+
+class Phase(StrEnum):
+    """How far a container has come."""
+
+    PREPARING = "preparing"
+    IN_FORCE = "in-force"
+    RELEASING = "releasing"  # its devices are being taken away
+    TEARING = "tearing-down"
+
+
+class Outcome(StrEnum):
+    """What an attach has come to; the words of the acknowledgement, in the order they are reached."""
+
+    ATTACHED = "attached"
+    GRANTED = "granted"
+    AUTHORISED = "authorised"
+    READY = "ready"
+    REFUSED = "refused"
+    FAILED = "failed"
+    GONE = "gone"
+
+    @property
+    def final(self) -> bool:
+        """True when nothing more will happen to this attach."""
+        return self in FINAL
+
+
+FINAL = frozenset({Outcome.REFUSED, Outcome.FAILED, Outcome.GONE})
+ORDER = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What can be said about one attach: its outcome so far and when each step was reached."""
+
+    container: VmId
+    started: float  # seconds, monotonic
+    state: Outcome | None = None
+    at: Mapping[Outcome, int] = field(default_factory=dict)  # milliseconds since it started
+    problem: str = ""
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A port in use: the attach that took it, the device that enumerated there, the rights that follow from it."""
+
+    port: Port
+    container: VmId
+    attach_id: str = ""  # empty for a device found in the hub without a known attach
+    devid: int = 0
+    speed: int = 0
+    stage: Stage = Stage.ATTACHING
+    changed: float = 0.0
+    deadline: float | None = None
+    busid: BusId | None = None
+    number: Right | None = None  # the usbfs node
+    rights: Mapping[Right, Hold] = field(default_factory=dict)
+    names: Mapping[Right, str] = field(default_factory=dict)  # below /dev
+    tried: frozenset[Port] = frozenset()
+    end: Outcome | None = None  # set once it is to go: what will be said about it
+    stuck: bool = False  # the last detach did not free the port
+    requests: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A container that was reserved: its hub (None: starts without USB) and who waits for an answer about it."""
+
+    name: VmId
+    hub: HubId | None
+    phase: Phase
+    broker_gid: int = 0
+    broker_open: bool = False
+    since: float = 0.0
+    requests: tuple[int, ...] = ()
+    again: tuple[int, ...] = ()  # reserved anew while it is being released
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubBuses:
+    """A hub that may be lent: the bus numbers of its two halves."""
+
+    hs: int
+    ss: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything decide knows."""
+
+    hubs: Mapping[HubId, HubBuses] = field(default_factory=dict)
+    ports_per_half: int = 0
+    containers: Mapping[VmId, Container] = field(default_factory=dict)
+    devices: Mapping[Port, Device] = field(default_factory=dict)
+    revoking: frozenset[tuple[VmId, Right]] = frozenset()
+    quarantine: Mapping[HubId, str] = field(default_factory=dict)
+    progress: Mapping[str, Progress] = field(default_factory=dict)
+
+    def owner(self, hub: HubId) -> Container | None:
+        """The container that has this hub."""
+        return next((c for c in self.containers.values() if c.hub == hub), None)
+
+    def devices_of(self, name: VmId) -> Iterator[Device]:
+        """The ports in use that belong to this container."""
+        return (device for device in self.devices.values() if device.container == name)
+
+    def device_of_attach(self, name: VmId, attach_id: str) -> Device | None:
+        """The device of one attach of this container; another container's attach is not found."""
+        return next((d for d in self.devices_of(name) if d.attach_id == attach_id), None)
+
+    def holder(self, right: Right) -> Device | None:
+        """The device whose number this is, as far as the agent has acted on it."""
+        return next((d for d in self.devices.values() if d.rights.get(right, Hold.WANTED) != Hold.WANTED), None)
+
+    def place(self, bus: int, rhport: int) -> Port | None:
+        """The port a device on this bus sits on; None for a bus that is no hub's."""
+        for hub, buses in self.hubs.items():
+            if bus == buses.hs:
+                return Port(hub=hub, half="hs", rhport=rhport)
+            if bus == buses.ss:
+                return Port(hub=hub, half="ss", rhport=rhport)
+        return None
+
+    def free_hub(self) -> HubId | None:
+        """The first hub that nobody has and nothing is held against."""
+        taken = {c.hub for c in self.containers.values()} | set(self.quarantine)
+        return min((hub for hub in self.hubs if hub not in taken), default=None)
+
+    def next_deadline(self) -> float | None:
+        """When time itself becomes an event."""
+        return min((d.deadline for d in self.devices.values() if d.deadline is not None), default=None)
