@@ -39,7 +39,7 @@ lint-python: venv
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
 	MYPYPATH=resources/install $(VENV)/mypy resources/install/*.py
-	$(VENV)/lint-imports
+	$(VENV)/lint-imports --cache-dir build/import-linter
 
 lint-shell:
 	@$(SETUP) lint
@@ -92,4 +92,4 @@ stage: ## everything installed below build/stage, to look at
 	@$(PYTHON) resources/install --role=all --destdir=build/stage --cc="$(CC)" --quiet install
 
 clean: ## remove build/
-	rm -rf build
+	rm -rf build *.egg-info
