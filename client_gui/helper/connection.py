@@ -1,30 +1,67 @@
-"""EFFECT: the network socket that goes to the kernel: looked at, tuned, told which device comes, and hung up again."""
+"""EFFECT: the network socket that goes to the kernel: looked at, tuned, handed over, and hung up again."""
 
+import os
 import select
 import socket
 import time
 
-from qvd_usbip.errors import EXPORT_FAILED, QvdUsbError
+from qvd_usbip.errors import ALREADY_IN_USE, DEVICE_GONE, EXPORT_FAILED, QvdUsbError
 from qvd_usbip.system.sockets import tune
 
+from client_gui.helper import usbip_host
 from client_gui.helper.device import Device
 
 _LINE_SECONDS = 5.0
+_SETTLE_SECONDS = 1.0
 
 
-def prepare(descriptor: int, device: Device) -> socket.socket:
-    """Takes over a descriptor, decides whether the kernel could use it, and tunes it.
+def hand_over(descriptor: int, device: Device) -> socket.socket:
+    """Gives a connection to the kernel and tells the other side which device comes.
 
     Args:
         descriptor: what the caller passed; it belongs to the returned socket, and is closed on refusal.
-        device: the device it is for, to name it in a refusal.
+        device: the device, bound to usbip-host.
+
+    Returns:
+        Our own copy of the connection: shutting it down ends the export, closing it does not.
 
     Raises:
-        QvdUsbError: export-failed when it is no connected stream socket.
+        QvdUsbError: export-failed, already-in-use, device-gone; the device is then as it was.
     """
+    connection = _prepare(descriptor, device)
+    try:
+        _export(device, connection.fileno())
+    except QvdUsbError:
+        connection.close()
+        raise
+    try:
+        _announce(connection, device)
+    except QvdUsbError:
+        hang_up(connection, device)
+        raise
+    return connection
+
+
+def hang_up(connection: socket.socket, device: Device) -> None:
+    """Ends the connection under the kernel's hands, and waits until its driver let go: then unbinding is quiet."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        # not connected any more, whichever errno says it: that is what was wanted
+        return
+    finally:
+        connection.close()
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while usbip_host.status(device) == usbip_host.USED and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+def _prepare(descriptor: int, device: Device) -> socket.socket:
+    """Decides whether the kernel could use the descriptor, and tunes it."""
     try:
         connection = socket.socket(fileno=descriptor)
     except OSError:
+        os.close(descriptor)
         raise _refused(device, "the descriptor is not a socket") from None
     try:
         if connection.family not in {socket.AF_INET, socket.AF_INET6, socket.AF_UNIX}:
@@ -43,11 +80,23 @@ def prepare(descriptor: int, device: Device) -> socket.socket:
     return connection
 
 
-def announce(connection: socket.socket, device: Device) -> None:
-    """Writes `DEVID SPEED` and a newline into the socket, once the kernel has it.
+def _export(device: Device, socket_fd: int) -> None:
+    busid = str(device.busid)
+    status = usbip_host.status(device)
+    if status is None:
+        raise QvdUsbError(DEVICE_GONE, busid=busid)
+    if status == usbip_host.USED:
+        raise QvdUsbError(ALREADY_IN_USE, busid=busid)
+    if status != usbip_host.AVAILABLE:
+        raise _refused(device, f"the driver reports status {status}")
+    try:
+        usbip_host.export(device, socket_fd)
+    except OSError as error:
+        raise _refused(device, os.strerror(error.errno or 0)) from error
 
-    Raises:
-        QvdUsbError: export-failed when the peer does not take it within 5 seconds.
+
+def _announce(connection: socket.socket, device: Device) -> None:
+    """Writes `DEVID SPEED` and a newline into the socket, once the kernel has it.
 
     Source: QVD 4.2 wire contract.
     """
@@ -60,22 +109,9 @@ def announce(connection: socket.socket, device: Device) -> None:
         except BlockingIOError:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([], [connection], [], left)[1]:
-                hang_up(connection)
                 raise _refused(device, "the other side does not read") from None
         except OSError as error:
-            hang_up(connection)
             raise _refused(device, f"the other side is gone: {error.strerror}") from None
-
-
-def hang_up(connection: socket.socket) -> None:
-    """Ends the connection under the kernel's hands: its threads see the end of the stream and let the device go."""
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        # not connected any more: that is what was wanted, whichever errno says it
-        return
-    finally:
-        connection.close()
 
 
 def _refused(device: Device, reason: str) -> QvdUsbError:

@@ -7,6 +7,7 @@ from qvd_usbip.ids import BusId
 
 DEVICES = "sys/bus/usb/devices"
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.EIO, errno.EINVAL)
+_ATTRIBUTE_BYTES = 65536
 _DEPTH = 12
 _ENTRIES = 2048
 _SPEEDS = {"1.5": 1, "12": 2, "480": 3, "5000": 5, "10000": 6, "20000": 6}
@@ -39,13 +40,13 @@ class Device:
     """What was seen of a device at one moment; `folder` is an open descriptor of its sysfs folder."""
 
     __slots__ = (
-        "below_vhci", "blocks", "busid", "busnum", "cls", "devnum", "driver", "folder", "identity", "inputs", "interfaces",
+        "below_vhci", "blocks", "busid", "busnum", "cls", "descriptors", "devnum", "driver", "folder", "identity", "inputs", "interfaces",
         "networks", "speed",
     )
 
     def __init__(
         self, *, folder: int, busid: BusId, identity: Identity, busnum: int, devnum: int, speed: int, cls: int, driver: str,
-        below_vhci: bool,
+        below_vhci: bool, descriptors: bytes,
     ) -> None:
         self.folder = folder
         self.busid = busid
@@ -56,6 +57,7 @@ class Device:
         self.cls = cls
         self.driver = driver
         self.below_vhci = below_vhci
+        self.descriptors = descriptors
         self.interfaces: list[tuple[int, int, int]] = []
         self.blocks: list[Block] = []
         self.networks: list[Network] = []
@@ -68,7 +70,8 @@ class Device:
 
     def same(self, other: "Device") -> bool:
         """Whether the other observation is of the very same plugged-in device."""
-        return (self.identity, self.busnum, self.devnum) == (other.identity, other.busnum, other.devnum)
+        mine = self.identity, self.busnum, self.devnum, self.descriptors
+        return mine == (other.identity, other.busnum, other.devnum, other.descriptors)
 
     def close(self) -> None:
         """Closes the folder; the observation itself stays valid."""
@@ -100,6 +103,11 @@ class Network:
 
 def read_text(folder: int, name: str) -> str | None:
     """Returns a sysfs attribute without its trailing newline, None where it is not there (any more)."""
+    data = _read(folder, name)
+    return None if data is None else data.decode("utf-8", "surrogateescape").removesuffix("\n")
+
+
+def _read(folder: int, name: str) -> bytes | None:
     try:
         fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder)
     except OSError as error:
@@ -107,7 +115,7 @@ def read_text(folder: int, name: str) -> str | None:
             return None
         raise
     try:
-        return os.read(fd, 4096).decode("utf-8", "surrogateescape").removesuffix("\n")
+        return os.read(fd, _ATTRIBUTE_BYTES)
     except OSError as error:
         if error.errno in _GONE:
             return None
@@ -178,6 +186,7 @@ def _device(folder: int, root: int, busid: BusId) -> Device | None:
         speed=_SPEEDS.get(speed, 0),
         driver=driver_of(folder),
         below_vhci="/vhci_hcd." in place,
+        descriptors=_read(folder, "descriptors") or b"",
     )
 
 

@@ -2,14 +2,11 @@
 
 import errno
 import os
-import time
 
 from qvd_usbip.errors import (
-    ALREADY_IN_USE,
     BIND_FAILED,
     DEVICE_CHANGED,
     DEVICE_GONE,
-    EXPORT_FAILED,
     FOREIGN_OWNER,
     NO_FREE_SLOT,
     NOT_BOUND,
@@ -23,9 +20,6 @@ from client_gui.helper import storage, usbip_host
 from client_gui.helper.authorise import Policy, check_device, check_identity
 from client_gui.helper.device import Device, Identity, driver_of, observe
 from client_gui.helper.ownership import BINDING, BOUND, CALLED, LENT, RETURNING, Claim, Record, boot_id
-
-_SETTLE_SECONDS = 1.0
-
 
 class Place:
     """Where the helper works: the folder that holds sys, proc, dev, run and etc, as a path and as a descriptor."""
@@ -269,29 +263,3 @@ def bound_device(place: Place, claim: Claim, uid: int) -> Device:
     raise QvdUsbError(
         refusal, busid=str(claim.busid), driver=device.driver or "none", uid="unknown" if record is None else record.uid
     )
-
-
-def export(device: Device, socket: int) -> None:
-    """Hands the socket to the kernel.
-
-    Raises:
-        QvdUsbError: already-in-use, device-gone, export-failed.
-    """
-    status = usbip_host.status(device)
-    if status is None:
-        raise QvdUsbError(DEVICE_GONE, busid=str(device.busid))
-    if status == usbip_host.USED:
-        raise QvdUsbError(ALREADY_IN_USE, busid=str(device.busid))
-    if status != usbip_host.AVAILABLE:
-        raise QvdUsbError(EXPORT_FAILED, busid=str(device.busid), reason=f"the driver reports status {status}")
-    try:
-        usbip_host.export(device, socket)
-    except OSError as error:
-        raise QvdUsbError(EXPORT_FAILED, busid=str(device.busid), reason=_reason(error)) from error
-
-
-def settle(device: Device) -> None:
-    """Waits until the driver let go of a socket that was shut down, at most a second: then unbinding is quiet."""
-    deadline = time.monotonic() + _SETTLE_SECONDS
-    while usbip_host.status(device) == usbip_host.USED and time.monotonic() < deadline:
-        time.sleep(0.01)

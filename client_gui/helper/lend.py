@@ -31,15 +31,20 @@ class Channel:
 
     def __init__(self, descriptor: int) -> None:
         try:
-            self._socket = socket.socket(fileno=os.dup(descriptor))
+            self._socket = socket.socket(fileno=descriptor)
         except OSError:
             raise QvdUsbError(HELPER_REQUEST_MALFORMED, reason="standard input is not a socket") from None
         if (self._socket.family, self._socket.type) != (socket.AF_UNIX, socket.SOCK_SEQPACKET):
+            self._socket.close()
             raise QvdUsbError(HELPER_REQUEST_MALFORMED, reason="standard input is not a unix seqpacket socket")
 
     def fileno(self) -> int:
         """Returns the descriptor, to poll on."""
         return self._socket.fileno()
+
+    def close(self) -> None:
+        """Closes it: the engine sees the end of the helper."""
+        self._socket.close()
 
     def receive(self) -> tuple[bytes, list[int]]:
         """Returns one packet and the descriptors that came with it; an empty packet is the end.
@@ -85,8 +90,9 @@ def run(place: Place, policy: Policy, uid: int, descriptor: int) -> None:
         QvdUsbError: the problem that was also sent to the engine as `refused` or `dropped`.
     """
     channel = Channel(descriptor)
-    stop = _signals()
+    stop, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     try:
+        _catch_signals(wake)
         request = _request(channel, stop)
         if request is None:
             return
@@ -98,6 +104,10 @@ def run(place: Place, policy: Policy, uid: int, descriptor: int) -> None:
     except QvdUsbError as error:
         channel.refuse(error)
         raise
+    finally:
+        signal.set_wakeup_fd(-1)
+        _close([stop, wake])
+        channel.close()
 
 
 class _Loan:
@@ -155,16 +165,8 @@ class _Loan:
     def _export(self, device: Device, descriptor: int) -> None:
         """Hands a new connection to the kernel; a refusal is told and leaves the device bound, for another attempt."""
         try:
-            fresh = connection.prepare(descriptor, device)
-            try:
-                handover.export(device, fresh.fileno())
-            except QvdUsbError:
-                fresh.close()
-                raise
-            self._connection = fresh
-            connection.announce(fresh, device)
+            self._connection = connection.hand_over(descriptor, device)
         except QvdUsbError as error:
-            self._hang_up(device)
             self._channel.refuse(error)
             return
         self._channel.send("exported")
@@ -191,9 +193,8 @@ class _Loan:
 
     def _hang_up(self, device: Device) -> None:
         if self._connection is not None:
-            connection.hang_up(self._connection)
+            connection.hang_up(self._connection, device)
             self._connection = None
-            handover.settle(device)
 
 
 def _request(channel: Channel, stop: int) -> LendRequest | None:
@@ -212,13 +213,11 @@ def _request(channel: Channel, stop: int) -> LendRequest | None:
     return parse_lend(packet)
 
 
-def _signals() -> int:
+def _catch_signals(wake: int) -> None:
     """Turns the signals that would end the helper into bytes on a pipe: a loan ends by giving the device back."""
-    read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
         signal.signal(number, _noted)
-    return read
 
 
 def _noted(_number: int, _frame: object) -> None:

@@ -84,11 +84,8 @@ def _connect(place: Place, claim: Claim, uid: int) -> None:
 
     device = handover.bound_device(place, claim, uid)
     try:
-        fresh = connection.prepare(SOCKET_FD, device)
-        handover.export(device, fresh.fileno())
-        connection.announce(fresh, device)
         # closed without a shutdown: the kernel has its own reference
-        fresh.close()
+        connection.hand_over(SOCKET_FD, device).close()
     finally:
         device.close()
 
