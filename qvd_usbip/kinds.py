@@ -33,9 +33,9 @@ class Kind(enum.StrEnum):
     DEVICE = "device"
 
 
-# FIDO keys are plain HID devices to the class codes: Yubico, Feitian, Nitrokey, SoloKeys, Token2, OnlyKey, GoTrust.
-_KEY_MAKERS = frozenset((0x1050, 0x096E, 0x20A0, 0x0483, 0x349E, 0x1D50, 0x32A3))
-_KEY_PRODUCTS = frozenset(((0x18D1, 0x5026), (0x18D1, 0x9470)))  # Titan
+# FIDO keys are plain HID devices to the class codes: Yubico, Feitian, Nitrokey, Token2, GoTrust.
+_KEY_MAKERS = frozenset((0x1050, 0x096E, 0x20A0, 0x349E, 0x32A3))
+_KEY_PRODUCTS = frozenset(((0x0483, 0xA2CA), (0x1209, 0xBEEE), (0x18D1, 0x5026), (0x18D1, 0x9470)))  # SoloKeys, Titan
 # Serial converters have vendor-specific classes: FTDI, Prolific, Silicon Labs, WCH.
 _SERIAL_MAKERS = frozenset((0x0403, 0x067B, 0x10C4, 0x1A86))
 

@@ -4,7 +4,7 @@ Light module: the helper judges with it under root. It judges what the descripto
 behind a plain HID interface (no boot protocol) is not known for one here.
 """
 
-from qvd_usbip import classes, ids
+from qvd_usbip import classes, errors, ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ class Rule(ids.Value):
         vidpid: "ids.VidPid | None" = None,
         serial: "str | None" = None,
     ) -> None:
+        """Raises: QvdUsbError settings-malformed for an action or subject that does not exist."""
+        if action not in (ALLOW, DENY, CONSENT) or subject not in SUBJECTS:
+            reason = f"rule '{name}' says '{action} {subject}'"
+            raise errors.QvdUsbError(errors.SETTINGS_MALFORMED, reason=reason)
         self._set(name=name, action=action, subject=subject, vidpid=vidpid, serial=serial)
 
 

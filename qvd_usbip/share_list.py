@@ -108,14 +108,14 @@ def _read(serial: str, item: str) -> str:
     if "%" not in serial:
         return serial
     first, *pieces = serial.split("%")
-    data = first.encode("utf-8", "surrogatepass")
+    decoded = [first.encode("utf-8", "surrogatepass")]
     for piece in pieces:
         digits = piece[:2]
         if len(digits) == 2 and all(digit in _HEX for digit in digits):
-            data += bytes((int(digits, 16),)) + piece[2:].encode("utf-8", "surrogatepass")
+            decoded += (bytes((int(digits, 16),)), piece[2:].encode("utf-8", "surrogatepass"))
         else:
-            data += b"%" + piece.encode("utf-8", "surrogatepass")
+            decoded += (b"%", piece.encode("utf-8", "surrogatepass"))
     try:
-        return data.decode("utf-8", "surrogatepass")
+        return b"".join(decoded).decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
         raise errors.QvdUsbError(errors.SHARE_LIST_MALFORMED, value=item) from error
