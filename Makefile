@@ -9,15 +9,18 @@ CC ?= cc
 VENV := build/venv/bin
 PYTEST := QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest
 SETUP := sh resources/install/setup.sh
-INSTALL := $(PYTHON) resources/install --role="$(ROLE)" --destdir="$(DESTDIR)" --cc="$(CC)"
+# Asked first and in words that every Python 3 understands: the installer itself is written for the product's own.
+TOO_OLD := error: $(PYTHON) is older than Python 3.11: name another one with PYTHON=
+INSTALL = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(TOO_OLD)")' && \
+  $(PYTHON) -B resources/install --role="$(ROLE)" --destdir="$(DESTDIR)" --cc="$(CC)"
 SHELL_FILES = $(shell grep -rlE '^\#!(/bin/|/usr/bin/env )(ba)?sh' resources tests .ci 2>/dev/null)
 
 MAKEFLAGS += --no-print-directory
 # Each target prints what it does; two at a time would be unreadable, and apt and pip would wait for each other.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup venv pins lint lint-python lint-shell lint-launcher lint-units unit gui test test-fast test-deep demo bench run \
-  install uninstall stage clean
+.PHONY: help setup venv pins lint lint-python lint-shell lint-launcher lint-units unit gui test test-fast test-deep \
+  demo bench run install uninstall stage clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -81,15 +84,17 @@ run: setup venv ## the picker on this machine's own devices
 	$(VENV)/python -c 'from client_gui.ui.main import main; raise SystemExit(main())'
 
 install: ## ROLE=client|server|vma|all [DESTDIR=dir] [PYTHON=/usr/bin/python3] [ENABLE=1]
-	@$(INSTALL) $(if $(ENABLE),--enable) install
+	@$(INSTALL) $(if $(filter 1 yes,$(ENABLE)),--enable) install
 
 uninstall: ## the same, backwards; settings that were changed stay
 	@$(INSTALL) uninstall
 
-stage: ## everything installed below build/stage, to look at
+stage: ROLE := all
+stage: DESTDIR := build/stage
+stage: ## everything installed below build/stage, to look at; the list is build/stage.log
 	@$(SETUP) python
-	@rm -rf build/stage
-	@$(PYTHON) resources/install --role=all --destdir=build/stage --cc="$(CC)" --quiet install
+	@rm -rf build/stage && mkdir -p build
+	@$(INSTALL) install >build/stage.log
 
 clean: ## remove build/
 	rm -rf build *.egg-info

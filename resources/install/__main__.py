@@ -17,18 +17,6 @@ from system import make_groups, make_run_folders, reload_running_system
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-class Report:
-    """Tells on standard output what was done, unless told to be quiet."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-
-    def __call__(self, sentence: str) -> None:
-        """Prints one line; nothing for an empty sentence."""
-        if sentence and not self._quiet:
-            print(f"  {sentence}", flush=True)
-
-
 def main() -> int:
     """Installs or removes what the command line names; 2 for a wrong call, 1 for what could not be done."""
     options = _options()
@@ -42,15 +30,14 @@ def main() -> int:
     os.umask(0o022)
     root = Path(options.destdir or "/").absolute()
     placement = Placement(source=REPOSITORY, root=root, interpreter=interpreter_path(), cc=options.cc)
-    report = Report(quiet=options.quiet)
     print(f"{options.action} {options.role} below {root}", flush=True)
     try:
         if options.action == "install":
-            _install(placement, roles, report, enable=options.enable)
+            _install(placement, roles, enable=options.enable)
             if not options.destdir:
                 make_run_folders(roles)
         else:
-            _uninstall(placement, roles, report)
+            _uninstall(placement, roles)
         if not options.destdir:
             reload_running_system()
     except InstallError as error:
@@ -62,29 +49,29 @@ def main() -> int:
     return 0
 
 
-def _install(placement: Placement, roles: tuple[Role, ...], report: Report, *, enable: bool) -> None:
+def _install(placement: Placement, roles: tuple[Role, ...], *, enable: bool) -> None:
     if not placement.own:
-        report("not root: every file belongs to you; an installation that counts is made by root or under fakeroot")
+        _say("not root: every file belongs to you; an installation that counts is made by root or under fakeroot")
     for item in _items(roles):
-        report(placement.install(item))
+        _say(placement.install(item))
     for role in roles:
-        report(make_groups(placement.root, role))
+        _say(make_groups(placement.root, role))
         if enable:
             for unit, wanted_by in role.enable:
-                report(placement.enable(unit, wanted_by, UNITS))
+                _say(placement.enable(unit, wanted_by, UNITS))
 
 
-def _uninstall(placement: Placement, roles: tuple[Role, ...], report: Report) -> None:
+def _uninstall(placement: Placement, roles: tuple[Role, ...]) -> None:
     for role in roles:
         for unit, wanted_by in role.enable:
             placement.disable(unit, wanted_by)
     still_used = any(placement.has(role) for role in ROLES.values() if role not in roles)
     for item in _items(roles):
         if not (still_used and item.source == SHARED_PACKAGE):
-            report(placement.remove(item))
+            _say(placement.remove(item))
     placement.remove_empty_folders()
     if any(role.sysusers for role in roles):
-        report("groups stay: files may still belong to them")
+        _say("groups stay: files may still belong to them")
 
 
 def _items(roles: tuple[Role, ...]) -> list[Item]:
@@ -103,9 +90,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--destdir", default="", help="the root folder to install below (default: this system)")
     parser.add_argument("--cc", default="cc", help="the C compiler")
     parser.add_argument("--enable", action="store_true", help="also make the links that start the units at boot")
-    parser.add_argument("--quiet", action="store_true", help="do not list the files")
     parser.add_argument("action", choices=("install", "uninstall"))
     return parser.parse_args()
+
+
+def _say(sentence: str) -> None:
+    if sentence:
+        print(f"  {sentence}", flush=True)
 
 
 def _fail(status: int, sentence: str) -> int:
