@@ -1,5 +1,6 @@
 """PURE: who may take which device: the administrator's policy, the caller, the device, and what its user agreed to."""
 
+from client_gui.helper.device import Device, Identity
 from qvd_usbip.errors import (
     DEVICE_BELOW_VHCI,
     DEVICE_CHANGED,
@@ -11,8 +12,6 @@ from qvd_usbip.errors import (
     QvdUsbError,
 )
 from qvd_usbip.properties import parse as parse_properties
-
-from client_gui.helper.device import Device, Identity
 
 PATH = "/etc/qvd/usbip-policy.conf"
 KINDS = ("storage", "keyboard", "mouse", "network", "bluetooth")
@@ -26,8 +25,8 @@ _RNDIS = {(0xE0, 1, 3), (0xEF, 4, 1), (0x02, 0x02, 0xFF)}
 class Policy:
     """The administrator's word.
 
-    `group` may take devices (empty: no group), `seat`: the owner of an active local seat session may too, `locked` are the
-    kinds that need consent, `consent` the kinds to which a user can consent.
+    `group` may take devices (empty: no group); with `seat` the owner of an active local seat session may too.
+    `locked` are the kinds that need consent, `consent` the kinds to which a user can consent.
     """
 
     __slots__ = ("consent", "group", "locked", "seat")
@@ -154,7 +153,7 @@ def session_of(cgroup: str) -> tuple[str, int]:
     Source: systemd docs, sd_pid_get_session(3): the unit of the process decides, never its environment.
     """
     for line in cgroup.splitlines():
-        number, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        number, controllers, path = [*line.split(":", 2), "", ""][:3]
         if not (number == "0" or controllers == "name=systemd"):
             continue
         parts = path.split("/")[1:]
@@ -171,7 +170,7 @@ def session_of(cgroup: str) -> tuple[str, int]:
 
 
 def is_seated(session: str, uid: int) -> bool:
-    """Decides from the text of a /run/systemd/sessions file whether it is the user's own, active, local and at a seat."""
+    """Decides from the text of a /run/systemd/sessions file whether it is the user's, active, local and at a seat."""
     fields = dict(line.split("=", 1) for line in session.splitlines() if "=" in line)
     return (
         fields.get("UID") == str(uid)

@@ -5,9 +5,8 @@ import os
 import pwd
 import stat
 
-from qvd_usbip.errors import POLICY_UNSAFE, QvdUsbError
-
 from client_gui.helper.authorise import PATH, Caller, Policy, is_seated, parse_policy, session_of
+from qvd_usbip.errors import POLICY_UNSAFE, QvdUsbError
 
 _SESSIONS = "run/systemd/sessions"
 _LIMIT = 65536

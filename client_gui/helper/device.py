@@ -1,4 +1,4 @@
-"""EFFECT: looks at one USB device through directory descriptors; every name is opened beneath the device's own folder."""
+"""EFFECT: looks at one USB device through directory descriptors; every name is opened beneath its own folder."""
 
 import errno
 import os
@@ -40,13 +40,35 @@ class Device:
     """What was seen of a device at one moment; `folder` is an open descriptor of its sysfs folder."""
 
     __slots__ = (
-        "below_vhci", "blocks", "busid", "busnum", "cls", "descriptors", "devnum", "driver", "folder", "identity", "inputs", "interfaces",
-        "networks", "speed",
+        "below_vhci",
+        "blocks",
+        "busid",
+        "busnum",
+        "cls",
+        "descriptors",
+        "devnum",
+        "driver",
+        "folder",
+        "identity",
+        "inputs",
+        "interfaces",
+        "networks",
+        "speed",
     )
 
     def __init__(
-        self, *, folder: int, busid: BusId, identity: Identity, busnum: int, devnum: int, speed: int, cls: int, driver: str,
-        below_vhci: bool, descriptors: bytes,
+        self,
+        *,
+        folder: int,
+        busid: BusId,
+        identity: Identity,
+        busnum: int,
+        devnum: int,
+        speed: int,
+        cls: int,
+        driver: str,
+        below_vhci: bool,
+        descriptors: bytes,
     ) -> None:
         self.folder = folder
         self.busid = busid

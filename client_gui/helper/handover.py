@@ -1,8 +1,12 @@
-"""EFFECT: takes a device from its local driver, hands a socket to it, gives it back; each undone whole when a part fails."""
+"""EFFECT: takes a device from its local driver and gives it back; what fails half way is undone whole."""
 
 import errno
 import os
 
+from client_gui.helper import storage, usbip_host
+from client_gui.helper.authorise import Policy, check_device, check_identity
+from client_gui.helper.device import Device, Identity, driver_of, observe
+from client_gui.helper.ownership import BINDING, BOUND, CALLED, LENT, RETURNING, Claim, Record, boot_id
 from qvd_usbip.errors import (
     BIND_FAILED,
     DEVICE_CHANGED,
@@ -16,10 +20,6 @@ from qvd_usbip.errors import (
 )
 from qvd_usbip.ids import BusId
 
-from client_gui.helper import storage, usbip_host
-from client_gui.helper.authorise import Policy, check_device, check_identity
-from client_gui.helper.device import Device, Identity, driver_of, observe
-from client_gui.helper.ownership import BINDING, BOUND, CALLED, LENT, RETURNING, Claim, Record, boot_id
 
 class Place:
     """Where the helper works: the folder that holds sys, proc, dev, run and etc, as a path and as a descriptor."""
@@ -33,12 +33,17 @@ class Place:
 
 
 class Wish:
-    """What is to be taken: on whose behalf, what it must be (None: whatever is plugged there), what its user agreed to."""
+    """What is to be taken: on whose behalf, what it must be (None: whatever is there), what its user agreed to."""
 
     __slots__ = ("consent", "expect", "fingerprint", "mode", "uid")
 
     def __init__(
-        self, *, uid: int, mode: str, expect: Identity | None = None, fingerprint: str = "",
+        self,
+        *,
+        uid: int,
+        mode: str,
+        expect: Identity | None = None,
+        fingerprint: str = "",
         consent: frozenset[str] = frozenset(),
     ) -> None:
         self.uid = uid
@@ -55,8 +60,8 @@ def take(place: Place, claim: Claim, policy: Policy, wish: Wish) -> Device:
         The bound device.
 
     Raises:
-        QvdUsbError: every refusal of `authorise`, storage-in-use, no-free-slot, bind-failed, device-changed, device-gone,
-            foreign-owner; the device is then on the driver it had before.
+        QvdUsbError: every refusal of `authorise`, storage-in-use, no-free-slot, bind-failed, device-changed,
+            device-gone, foreign-owner; the device is then on the driver it had before.
     """
     if (bound := _standing(place, claim, wish)) is not None:
         return bound
@@ -127,7 +132,12 @@ def _standing(place: Place, claim: Claim, wish: Wish) -> Device | None:
 
 def _bind(place: Place, claim: Claim, driver: int, device: Device, wish: Wish) -> Device:
     record = Record(
-        busid=claim.busid, uid=wish.uid, boot=place.boot, devnum=device.devnum, identity=device.identity, mode=wish.mode,
+        busid=claim.busid,
+        uid=wish.uid,
+        boot=place.boot,
+        devnum=device.devnum,
+        identity=device.identity,
+        mode=wish.mode,
         phase=BINDING,
     )
     held = storage.hold(place.root, device)
@@ -139,7 +149,9 @@ def _bind(place: Place, claim: Claim, driver: int, device: Device, wish: Wish) -
         usbip_host.bind(driver, claim.busid)
         now = _present(place, claim.busid)
         if now.driver != usbip_host.NAME:
-            raise QvdUsbError(BIND_FAILED, busid=str(claim.busid), reason=f"the device is on driver {now.driver or '-'}")
+            raise QvdUsbError(
+                BIND_FAILED, busid=str(claim.busid), reason=f"the device is on driver {now.driver or '-'}"
+            )
         if not now.same(device):
             raise QvdUsbError(DEVICE_CHANGED, busid=str(claim.busid))
         claim.save(record.at(BOUND))
@@ -156,7 +168,9 @@ def _rolled_back(place: Place, claim: Claim, error: OSError | QvdUsbError) -> Qv
     try:
         present = give_back(place, claim)
     except (OSError, QvdUsbError) as also:
-        return QvdUsbError(BIND_FAILED, busid=str(claim.busid), reason=f"{_reason(error)}; not given back: {_reason(also)}")
+        return QvdUsbError(
+            BIND_FAILED, busid=str(claim.busid), reason=f"{_reason(error)}; not given back: {_reason(also)}"
+        )
     if not present:
         return QvdUsbError(DEVICE_GONE, busid=str(claim.busid))
     if isinstance(error, QvdUsbError):
@@ -206,7 +220,7 @@ def give_back(place: Place, claim: Claim) -> bool:
 
 
 def _release(place: Place, device: Device) -> None:
-    """Brings the device to a local driver; a write that the kernel refuses does not keep the next one from being tried."""
+    """Brings the device to a local driver; a write the kernel refuses does not keep the next from being tried."""
     driver = usbip_host.opened(place.root)
     if driver >= 0:
         try:

@@ -1,4 +1,4 @@
-"""EFFECT: `lend`: keeps one device out of the house for as long as the engine at the other end of descriptor 0 lives."""
+"""EFFECT: `lend`: keeps one device out of the house as long as the engine at the other end of descriptor 0 lives."""
 
 import array
 import os
@@ -6,6 +6,12 @@ import select
 import signal
 import socket
 
+from client_gui.helper import connection, handover, usbip_host
+from client_gui.helper.authorise import Policy
+from client_gui.helper.device import Device
+from client_gui.helper.handover import Place, Wish
+from client_gui.helper.messages import LIMIT, LendRequest, format_answer, parse_lend, parse_operation
+from client_gui.helper.ownership import LENT, Claim
 from qvd_usbip.errors import (
     DEVICE_GONE,
     EXPORT_FAILED,
@@ -13,13 +19,6 @@ from qvd_usbip.errors import (
     Problem,
     QvdUsbError,
 )
-
-from client_gui.helper import connection, handover, usbip_host
-from client_gui.helper.authorise import Policy
-from client_gui.helper.device import Device
-from client_gui.helper.handover import Place, Wish
-from client_gui.helper.messages import LIMIT, LendRequest, format_answer, parse_lend, parse_operation
-from client_gui.helper.ownership import LENT, Claim
 
 _REQUEST_SECONDS = 5.0
 _LOOK_MILLISECONDS = 250
@@ -53,7 +52,9 @@ class Channel:
             QvdUsbError: helper-request-malformed when packet or descriptors did not fit.
         """
         try:
-            packet, ancillary, flags, _ = self._socket.recvmsg(LIMIT + 1, socket.CMSG_SPACE(_FD_BYTES), socket.MSG_CMSG_CLOEXEC)
+            packet, ancillary, flags, _ = self._socket.recvmsg(
+                LIMIT + 1, socket.CMSG_SPACE(_FD_BYTES), socket.MSG_CMSG_CLOEXEC
+            )
         except ConnectionError:
             return b"", []
         descriptors = array.array("i")
@@ -199,7 +200,7 @@ class _Loan:
 
 def _request(channel: Channel, stop: int) -> LendRequest | None:
     """Waits for the engine's first packet; None when it left or we are told to stop."""
-    ready = select.select([channel, stop], [], [], _REQUEST_SECONDS)[0]
+    ready = select.select([channel.fileno(), stop], [], [], _REQUEST_SECONDS)[0]
     if stop in ready:
         return None
     if not ready:

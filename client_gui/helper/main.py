@@ -1,10 +1,10 @@
-"""EFFECT: the setuid helper's second half: started by the launcher as root, with a clean environment and nothing inherited.
+"""EFFECT: the setuid helper's second half: started by the launcher as root, with nothing of the caller's inherited.
 
-    lend                 for our engine: descriptor 0 is its socket; the device comes back when that closes
-    bind BUSID           take the device from its local driver
-    connect BUSID FD     hand a connected socket to the bound device
-    unbind BUSID         give the device back
-    recover              finish what a killed helper left; root: everybody's, anyone else: their own
+lend                 for our engine: descriptor 0 is its socket; the device comes back when that closes
+bind BUSID           take the device from its local driver
+connect BUSID FD     hand a connected socket to the bound device
+unbind BUSID         give the device back
+recover              finish what a killed helper left; root: everybody's, anyone else: their own
 """
 
 import os
@@ -14,14 +14,13 @@ if __name__ == "__main__":
     # started by its path with -I -S: the package folder is two levels above this file's folder
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))))
 
-from qvd_usbip.errors import INTERNAL, QvdUsbError, report
-
 from client_gui.helper import handover
 from client_gui.helper.authorise import Policy, check_caller
 from client_gui.helper.caller import identify, read_policy
 from client_gui.helper.handover import Place, Wish
 from client_gui.helper.ownership import CALLED, Claim, recorded
 from client_gui.helper.request import SOCKET_FD, Call, parse_arguments, parse_caller
+from qvd_usbip.errors import INTERNAL, QvdUsbError, report
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -102,7 +101,7 @@ def _unbind(place: Place, claim: Claim, uid: int) -> None:
 def recover(place: Place, uid: int) -> None:
     """Gives back every device whose helper died, and removes records that mean nothing any more.
 
-    A device that an old caller bound and has not unbound yet stays as it is. Devices of a living helper are not touched.
+    A device that an old caller bound and has not unbound yet stays as it is; so does a living helper's device.
 
     Raises:
         QvdUsbError: the first failure, after all the others were tried.

@@ -2,10 +2,9 @@
 
 import json
 
+from client_gui.helper.device import Identity
 from qvd_usbip.errors import HELPER_REQUEST_MALFORMED, QvdUsbError
 from qvd_usbip.ids import BusId, VidPid
-
-from client_gui.helper.device import Identity
 
 LIMIT = 1024
 CONSENTS = ("storage", "keyboard", "mouse", "network", "bluetooth")
@@ -28,8 +27,8 @@ def parse_lend(packet: bytes) -> LendRequest:
     """Decides what the engine's first packet asks for.
 
     Args:
-        packet: `{"v":1,"busid":…,"expect":{"vid","pid","serial"?,"fingerprint"?},"consent":[…]?}`, UTF-8, at most 1 KiB;
-            vid and pid are four hexadecimal digits, the fingerprint 64.
+        packet: `{"v":1,"busid":…,"expect":{"vid","pid","serial"?,"fingerprint"?},"consent":[…]?}`, UTF-8, at most
+            1 KiB; vid and pid are four hexadecimal digits, the fingerprint 64.
 
     Raises:
         QvdUsbError: helper-request-malformed, busid-malformed, vidpid-malformed.
@@ -48,7 +47,9 @@ def parse_lend(packet: bytes) -> LendRequest:
     if len(serial) > MAX_SERIAL or (fingerprint and len(fingerprint) != 64):
         raise _malformed("serial or fingerprint has a wrong length")
     vidpid = VidPid.parse(_text(expect, "vid") + ":" + _text(expect, "pid"))
-    return LendRequest(BusId.parse(_text(message, "busid")), Identity(str(vidpid), serial), fingerprint, frozenset(consent))
+    return LendRequest(
+        BusId.parse(_text(message, "busid")), Identity(str(vidpid), serial), fingerprint, frozenset(consent)
+    )
 
 
 def parse_operation(packet: bytes) -> str:

@@ -1,18 +1,18 @@
 """EFFECT: who took which device: one record and one lock per busid under /run, written before the first effect.
 
-The lock is held as long as the helper that works on the device lives. A record whose lock is free and whose phase says that
-work was under way was left by a helper that was killed: the next run finishes it.
+The lock is held as long as the helper that works on the device lives. A record whose lock is free and whose phase says
+that work was under way was left by a helper that was killed: the next run finishes it.
 """
 
 import errno
 import fcntl
 import os
 
-from qvd_usbip.errors import ALREADY_IN_USE, QvdUsbError
-from qvd_usbip.ids import BusId
 from qvd_usbip.system.files import save_atomic
 
 from client_gui.helper.device import Device, Identity
+from qvd_usbip.errors import ALREADY_IN_USE, QvdUsbError
+from qvd_usbip.ids import BusId
 
 FOLDER = "run/qvd-usbip"
 _LIMIT = 4096
@@ -23,8 +23,8 @@ LENT, CALLED = "lent", "called"
 class Record:
     """One taken device.
 
-    `uid` may take it further; `boot` is the kernel's boot id; `mode` is `lent` (it belongs to a living helper) or `called`
-    (an old caller bound it and will unbind it); `phase` is `binding`, `bound` or `returning`.
+    `uid` may take it further; `boot` is the kernel's boot id; `mode` is `lent` (it belongs to a living helper) or
+    `called` (an old caller bound it and will unbind it); `phase` is `binding`, `bound` or `returning`.
     """
 
     __slots__ = ("boot", "busid", "devnum", "identity", "mode", "phase", "uid")
@@ -43,7 +43,12 @@ class Record:
     def at(self, phase: str) -> "Record":
         """Returns the same record at another phase."""
         return Record(
-            busid=self.busid, uid=self.uid, boot=self.boot, devnum=self.devnum, identity=self.identity, mode=self.mode,
+            busid=self.busid,
+            uid=self.uid,
+            boot=self.boot,
+            devnum=self.devnum,
+            identity=self.identity,
+            mode=self.mode,
             phase=phase,
         )
 
@@ -56,8 +61,14 @@ def format_record(record: Record) -> bytes:
     """Returns the record as lines `key=value`; the serial in hexadecimal, for a device may put anything into it."""
     serial = record.identity.serial.encode("utf-8", "surrogateescape").hex()
     lines = {
-        "v": "1", "uid": str(record.uid), "boot": record.boot, "devnum": str(record.devnum),
-        "vidpid": record.identity.vidpid, "serial": serial, "mode": record.mode, "phase": record.phase,
+        "v": "1",
+        "uid": str(record.uid),
+        "boot": record.boot,
+        "devnum": str(record.devnum),
+        "vidpid": record.identity.vidpid,
+        "serial": serial,
+        "mode": record.mode,
+        "phase": record.phase,
     }
     return "".join(f"{key}={value}\n" for key, value in lines.items()).encode()
 

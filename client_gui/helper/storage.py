@@ -1,18 +1,17 @@
-"""EFFECT: whether a disk of the device is in use, asked of the kernel in a way that stays true until the driver is off."""
+"""EFFECT: whether a disk of the device is in use, asked so that the answer holds until the local driver is off."""
 
 import errno
 import os
 
-from qvd_usbip.errors import STORAGE_IN_USE, QvdUsbError
-
 from client_gui.helper.device import Block, Device
+from qvd_usbip.errors import STORAGE_IN_USE, QvdUsbError
 
 
 def hold(root: int, device: Device) -> list[int]:
     """Claims every disk and partition of the device exclusively, so that nobody can mount it any more.
 
-    An exclusive open fails while the disk is mounted in whatever namespace, is swap, or is held by device mapper, md or a
-    program that claimed it; while ours is open, all of that fails for others.
+    An exclusive open fails while the disk is mounted in whatever namespace, is swap, or is held by device mapper, md or
+    a program that claimed it; while ours is open, all of that fails for others.
 
     Args:
         root: descriptor of the folder that holds `dev` and `proc`.

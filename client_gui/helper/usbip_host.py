@@ -1,18 +1,17 @@
 """EFFECT: the kernel's usbip-host driver: the only sysfs files the helper ever writes are named here.
 
-What the driver's table of busids does (read in drivers/usb/usbip/stub_main.c of 6.1 and tried): an entry is *added* by "add"
-and turned *bound* by a successful bind; unbind turns it *added* again; "del" forgets nothing while it is added and spoils the
-busid while it is bound; only "rebind" forgets it. But "rebind" follows a pointer that only a successful bind sets and that
-dangles once the device is unplugged: writing it at any other time oopses the kernel.
+What the driver's table of busids does (read in drivers/usb/usbip/stub_main.c of 6.1): an entry is *added* by "add" and
+turned *bound* by a successful bind; unbind turns it *added* again; "del" forgets nothing while it is added and spoils
+the busid while it is bound; only "rebind" forgets it. But "rebind" follows a pointer that only a successful bind sets
+and that dangles once the device is unplugged: writing it at any other time oopses the kernel.
 """
 
 import errno
 import os
 
+from client_gui.helper.device import Device, driver_of, read_text
 from qvd_usbip.errors import USBIP_HOST_UNAVAILABLE, QvdUsbError
 from qvd_usbip.ids import BusId
-
-from client_gui.helper.device import Device, driver_of, read_text
 
 NAME = "usbip-host"
 AVAILABLE, USED, UNUSABLE = 1, 2, 3
@@ -23,7 +22,7 @@ _MODPROBE = ("/usr/sbin/modprobe", "/sbin/modprobe")
 
 
 def write(folder: int, name: str, text: str) -> None:
-    """Writes one sysfs attribute in one write(2).
+    """Writes one sysfs attribute, in one system call.
 
     Raises:
         OSError: what the kernel answered.
@@ -36,7 +35,7 @@ def write(folder: int, name: str, text: str) -> None:
 
 
 def tried(folder: int, name: str, text: str) -> bool:
-    """Writes one attribute; returns whether the kernel took it."""
+    """Returns whether the kernel took one write."""
     try:
         write(folder, name, text)
     except OSError as error:
@@ -103,8 +102,8 @@ def take_off(device: Device) -> None:
 def bind(driver: int, busid: BusId) -> None:
     """Binds a device without a driver to usbip-host.
 
-    The entry is added only once the device has no driver: so an entry always belongs to a device on which the bind can be
-    completed, which is the only way to get rid of it again.
+    The entry is added only once the device has no driver: so an entry always belongs to a device on which the bind can
+    be completed, which is the only way to get rid of it again.
 
     Raises:
         OSError: what the kernel answered to the first write it refused.
@@ -114,7 +113,7 @@ def bind(driver: int, busid: BusId) -> None:
 
 
 def release(root: int, driver: int, device: Device) -> None:
-    """Unbinds a device from usbip-host, forgets its busid and lets its local driver have it, as far as the kernel agrees."""
+    """Unbinds a device from usbip-host, forgets its busid and lets its local driver have it."""
     busid = str(device.busid)
     pins = _pin(root, device)
     try:
@@ -163,7 +162,9 @@ def _pin(root: int, device: Device) -> list[int]:
     """Opens the device's own usbfs node, which keeps the kernel's device in memory while "rebind" looks at it."""
     try:
         node = os.open(
-            f"dev/bus/usb/{device.busnum:03}/{device.devnum:03}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=root
+            f"dev/bus/usb/{device.busnum:03}/{device.devnum:03}",
+            os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW,
+            dir_fd=root,
         )
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from client_gui.helper import usbip_host
 from client_gui.helper.handover import Place
-
 from tests.unit.client_gui.helper.fake_kernel import FakeKernel
 
 
