@@ -17,7 +17,7 @@ from client_gui.targets import names, parse_target
 from client_gui.targets import share as share_target
 from client_gui.targets import unshare as unshare_target
 from qvd_usbip.errors import NO_SESSION, SHARING_DISABLED, QvdUsbError, printable, report
-from qvd_usbip.usb import Kind, kind_of
+from qvd_usbip.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,10 +13,10 @@ from client_gui.locks import locks_of
 from client_gui.scan import Scanner
 from client_gui.selection import Situation
 from client_gui.session import require_privacy, view_of
-from client_gui.state import SessionView, Snapshot
+from client_gui.state import Row, SessionView, Snapshot
 from client_gui.steps import Phase
 from client_gui.troubles import fault_of, trouble_of
-from qvd_usbip.errors import DEVICE_LOCKED, SHARING_DISABLED, QvdUsbError
+from qvd_usbip.errors import SHARING_DISABLED, QvdUsbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,14 +138,12 @@ class Desk:
                     del self._lendings[busid]
         if self._session is None or self._candidates is None:
             return
+        means = Means(session=self._session, candidates=self._known_candidates, helper=self._settings.helper)
         for busid, device in wanted.items():
-            lending = self._lendings.get(busid)
-            if lending is None:
-                lending = Lending(device, self._loop, self._moved, self._leaving)
-                self._lendings[busid] = lending
-            elif not _same(lending.device, device):
-                continue  # another device at this port: first the one before has to be given back
-            lending.want(Means(session=self._session, candidates=self._known_candidates, helper=self._settings.helper))
+            if busid not in self._lendings:
+                self._lendings[busid] = Lending(device, self._loop, self._moved, self._leaving)
+            if _same(self._lendings[busid].device, device):  # else the one that was there before has to come home first
+                self._lendings[busid].want(means)
 
     def _known_candidates(self) -> list[Candidate]:
         return self._candidates or []
@@ -181,8 +179,11 @@ class Desk:
                 self._candidates = found
                 self.refresh()
 
-        look_up(session.address, lambda found: self._loop.post(lambda: heard(found)))
+        look_up(session.address, lambda found: self._mail(lambda: heard(found)))
         self._loop.call_later(LOOKUP_LIMIT, lambda: heard([]))
+
+    def _mail(self, callback: Callable[[], None]) -> None:
+        self._loop.post(callback)  # where the loop is closed by now, nobody waits for the answer
 
     def toggle(self, key: str, on: bool) -> None:
         """Ticks or unticks the device with this row key, in the user's file."""
@@ -190,7 +191,7 @@ class Desk:
         device = next((found for found in self._devices if row is not None and found.busid == row.busid), None)
         try:
             if device is not None and on and (lock := locks_of((device,)).get(device.busid)) is not None:
-                raise QvdUsbError(DEVICE_LOCKED, busid=device.busid, rule=lock.text)
+                raise lock
             settings.change_wishes(self._files, lambda now: self._toggled(now.wishes, key, device, on=on))
         except QvdUsbError as error:
             self._action_fault = fault_of(error)
@@ -202,7 +203,7 @@ class Desk:
         present = selection.listed(self._devices)
         if device is not None:
             return wishes.tick(device, present, now) if on else wishes.untick(device, present, now)
-        entry = next((entry for entry in now.share_list if str(entry) == key), None)
+        entry = next((entry for entry in now.share_list.entries if str(entry) == key), None)
         return now if on or entry is None else wishes.forget(entry, now)
 
     def retry(self, key: str) -> None:
@@ -215,7 +216,7 @@ class Desk:
 
     # Show.
 
-    def rows(self) -> tuple[selection.Row, ...]:
+    def rows(self) -> tuple[Row, ...]:
         """What is to be shown for each device."""
         return selection.rows_of(self._devices, self._situation())
 

@@ -8,9 +8,10 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
+from qvd_usbip.system.sockets import tune
+
 from client_gui.troubles import fault_of
 from qvd_usbip.errors import SLAVE_UNREACHABLE, QvdUsbError
-from qvd_usbip.system.sockets import tune
 
 if TYPE_CHECKING:
     from collections.abc import Callable

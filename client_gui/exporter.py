@@ -30,7 +30,7 @@ STDERR_LIMIT = 4096
 END_LIMIT = 0.2
 """How long the end of a helper that closed its socket is waited for, in seconds."""
 
-_STATES = frozenset({"bound", "exported", "returned", "dropped", "refused"})
+_STATES = ("bound", "exported", "returned", "dropped", "refused")
 _NOT_STARTABLE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.ELOOP})
 
 
@@ -106,7 +106,7 @@ class Exporter:
             try:
                 process = subprocess.Popen(
                     [helper, "lend"],
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=errors,
                     env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},

@@ -10,13 +10,13 @@ import time
 import uuid
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from client_gui import steps
 from client_gui.channel import Absent, Acknowledgement, Upgrade
 from client_gui.exporter import Answer, Exporter
 from client_gui.steps import Act, Event, Fault, Happened, Machine, Phase
-from qvd_usbip.wire import AckState
+from qvd_usbip.ack import AckState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from client_gui.dial import Candidate
     from client_gui.loop import Loop, Timer
     from client_gui.session import Session
+    from qvd_usbip.ack import Ack
     from qvd_usbip.usb import UsbDevice
-    from qvd_usbip.wire import Ack
 
 ACK_WAIT = 20
 """How long the other end may wait for a change before it answers, in seconds."""
@@ -41,6 +41,25 @@ _HELPER_SAID = {
     "dropped": Happened.DROPPED,
     "refused": Happened.HELPER_REFUSED,
 }
+
+
+Outcome = TypeVar("Outcome")
+Outcome_co = TypeVar("Outcome_co", covariant=True)
+
+
+class Talk(Protocol[Outcome_co]):
+    """A conversation over one socket, which `advance` carries on as far as it goes without waiting."""
+
+    @property
+    def descriptor(self) -> int:
+        """The socket to wait for, or -1."""
+
+    @property
+    def interest(self) -> int:
+        """What to wait for, as a mask of `selectors`."""
+
+    def advance(self) -> Outcome_co | None:
+        """Goes on; what came of it, or None while it is not over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +221,7 @@ class Lending:
         self._connection = outcome
         self._feed(Event(kind=Happened.CHANNEL_UP))
 
-    def _advance(self, talk: Upgrade | Acknowledgement, callback: Callable[[], None]) -> object:
+    def _advance(self, talk: Talk[Outcome], callback: Callable[[], None]) -> Outcome | None:
         """One step of a conversation; what comes of it, or None while it goes on."""
         self._loop.unwatch(talk.descriptor)  # it may change its socket
         outcome = talk.advance()
@@ -299,14 +318,12 @@ def _why(answer: Answer) -> Fault | None:
 
 
 def _event_of(ack: Ack) -> Event:
-    match ack.state:
-        case AckState.READY:
-            return Event(kind=Happened.ACK_READY)
-        case AckState.ATTACHED | AckState.GRANTED | AckState.AUTHORISED:
-            return Event(kind=Happened.ACK_ATTACHED)
-        case AckState.GONE:
-            return Event(kind=Happened.ACK_GONE, fault=Fault(code=ack.problem or "peer-gone"))
-        case AckState.REFUSED:
-            return Event(kind=Happened.ACK_REFUSED, fault=Fault(code=ack.problem or "device-refused"))
-        case AckState.FAILED:
-            return Event(kind=Happened.ACK_REFUSED, fault=Fault(code=ack.problem or "attach-failed"))
+    if ack.state is AckState.READY:
+        return Event(kind=Happened.ACK_READY)
+    if ack.state is AckState.GONE:
+        return Event(kind=Happened.ACK_GONE, fault=Fault(code=ack.problem or "peer-gone"))
+    if ack.state is AckState.REFUSED:
+        return Event(kind=Happened.ACK_REFUSED, fault=Fault(code=ack.problem or "device-refused"))
+    if ack.state is AckState.FAILED:
+        return Event(kind=Happened.ACK_REFUSED, fault=Fault(code=ack.problem or "attach-failed"))
+    return Event(kind=Happened.ACK_ATTACHED)

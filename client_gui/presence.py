@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qvd_usbip.errors import CONFIG_UNREADABLE, CONFIG_UNWRITABLE, SESSION_EXISTS, QvdUsbError
 from qvd_usbip.system.files import save_atomic
+
+from qvd_usbip.errors import CONFIG_UNREADABLE, CONFIG_UNWRITABLE, SESSION_EXISTS, QvdUsbError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

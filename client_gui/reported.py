@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from client_gui.state import DeviceState, Row, Step
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import BusId, VidPid
-from qvd_usbip.usb import Kind, Speed
+from qvd_usbip.kinds import Kind
+from qvd_usbip.usb import Speed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from client_gui.state import DeviceState, Row
 from client_gui.steps import Fault, Machine, Phase, shown
-from client_gui.troubles import describe
+from client_gui.troubles import describe, fault_of
 from client_gui.wishes import Wishes, identity_of, is_ticked, twins_of
 from qvd_usbip.errors import printable
-from qvd_usbip.usb import Kind, kind_of
+from qvd_usbip.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from qvd_usbip.errors import QvdUsbError
     from qvd_usbip.ids import BusId
     from qvd_usbip.share_list import Entry
     from qvd_usbip.usb import UsbDevice
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 class Situation:
     """What besides the device decides its state.
 
-    `obstacle` stands in the way of every device (sharing is off, no helper); `locks` names the lock per busid.
+    `obstacle` stands in the way of every device (sharing is off, no helper); `locks` holds what locks a device.
     """
 
     wishes: Wishes
     in_session: bool = False
     obstacle: Fault | None = None
-    locks: Mapping[BusId, Fault] = field(default_factory=dict)
+    locks: Mapping[BusId, QvdUsbError] = field(default_factory=dict)
     machines: Mapping[BusId, Machine] = field(default_factory=dict)
     now: float = 0.0
 
@@ -58,7 +59,9 @@ def rows_of(devices: Sequence[UsbDevice], situation: Situation) -> tuple[Row, ..
     keys = keys_of(present)
     rows = [_row(device, keys[device.busid], present, situation) for device in present]
     ticked = [device for device in present if is_ticked(device, situation.wishes)]
-    missing = [entry for entry in situation.wishes.share_list if not any(entry.matches(device) for device in ticked)]
+    missing = [
+        entry for entry in situation.wishes.share_list.entries if not any(entry.matches(device) for device in ticked)
+    ]
     taken = set(keys.values())
     rows += [_absent(entry) for entry in missing if str(entry) not in taken]
     return tuple(sorted(rows, key=lambda row: (row.state is DeviceState.ABSENT, row.product.casefold(), row.key)))
@@ -85,7 +88,7 @@ def _row(device: UsbDevice, key: str, present: Sequence[UsbDevice], situation: S
         return _moving(row, machine, situation.now)
     lock = situation.locks.get(device.busid)
     if lock is not None:
-        return _with_fault(replace(row, state=DeviceState.LOCKED), lock)
+        return _with_fault(replace(row, state=DeviceState.LOCKED), fault_of(lock))
     if row.ticked and situation.obstacle is not None:
         return _with_fault(replace(row, state=DeviceState.BLOCKED), situation.obstacle)
     return replace(row, state=DeviceState.WAITING) if row.ticked else row

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 from dataclasses import dataclass, field
 
 from client_gui.state import SessionView
+from qvd_usbip import json_object
 from qvd_usbip.errors import ENCRYPTION_UNAVAILABLE, PLAINTEXT_REFUSED, SESSION_MALFORMED, QvdUsbError
 
 SIZE_LIMIT = 16 * 1024
-"""Longest session text, in characters."""
+"""Longest session text, in bytes."""
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _KEYS = frozenset({"v", "name", "address", "key", "encryption"})
-_ENCRYPTIONS = frozenset({"none", "tls"})
+_ENCRYPTIONS = ("none", "tls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,40 +88,27 @@ def parse_session(text: str) -> Session:
     """Parses the one JSON object that describes a session.
 
     Args:
-        text: `{"v":1,"name":…,"address":…,"key":…,"encryption":"none"|"tls"}`, at most SIZE_LIMIT characters.
+        text: `{"v":1,"name":…,"address":…,"key":…,"encryption":"none"|"tls"}`, at most SIZE_LIMIT bytes.
 
     Raises:
         QvdUsbError: session-malformed; its sentence never repeats the text, which holds the key.
     """
-    if len(text) > SIZE_LIMIT:
-        raise _malformed("it is longer than 16 KiB")
-    try:
-        data: object = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _malformed("it is not one JSON object") from None
-    if not isinstance(data, dict):
-        raise _malformed("it is not one JSON object")
-    if data.get("v") != 1 or isinstance(data["v"], bool):
-        raise _malformed('its version ("v") is not 1')
-    if unknown := sorted(str(key) for key in data.keys() - _KEYS):
-        raise _malformed(f"it has the unknown key {ascii(unknown[0])[:40]}")
-    name, address, key = (_text_of(data, word) for word in ("name", "address", "key"))
-    encryption = data.get("encryption", "none")
+    message = json_object.parse(text.encode("utf-8", "surrogatepass"), SIZE_LIMIT, SESSION_MALFORMED)
+    message.version(1)
+    message.only(_KEYS)
+    name, address, key = (_plain(message, word) for word in ("name", "address", "key"))
+    encryption = message.text("encryption", "none")
     if encryption not in _ENCRYPTIONS:
-        raise _malformed("its encryption is neither none nor tls")
+        raise message.refusal("its encryption is neither none nor tls")
     if not key.isascii() or not key.isprintable() or len(key) > 1024:
-        raise _malformed("its key is not printable ASCII of at most 1024 characters")
+        raise message.refusal("its key is not printable ASCII of at most 1024 characters")
     return Session(name=name[:200], address=parse_address(address), key=key, encryption=encryption)
 
 
-def _text_of(data: dict[str, object], word: str) -> str:
-    value = data.get(word)
-    if not isinstance(value, str) or not value:
-        raise _malformed(f"its {word} is missing or not a text")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _malformed(f"its {word} is not valid text") from None
+def _plain(message: json_object.JsonObject, word: str) -> str:
+    value = message.text(word)
+    if not value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+        raise message.refusal(f"its {word} is empty or not valid text")
     return value
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qvd_usbip.system.files import save_atomic
+
 from client_gui.wishes import Wishes, format_ports, parse_ports
 from qvd_usbip import properties, share_list
 from qvd_usbip.errors import (
@@ -26,7 +28,6 @@ from qvd_usbip.errors import (
     SETTINGS_MALFORMED,
     QvdUsbError,
 )
-from qvd_usbip.system.files import save_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qvd_usbip.ids import BusId, VidPid
-    from qvd_usbip.usb import Kind, Speed
+    from qvd_usbip.kinds import Kind
+    from qvd_usbip.usb import Speed
 
 
 class DeviceState(StrEnum):

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from client_gui import wishes
 from qvd_usbip import share_list
-from qvd_usbip.errors import DEVICE_AMBIGUOUS, DEVICE_LOCKED, DEVICE_UNKNOWN, VIDPID_MALFORMED, QvdUsbError
+from qvd_usbip.errors import DEVICE_AMBIGUOUS, DEVICE_UNKNOWN, VIDPID_MALFORMED, QvdUsbError
 from qvd_usbip.ids import BusId, VidPid
 from qvd_usbip.share_list import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from client_gui.steps import Fault
     from client_gui.wishes import Wishes
     from qvd_usbip.usb import UsbDevice
 
@@ -27,7 +26,7 @@ def parse_target(text: str) -> BusId | Entry:
     if ":" not in text:
         return BusId.parse(text.strip())
     VidPid.parse(text.partition("@")[0].strip())
-    entries = tuple(share_list.parse(text))
+    entries = share_list.parse(text).entries
     if len(entries) != 1:
         raise QvdUsbError(VIDPID_MALFORMED, value=text)
     return entries[0]
@@ -38,7 +37,9 @@ def names(target: BusId | Entry, device: UsbDevice) -> bool:
     return device.busid == target if isinstance(target, BusId) else target.matches(device)
 
 
-def share(target: BusId | Entry, devices: Sequence[UsbDevice], locks: Mapping[BusId, Fault], now: Wishes) -> Wishes:
+def share(
+    target: BusId | Entry, devices: Sequence[UsbDevice], locks: Mapping[BusId, QvdUsbError], now: Wishes
+) -> Wishes:
     """Decides the wishes with the target ticked; an entry for a device that is not plugged in is remembered.
 
     Raises:
@@ -62,7 +63,7 @@ def unshare(target: BusId | Entry, devices: Sequence[UsbDevice], now: Wishes) ->
     """
     if isinstance(target, BusId):
         return wishes.untick(_at(target, devices), devices, now)
-    if target in tuple(now.share_list):
+    if target in now.share_list.entries:
         return wishes.forget(target, now)
     matching = _one_at_most(target, devices)
     if matching is None:
@@ -85,7 +86,6 @@ def _one_at_most(entry: Entry, devices: Sequence[UsbDevice]) -> UsbDevice | None
     return matching[0] if matching else None
 
 
-def _refuse_locked(device: UsbDevice, locks: Mapping[BusId, Fault]) -> None:
-    lock = locks.get(device.busid)
-    if lock is not None:
-        raise QvdUsbError(DEVICE_LOCKED, busid=device.busid, rule=lock.text)
+def _refuse_locked(device: UsbDevice, locks: Mapping[BusId, QvdUsbError]) -> None:
+    if device.busid in locks:
+        raise locks[device.busid]

@@ -40,8 +40,10 @@ def parse_ports(text: str) -> dict[str, frozenset[BusId]]:
         entry, slash, busid = word.rpartition("/")
         if not slash:
             raise QvdUsbError(SHARE_LIST_MALFORMED, value=word)
-        (named,) = parse(entry) or (None,)
-        key = str(named)
+        named = parse(entry).entries
+        if len(named) != 1:
+            raise QvdUsbError(SHARE_LIST_MALFORMED, value=word)
+        key = str(named[0])
         ports[key] = ports.get(key, frozenset()) | {BusId.parse(busid)}
     return ports
 
@@ -53,12 +55,12 @@ def format_ports(ports: Mapping[str, frozenset[BusId]]) -> str:
 
 def is_ticked(device: UsbDevice, wishes: Wishes) -> bool:
     """Decides whether the user wants this device shared."""
-    if wishes.share_all:
-        return True
-    if not wishes.share_list.matches(device):
-        return False
-    limited = wishes.ports.get(identity_of(device))
-    return limited is None or device.busid in limited
+    return wishes.share_all or any(_ticks(entry, device, wishes) for entry in wishes.share_list.entries)
+
+
+def _ticks(entry: Entry, device: UsbDevice, wishes: Wishes) -> bool:
+    ports = wishes.ports.get(str(entry))
+    return entry.matches(device) and (ports is None or device.busid in ports)
 
 
 def twins_of(device: UsbDevice, devices: Iterable[UsbDevice]) -> tuple[UsbDevice, ...]:
@@ -68,18 +70,18 @@ def twins_of(device: UsbDevice, devices: Iterable[UsbDevice]) -> tuple[UsbDevice
 
 
 def tick(device: UsbDevice, devices: Sequence[UsbDevice], wishes: Wishes) -> Wishes:
-    """Decides the wishes after ticking this device; no other device's tick changes."""
+    """Decides the wishes after ticking this device; no other present device's tick changes.
+
+    Where its entry would stand for another device that is present too, the entry is limited to ports.
+    """
     if is_ticked(device, wishes):
         return wishes
-    identity = identity_of(device)
-    ticked_twins = {twin.busid for twin in twins_of(device, devices) if is_ticked(twin, wishes)}
-    ports = dict(wishes.ports)
-    if identity in ports or twins_of(device, devices):
-        ports[identity] = frozenset(ports.get(identity, frozenset()) | ticked_twins | {device.busid})
-    share_list = wishes.share_list
-    if not share_list.matches(device):
-        share_list = share_list.with_entry(entry_for(device))
-    return replace(wishes, share_list=share_list, ports=ports)
+    entry = entry_for(device)
+    limited = wishes.ports.get(str(entry), frozenset()) if entry in wishes.share_list.entries else frozenset()
+    ports = {name: busids for name, busids in wishes.ports.items() if name != str(entry)}
+    if limited or any(entry.matches(other) for other in devices if other.busid != device.busid):
+        ports[str(entry)] = limited | {device.busid}
+    return replace(wishes, share_list=wishes.share_list.with_entry(entry), ports=ports)
 
 
 def untick(device: UsbDevice, devices: Sequence[UsbDevice], wishes: Wishes) -> Wishes:
@@ -94,22 +96,20 @@ def untick(device: UsbDevice, devices: Sequence[UsbDevice], wishes: Wishes) -> W
         return wishes
     if wishes.share_all:
         raise QvdUsbError(SHARE_ALL_ON)
-    identity = identity_of(device)
     others = [other for other in devices if other.busid != device.busid and is_ticked(other, wishes)]
-    share_list = wishes.share_list
-    for entry in tuple(share_list):
-        if entry.matches(device):
+    share_list, ports = wishes.share_list, dict(wishes.ports)
+    for entry in wishes.share_list.entries:
+        if not _ticks(entry, device, wishes):
+            continue
+        remaining = ports.pop(str(entry), frozenset()) - {device.busid}
+        if remaining:
+            ports[str(entry)] = remaining
+        else:
             share_list = share_list.without(entry)
-    ports = {entry: busids for entry, busids in wishes.ports.items() if entry != identity}
-    remaining = wishes.ports.get(identity, frozenset()) - {device.busid}
-    remaining |= {twin.busid for twin in twins_of(device, others)}
-    if remaining:
-        ports[identity] = remaining
-        share_list = share_list.with_entry(entry_for(device))
+    after = replace(wishes, share_list=share_list, ports=ports)
     for other in others:
-        if not share_list.matches(other):
-            share_list = share_list.with_entry(entry_for(other))
-    return replace(wishes, share_list=share_list, ports=ports)
+        after = tick(other, devices, after)
+    return after
 
 
 def add(entry: Entry, wishes: Wishes) -> Wishes:

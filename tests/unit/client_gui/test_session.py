@@ -31,7 +31,10 @@ def problem_of(source: str) -> QvdUsbError:
 def test_a_session_is_read() -> None:
     session = parse_session(text(address="[::1]:11100"))
     assert (session.name, str(session.address), session.key, session.encryption) == (
-        "Work desktop", "[::1]:11100", KEY, "none",
+        "Work desktop",
+        "[::1]:11100",
+        KEY,
+        "none",
     )
 
 

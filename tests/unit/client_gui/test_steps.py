@@ -42,7 +42,14 @@ def play(*happened: Event | Happened, machine: Machine | None = None, now: float
     return machine, list(acts)
 
 
-GOOD = (Happened.WANTED, Happened.BOUND, Happened.CHANNEL_UP, Happened.EXPORTED, Happened.ACK_ATTACHED, Happened.ACK_READY)
+GOOD = (
+    Happened.WANTED,
+    Happened.BOUND,
+    Happened.CHANNEL_UP,
+    Happened.EXPORTED,
+    Happened.ACK_ATTACHED,
+    Happened.ACK_READY,
+)
 
 
 def test_the_way_of_a_device_that_is_shared() -> None:
@@ -60,7 +67,10 @@ def test_the_way_of_a_device_that_is_shared() -> None:
         (DeviceState.IN_USE, ()),
     ]
     assert [(step.name, step.milliseconds) for step in machine.steps] == [
-        ("released", 1000), ("exported", 3000), ("attached", 4000), ("ready", 5000),
+        ("released", 1000),
+        ("exported", 3000),
+        ("attached", 4000),
+        ("ready", 5000),
     ]
     assert machine.limit is None
 
@@ -212,7 +222,9 @@ def test_no_history_ends_in_a_state_that_waits_for_nothing(history: list[tuple[E
         times = [step.milliseconds for step in machine.steps]
         assert times == sorted(times)
         assert [step.name for step in machine.steps] == [
-            name for name in ("released", "exported", "attached", "ready") if name in {step.name for step in machine.steps}
+            name
+            for name in ("released", "exported", "attached", "ready")
+            if name in {step.name for step in machine.steps}
         ]
 
 

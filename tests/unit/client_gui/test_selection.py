@@ -1,0 +1,139 @@
+"""What a person sees: one row per device, in the state that it is in."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from client_gui.locks import locks_of
+from client_gui.selection import Situation, keys_of, rows_of, wanted
+from client_gui.state import DeviceState, Row
+from client_gui.steps import Fault, Machine, Phase, Reach
+from client_gui.wishes import Wishes, parse_ports
+from qvd_usbip import share_list
+from qvd_usbip.ids import BusId
+from qvd_usbip.usb import UsbDevice
+from tests.unit.client_gui.devices import HUB, KEYBOARD, device
+
+ADAPTER = device()
+PORT = ADAPTER.busid
+
+
+def wished(text: str, ports: str = "") -> Wishes:
+    return Wishes(share_list=share_list.parse(text), ports=parse_ports(ports))
+
+
+def only_row(*devices: UsbDevice, **situation: object) -> Row:
+    rows = rows_of(devices, Situation(**{"wishes": Wishes(), **situation}))  # type: ignore[arg-type]
+    assert len(rows) == 1
+    return rows[0]
+
+
+def test_a_device_nobody_ticked_is_not_shared() -> None:
+    row = only_row(ADAPTER)
+    assert (row.state, row.ticked, row.key, row.identity) == (
+        DeviceState.NOT_SHARED,
+        False,
+        "0bda:58c2@1234",
+        "0bda:58c2@1234",
+    )
+
+
+def test_a_ticked_device_waits_for_a_session() -> None:
+    assert only_row(ADAPTER, wishes=wished("0bda:58c2@1234")).state is DeviceState.WAITING
+
+
+def test_a_remembered_device_that_is_not_plugged_in_stays_in_the_list() -> None:
+    row = only_row(wishes=wished("0bda:58c2@1234"))
+    assert (row.state, row.ticked, row.busid, row.key, row.serial) == (
+        DeviceState.ABSENT,
+        True,
+        None,
+        "0bda:58c2@1234",
+        "1234",
+    )
+
+
+def test_hubs_and_devices_from_elsewhere_are_not_shown() -> None:
+    hub, received = device("1-1", interfaces=(HUB,)), device("9-1", below_vhci=True)
+    situation = Situation(wishes=wished("0bda:58c2"), in_session=True)
+    assert [row.state for row in rows_of([hub, received], situation)] == [DeviceState.ABSENT]
+    assert wanted([hub, received], situation) == ()
+
+
+def test_a_keyboard_is_locked_even_when_it_is_on_the_list() -> None:
+    keyboard = device(interfaces=(KEYBOARD,))
+    situation = Situation(wishes=wished("0bda:58c2@1234"), in_session=True, locks=locks_of([keyboard]))
+    (row,) = rows_of([keyboard], situation)
+    assert (row.state, row.problem) == (DeviceState.LOCKED, "device-locked")
+    assert "keyboard" in row.problem_text
+    assert wanted([keyboard], situation) == ()
+
+
+def test_what_stands_in_the_way_of_all_is_told_at_the_ticked_devices() -> None:
+    obstacle = Fault(code="helper-missing", text="no helper", remedy="install it")
+    other = device("1-5", serial="9")
+    rows = rows_of([ADAPTER, other], Situation(wishes=wished("0bda:58c2@1234"), in_session=True, obstacle=obstacle))
+    assert {row.serial: (row.state, row.problem_text) for row in rows} == {
+        "1234": (DeviceState.BLOCKED, "no helper"),
+        "9": (DeviceState.NOT_SHARED, ""),
+    }
+
+
+def test_a_moving_device_shows_its_machine() -> None:
+    machine = Machine(phase=Phase.SHARED, wanted=True, reach=Reach.READY)
+    assert only_row(ADAPTER, machines={PORT: machine}).state is DeviceState.IN_USE
+
+
+def test_a_failed_device_says_why_and_when_it_is_tried_again() -> None:
+    fault = Fault(code="slave-silent", seconds=12)
+    machine = Machine(phase=Phase.RESTING, wanted=True, fault=fault, limit=107.2)
+    row = only_row(ADAPTER, wishes=wished("0bda:58c2"), machines={PORT: machine}, now=100.0)
+    assert (row.state, row.problem, row.retry_in) == (DeviceState.FAILED, "slave-silent", 8.0)
+    assert "12 s" in row.problem_text
+    assert row.remedy
+
+
+def test_twins_have_keys_of_their_own_and_say_that_they_are_twins() -> None:
+    twins = [device("1-1", serial=""), device("1-2", serial="")]
+    rows = rows_of(twins, Situation(wishes=wished("0bda:58c2", "0bda:58c2/1-2")))
+    assert [(row.key, row.twin, row.ticked) for row in rows] == [
+        ("0bda:58c2/1-1", True, False),
+        ("0bda:58c2/1-2", True, True),
+    ]
+
+
+def test_a_device_at_another_port_than_its_twin_s_is_not_taken_for_it() -> None:
+    moved = device("1-3", serial="")
+    rows = rows_of([moved], Situation(wishes=wished("0bda:58c2", "0bda:58c2/1-2")))
+    assert {row.state for row in rows} == {DeviceState.ABSENT, DeviceState.NOT_SHARED}
+
+
+def test_device_strings_come_as_one_line_without_control_characters() -> None:
+    row = only_row(device(product="evil\n\x1b[31m\u202ename"))
+    assert row.product.isprintable()
+    assert "\x1b" not in row.product
+
+
+def test_only_ticked_devices_are_wanted_and_only_in_a_session() -> None:
+    other = device("1-5", serial="9")
+    situation = Situation(wishes=wished("0bda:58c2@1234"), in_session=True)
+    assert wanted([ADAPTER, other], situation) == (ADAPTER,)
+    assert wanted([ADAPTER], Situation(wishes=wished("0bda:58c2@1234"))) == ()
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.sampled_from(["", "1", "1", "2"])), max_size=9, unique_by=lambda d: d[0])
+)
+def test_keys_are_unique_and_do_not_depend_on_the_order_of_reading(found: list[tuple[int, str]]) -> None:
+    devices = [device(f"1-{port}", serial=serial) for port, serial in found]
+    keys = keys_of(devices)
+    assert len(set(keys.values())) == len(devices)
+    assert keys == keys_of(devices[::-1])
+
+
+def test_rows_are_sorted_by_name_and_absent_ones_come_last() -> None:
+    present = [device("1-1", serial="1", product="zebra"), device("1-2", serial="2", product="Ant")]
+    rows = rows_of(present, Situation(wishes=wished("1111:2222, 0bda:58c2@1")))
+    assert [row.product for row in rows] == ["Ant", "zebra", ""]
+    assert rows[1].busid == BusId.parse("1-1")
