@@ -69,7 +69,7 @@ def from_object(message: json_object.JsonObject) -> Ack:
     at = message.nested("at")
     return Ack(
         state=_state(message.text("state"), message),
-        at=MappingProxyType({_state(key, message): at.number(key, _MAX_MILLISECONDS) for key in at.keys()}),
+        at=MappingProxyType({_state(key, message): at.number(key, _MAX_MILLISECONDS) for key in at.names()}),
         problem=_plain(message, "problem"),
         node=_plain(message, "node"),
     )
@@ -84,6 +84,6 @@ def _state(word: str, message: json_object.JsonObject) -> AckState:
 
 def _plain(message: json_object.JsonObject, key: str) -> str:
     text = message.text(key, "")
-    if len(text) > _MAX_TEXT or not text.isascii() or not (text.isprintable()):
+    if len(text) > _MAX_TEXT or not text.isascii() or not text.isprintable():
         raise message.refusal(f"'{key}' is no plain text")
     return text

@@ -55,21 +55,19 @@ STORAGE: tuple[Pattern, ...] = ((0x08, None, None),)
 VENDOR: tuple[Pattern, ...] = ((0xFF, None, None),)
 VIDEO: tuple[Pattern, ...] = ((0x0E, None, None),)
 
+# fmt: off
 # Network adapters without a class of their own are known by the driver that took them.
-NETWORK_DRIVERS = frozenset(
-    (
-        "asix ax88179_178a aqc111 ath9k_htc carl9170 catc cdc_ether cdc_mbim cdc_ncm dm9601 hso huawei_cdc_ncm "
-        "ipheth kaweth lan78xx mcs7830 mt7601u mt76x0u mt76x2u mt7921u pegasus qmi_wwan r8152 r8153_ecm rndis_host "
-        "rt2800usb rtl8150 rtl8192cu rtl8xxxu rtw_8821cu rtw_8822bu rtw_8822cu sierra_net smsc75xx smsc95xx sr9700 "
-        "zd1211rw"
-    ).split()
-)
-SERIAL_DRIVERS = frozenset(
-    (
-        "ark3116 cdc_acm ch341 cp210x cypress_m8 f81232 ftdi_sio io_ti keyspan mct_u232 mos7720 mos7840 mxuport "
-        "pl2303 ti_usb_3410_5052 usbserial usbserial_generic xr_serial"
-    ).split()
-)
+NETWORK_DRIVERS = frozenset((
+    "asix", "ax88179_178a", "aqc111", "ath9k_htc", "carl9170", "catc", "cdc_ether", "cdc_mbim", "cdc_ncm", "dm9601",
+    "hso", "huawei_cdc_ncm", "ipheth", "kaweth", "lan78xx", "mcs7830", "mt7601u", "mt76x0u", "mt76x2u", "mt7921u",
+    "pegasus", "qmi_wwan", "r8152", "r8153_ecm", "rndis_host", "rt2800usb", "rtl8150", "rtl8192cu", "rtl8xxxu",
+    "rtw_8821cu", "rtw_8822bu", "rtw_8822cu", "sierra_net", "smsc75xx", "smsc95xx", "sr9700", "zd1211rw",
+))
+SERIAL_DRIVERS = frozenset((
+    "ark3116", "cdc_acm", "ch341", "cp210x", "cypress_m8", "f81232", "ftdi_sio", "io_ti", "keyspan", "mct_u232",
+    "mos7720", "mos7840", "mxuport", "pl2303", "ti_usb_3410_5052", "usbserial", "usbserial_generic", "xr_serial",
+))
+# fmt: on
 
 
 def has(interfaces: "Iterable[InterfaceLike]", patterns: tuple[Pattern, ...]) -> bool:

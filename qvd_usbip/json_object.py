@@ -67,7 +67,7 @@ class JsonObject:
             raise self.refusal(f"'{key}' is missing or no object")
         return JsonObject(value, self._problem)
 
-    def keys(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """All keys, in the order of the text."""
         return tuple(self._fields)
 
@@ -82,7 +82,7 @@ class JsonObject:
 
 
 def parse(data: bytes, limit: int, problem: errors.Problem) -> JsonObject:
-    """Read one object of at most `limit` bytes. Raises: QvdUsbError of `problem` for anything else, doubled keys too."""
+    """Read one object of at most `limit` bytes. Raises: QvdUsbError of `problem` for anything else."""
     if len(data) > limit:
         raise errors.QvdUsbError(problem, reason=f"it is longer than {limit} bytes")
     try:
