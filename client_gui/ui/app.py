@@ -97,8 +97,8 @@ class StopSignals(QObject):
         super().__init__()
         self._stop = stop
         self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        for end in (self._reader, self._writer):
+            end.settimeout(0)
         self._notifier = QSocketNotifier(self._reader.fileno(), QSocketNotifier.Type.Read, self)
         self._notifier.activated.connect(self._woken)
         self._old_descriptor = signal.set_wakeup_fd(self._writer.fileno())

@@ -15,15 +15,29 @@ from client_gui.state import Snapshot
 class EngineLike(Protocol):
     """What the window asks of the engine; none of it may wait."""
 
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def toggle(self, key: str, on: bool) -> None: ...  # noqa: FBT001  # the engine's own signature
-    def retry(self, key: str) -> None: ...
-    def forget(self, key: str) -> None: ...
-    def rescan(self) -> None: ...
-    def set_session(self, session: Session | None) -> None: ...
-    def snapshot(self) -> Snapshot: ...
-    def subscribe(self, callback: Callable[[Snapshot], None]) -> None: ...
+    def start(self) -> None:
+        """Begins to follow devices."""
+
+    def stop(self) -> None:
+        """Brings every device home; the one call that waits."""
+
+    def toggle(self, key: str, on: bool) -> None:
+        """Ticks or unticks a device."""
+
+    def retry(self, key: str) -> None:
+        """Tries again now."""
+
+    def forget(self, key: str) -> None:
+        """Takes an absent device off the list."""
+
+    def rescan(self) -> None:
+        """Looks again."""
+
+    def set_session(self, session: Session | None) -> None:
+        """Begins a session, or ends it."""
+
+    def subscribe(self, callback: Callable[[Snapshot], None]) -> None:
+        """Calls back, from another thread, with each snapshot."""
 
 
 class Bridge(QObject):

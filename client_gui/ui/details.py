@@ -15,6 +15,7 @@ from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
 from client_gui.ui.look import Look
 from client_gui.ui.messages import tr
+from qvd_usbip.errors import printable
 
 PADDING: Final = 16
 COPIED_FOR: Final = 1500  # milliseconds
@@ -57,7 +58,11 @@ class Timeline(QWidget):
                 line = QRectF(left + side + 4, side / 2 - 1, part - side - 8, 2)
                 painter.fillRect(line, look.color("accent" if follows else "line"))
             look.draw_icon(
-                painter, QRect(left, 0, side, side), "s-inuse" if done else "s-notshared", "accent" if done else "text2", "hover"
+                painter,
+                QRect(left, 0, side, side),
+                "s-inuse" if done else "s-notshared",
+                "accent" if done else "text2",
+                "hover",
             )
             box = QRect(left, side + 8, round(part), words)
             self._text(painter, "status", "text" if done else "text2", box, tr(messages.STEP_WORDS[name]))
@@ -85,7 +90,7 @@ class DetailsPanel(QWidget):
         self._timeline = Timeline(look, self)
         self._fields: dict[str, tuple[Label, Label]] = {}
         self._grid = QGridLayout()
-        self._grid.setHorizontalSpacing(12)
+        self._grid.setHorizontalSpacing(24)
         self._grid.setVerticalSpacing(7)
         self._grid.setColumnStretch(1, 1)
         self.copy_button = Button(look, tr("Copy report"), Face.OUTLINE, self, icon="copy", height=32, font="status")
@@ -99,7 +104,7 @@ class DetailsPanel(QWidget):
         layout.addLayout(self._grid)
         layout.addSpacing(2)
         outer = QVBoxLayout(self)
-        outer.setContentsMargins(PADDING - RESERVE, PADDING, PADDING - RESERVE, PADDING - RESERVE)
+        outer.setContentsMargins(PADDING - RESERVE, 12, PADDING - RESERVE, PADDING - RESERVE)
         outer.setSpacing(8)
         outer.addLayout(layout)
         outer.addWidget(self.copy_button, 0, Qt.AlignmentFlag.AlignLeft)
@@ -118,7 +123,7 @@ class DetailsPanel(QWidget):
         self._field("apart", "", messages.recognised_by_port(row))
         if row.state is not DeviceState.ABSENT:
             self._field("port", tr("Port"), messages.port(row))
-            self._field("driver", tr("Local driver"), messages.printable(row.driver))
+            self._field("driver", tr("Local driver"), printable(row.driver))
         if row.state is not DeviceState.FAILED:  # there the strip says why
             self._field("why", tr("Why"), messages.problem_sentence(row.problem_text))
         self._field("remedy", tr("What helps"), messages.problem_sentence(row.remedy))

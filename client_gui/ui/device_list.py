@@ -47,6 +47,7 @@ class DeviceList(QScrollArea):
 
     wished = Signal(str, bool)
     retry = Signal(str)
+    stop = Signal(str)
     forget = Signal(str)
     copy = Signal(str)
     filtered = Signal(int)
@@ -92,6 +93,7 @@ class DeviceList(QScrollArea):
             for mine, theirs in (
                 (self.wished, widget.wished),
                 (self.retry, widget.retry),
+                (self.stop, widget.stop),
                 (self.forget, widget.forget),
                 (self.copy, widget.copy),
             ):
@@ -293,7 +295,7 @@ class DeviceList(QScrollArea):
         elif row is not None and event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
             row.toggle_details()
         elif row is not None and row.opened and event.key() == Qt.Key.Key_Escape:
-            row.open_details(False)
+            row.open_details(opened=False)
             self.focus_current()
         elif row is not None and event.matches(QKeySequence.StandardKey.Copy):
             self.copy.emit(row.row.key)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtGui import QHelpEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QPushButton, QToolTip, QWidget
 
 from client_gui.state import DeviceState, Row
 from client_gui.ui import messages
@@ -31,6 +31,7 @@ class DeviceRow(QWidget):
 
     wished = Signal(str, bool)
     retry = Signal(str)
+    stop = Signal(str)
     forget = Signal(str)
     copy = Signal(str)
     chosen = Signal(str)
@@ -93,15 +94,17 @@ class DeviceRow(QWidget):
         self.switch.setAccessibleName(tr("Share {device}", device=device))
         self.switch.setAccessibleDescription(word)
         self.chevron.call(tr("Details of {device}", device=device))
-        self.setToolTip(messages.tooltip(f"{device}\n{messages.secondary(self.row)}") if self._cut() else "")
+        self.setAccessibleDescription(messages.secondary(self.row))
         if self.forget_button is not None:
             self.forget_button.setAccessibleName(tr("Forget {device}", device=device))
 
-    def _cut(self) -> bool:
-        places = self._places()
-        wide = self._look.metrics("name").horizontalAdvance(messages.device_name(self.row)) > places.name.width()
-        line = self._look.metrics("secondary").horizontalAdvance(messages.secondary(self.row))
-        return wide or line > places.secondary.width()
+    def hint(self) -> str:
+        """Returns the tool tip: both lines in full where one of them was cut, else nothing."""
+        places, look = self._places(), self._look
+        name, line = messages.device_name(self.row), messages.secondary(self.row)
+        fits = look.metrics("name").horizontalAdvance(name) <= places.name.width()
+        fits = fits and look.metrics("secondary").horizontalAdvance(line) <= places.secondary.width()
+        return "" if fits else messages.tooltip(f"{name}\n{line}")
 
     def _show_forget(self, wanted: bool) -> None:
         if wanted and self.forget_button is None:
@@ -117,7 +120,7 @@ class DeviceRow(QWidget):
         if wanted and self.strip is None:
             self.strip = FailedStrip(self._look, self)
             self.strip.retry.connect(lambda: self.retry.emit(self.row.key))
-            self.strip.stop.connect(lambda: self.wished.emit(self.row.key, False))
+            self.strip.stop.connect(lambda: self.stop.emit(self.row.key))
             self._adopt(self.chevron, self.strip.retry_button, self.strip.stop_button)
             self.strip.show()
         elif not wanted and self.strip is not None:
@@ -129,9 +132,9 @@ class DeviceRow(QWidget):
 
     def toggle_details(self) -> None:
         """Opens or closes the panel below the row."""
-        self.open_details(not self.opened)
+        self.open_details(opened=not self.opened)
 
-    def open_details(self, opened: bool) -> None:
+    def open_details(self, *, opened: bool) -> None:
         """Makes the panel, or throws it away."""
         if opened == self.opened:
             return
@@ -226,7 +229,9 @@ class DeviceRow(QWidget):
         if self.forget_button is not None:
             size = self.forget_button.sizeHint()
             left = places.switch.right() + 1 + RESERVE - size.width()
-            self.forget_button.setGeometry(QRect(left, places.switch.center().y() - size.height() // 2 + 1, size.width(), size.height()))
+            self.forget_button.setGeometry(
+                QRect(left, places.switch.center().y() - size.height() // 2 + 1, size.width(), size.height())
+            )
         top = places.head.bottom() + 1
         width = self._body_width(places)
         for part, height in self._heights(width):
@@ -237,6 +242,9 @@ class DeviceRow(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Repaints under the pointer; a panel that grew makes the row grow."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.hint(), self)
+            return True
         if event.type() in {QEvent.Type.HoverEnter, QEvent.Type.HoverLeave}:
             self.update()
         elif event.type() == QEvent.Type.LayoutRequest:

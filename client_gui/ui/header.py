@@ -74,9 +74,7 @@ class Header(QWidget):
         self.setFixedHeight(self.sizeHint().height())
         side = look.px(16)
         button = self.menu_button.sizeHint()
-        self.menu_button.setGeometry(
-            self.width() - BUTTON_RIGHT - button.width(), TOP, button.width(), button.height()
-        )
+        self.menu_button.setGeometry(self.width() - BUTTON_RIGHT - button.width(), TOP, button.width(), button.height())
         width = max(0, self.menu_button.x() - MARGIN - 8)
         metrics = look.metrics("title")
         self._title.setGeometry(MARGIN, TOP, width, metrics.height())

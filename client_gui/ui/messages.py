@@ -7,7 +7,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication
+from PySide6.QtCore import QCoreApplication
 
 from client_gui.state import DeviceState, Row, SessionView, Step
 from qvd_usbip.errors import printable
@@ -15,43 +15,49 @@ from qvd_usbip.errors import printable
 if TYPE_CHECKING:
     from qvd_usbip.usb import Speed
 
+
+def noop(text: str) -> str:
+    """Marks a text for the translators; tr() translates it where it is shown."""
+    return text
+
+
 STATE_WORDS: Final = {
-    DeviceState.NOT_SHARED: QT_TRANSLATE_NOOP("Picker", "Not shared"),
-    DeviceState.WAITING: QT_TRANSLATE_NOOP("Picker", "Waiting for session"),
-    DeviceState.RELEASING: QT_TRANSLATE_NOOP("Picker", "Releasing…"),
-    DeviceState.CONNECTING: QT_TRANSLATE_NOOP("Picker", "Connecting…"),
-    DeviceState.ATTACHED: QT_TRANSLATE_NOOP("Picker", "Attached"),
-    DeviceState.IN_USE: QT_TRANSLATE_NOOP("Picker", "In use remotely"),
-    DeviceState.RETURNING: QT_TRANSLATE_NOOP("Picker", "Returning…"),
-    DeviceState.ABSENT: QT_TRANSLATE_NOOP("Picker", "Not connected"),
-    DeviceState.LOCKED: QT_TRANSLATE_NOOP("Picker", "Locked"),
-    DeviceState.BLOCKED: QT_TRANSLATE_NOOP("Picker", "Blocked"),
-    DeviceState.CONFIRM: QT_TRANSLATE_NOOP("Picker", "Needs your OK"),
-    DeviceState.FAILED: QT_TRANSLATE_NOOP("Picker", "Failed"),
+    DeviceState.NOT_SHARED: noop("Not shared"),
+    DeviceState.WAITING: noop("Waiting for session"),
+    DeviceState.RELEASING: noop("Releasing…"),
+    DeviceState.CONNECTING: noop("Connecting…"),
+    DeviceState.ATTACHED: noop("Attached"),
+    DeviceState.IN_USE: noop("In use remotely"),
+    DeviceState.RETURNING: noop("Returning…"),
+    DeviceState.ABSENT: noop("Not connected"),
+    DeviceState.LOCKED: noop("Locked"),
+    DeviceState.BLOCKED: noop("Blocked"),
+    DeviceState.CONFIRM: noop("Needs your OK"),
+    DeviceState.FAILED: noop("Failed"),
 }
 
 KIND_WORDS: Final = {
-    "camera": QT_TRANSLATE_NOOP("Picker", "camera"),
-    "microphone": QT_TRANSLATE_NOOP("Picker", "microphone"),
-    "memory-stick": QT_TRANSLATE_NOOP("Picker", "memory stick"),
-    "security-key": QT_TRANSLATE_NOOP("Picker", "security key"),
-    "serial-adapter": QT_TRANSLATE_NOOP("Picker", "serial adapter"),
-    "headset": QT_TRANSLATE_NOOP("Picker", "headset"),
-    "keyboard": QT_TRANSLATE_NOOP("Picker", "keyboard"),
-    "mouse": QT_TRANSLATE_NOOP("Picker", "mouse"),
-    "printer": QT_TRANSLATE_NOOP("Picker", "printer"),
-    "scanner": QT_TRANSLATE_NOOP("Picker", "scanner"),
-    "phone": QT_TRANSLATE_NOOP("Picker", "phone"),
-    "network-adapter": QT_TRANSLATE_NOOP("Picker", "network adapter"),
-    "bluetooth-adapter": QT_TRANSLATE_NOOP("Picker", "Bluetooth adapter"),
-    "device": QT_TRANSLATE_NOOP("Picker", "device"),
+    "camera": noop("camera"),
+    "microphone": noop("microphone"),
+    "memory-stick": noop("memory stick"),
+    "security-key": noop("security key"),
+    "serial-adapter": noop("serial adapter"),
+    "headset": noop("headset"),
+    "keyboard": noop("keyboard"),
+    "mouse": noop("mouse"),
+    "printer": noop("printer"),
+    "scanner": noop("scanner"),
+    "phone": noop("phone"),
+    "network-adapter": noop("network adapter"),
+    "bluetooth-adapter": noop("Bluetooth adapter"),
+    "device": noop("device"),
 }
 
 STEP_WORDS: Final = {
-    "released": QT_TRANSLATE_NOOP("Picker", "Released"),
-    "exported": QT_TRANSLATE_NOOP("Picker", "Exported"),
-    "attached": QT_TRANSLATE_NOOP("Picker", "Attached"),
-    "ready": QT_TRANSLATE_NOOP("Picker", "Ready"),
+    "released": noop("Released"),
+    "exported": noop("Exported"),
+    "attached": noop("Attached"),
+    "ready": noop("Ready"),
 }
 
 SPEED_WORDS: Final = {
@@ -71,7 +77,7 @@ def tr(text: str, /, **values: object) -> str:
 
 def tooltip(text: str) -> str:
     """Makes a tool tip that shows the text as it is: Qt would take a device called "<b>" for HTML."""
-    return f"<qt>{html.escape(text)}</qt>"
+    return f"<qt>{'<br>'.join(html.escape(line) for line in text.splitlines())}</qt>"
 
 
 def device_name(row: Row) -> str:

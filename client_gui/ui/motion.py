@@ -69,14 +69,16 @@ class Glide(QObject):
 
     def to(self, target: float, *, at_once: bool = False) -> None:
         """Slides to a value, or jumps there if the desktop wants no motion."""
+        if self.moving and not at_once and target == self._animation.endValue():
+            return
         self._animation.stop()
         duration = 0 if at_once else self._look.duration(self._milliseconds)
         if duration == 0:
             self._follow(target)
             return
         self._animation.setDuration(duration)
-        self._animation.setStartValue(self.value)
-        self._animation.setEndValue(target)
+        self._animation.setStartValue(float(self.value))
+        self._animation.setEndValue(float(target))
         self._animation.start()
 
     def _follow(self, value: float) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QEvent, QSettings, QSize, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QGuiApplication, QIcon, QKeySequence, QPaintEvent, QPainter, QShortcut
+from PySide6.QtCore import QEvent, QSettings, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QIcon, QKeySequence, QPainter, QPaintEvent, QShortcut
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from client_gui.state import Row, Snapshot, Trouble
@@ -45,7 +45,9 @@ class Picker(QWidget):
         self._may_close = False
         self.model = DeviceModel(self)
         self.header = Header(look, self)
-        self.search = SearchField(look, self)
+        self._above = QWidget(self)
+        self.search = SearchField(look, self._above)
+        self._stack = QStackedWidget(self)
         self.list = DeviceList(self.model, look, self)
         self.empty = EmptyState(look, self)
         self.no_match = NoMatch(look, self)
@@ -53,7 +55,6 @@ class Picker(QWidget):
         self.bar: MessageBar | None = None
         self.problem_card: ProblemCard | None = None
         self._blank = QWidget(self)
-        self._stack = QStackedWidget(self)
         for page in (self._blank, self.list, self.empty, self.no_match):
             self._stack.addWidget(page)
         self._lay_out()
@@ -63,7 +64,6 @@ class Picker(QWidget):
         self.resize(560, 640)
 
     def _lay_out(self) -> None:
-        self._above = QWidget(self)
         above = QVBoxLayout(self._above)
         above.setContentsMargins(MARGIN, 0, MARGIN, 12)
         above.setSpacing(8)
@@ -90,6 +90,7 @@ class Picker(QWidget):
         self.empty.look_again.connect(self.look_again)
         self.no_match.clear.connect(self.search.clear)
         self.list.wished.connect(self._wish)
+        self.list.stop.connect(lambda key: self._wish(key, on=False))
         self.list.retry.connect(self._engine.retry)
         self.list.forget.connect(self._engine.forget)
         self.list.copy.connect(self._copy_row)
@@ -105,7 +106,7 @@ class Picker(QWidget):
         self._seen_snapshot = True
         self.header.show_session(snapshot.session)
         title = messages.session_title(snapshot.session)
-        self.setWindowTitle(title if snapshot.session is None else f"{title} – {tr('USB devices')}")
+        self.setWindowTitle(title if snapshot.session is None else tr("{session}: USB devices", session=title))
         self._show_troubles(snapshot.problems)
         self.model.show_rows(snapshot.rows)
         self._choose_page()
@@ -155,7 +156,7 @@ class Picker(QWidget):
         self.search.edit.selectAll()
 
     def _hint_read(self) -> None:
-        self._memory.setValue(FIRST_SHARE_SEEN, True)
+        self._memory.setValue(FIRST_SHARE_SEEN, "true")
         if self.bar is not None:
             self.bar.hide()
             self.bar.deleteLater()

@@ -110,7 +110,7 @@ class ProblemCard(QWidget):
             layout.addSpacing(4)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(PADDING - RESERVE, PADDING, PADDING - RESERVE, PADDING - RESERVE)
-        outer.setSpacing(4)
+        outer.setSpacing(8)
         outer.addLayout(layout)
         self.check_button = Button(look, tr("Check again"), Face.PRIMARY, self, icon="refresh")
         self.check_button.clicked.connect(self.check_again)

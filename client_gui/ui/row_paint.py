@@ -111,9 +111,7 @@ def _text(painter: QPainter, look: Look, font: str, ink: str, rect: QRect, text:
     painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine, shown)
 
 
-def _paint_status(
-    painter: QPainter, look: Look, row: Row, sizes: RowSizes, places: RowPlaces, *, moving: bool
-) -> None:
+def _paint_status(painter: QPainter, look: Look, row: Row, sizes: RowSizes, places: RowPlaces, *, moving: bool) -> None:
     name, ink = STATE_ICONS[row.state]
     icon = status_icon_rect(sizes, places)
     if name != "s-busy":
@@ -122,7 +120,14 @@ def _paint_status(
         paint_arc(painter, look, QRectF(icon))
     else:
         look.draw_icon(painter, icon, "s-waiting", ink)
-    _text(painter, look, "status", ink, places.status.adjusted(sizes.status_icon + SMALL_GAP, 0, 0, 0), state_word(row.state))
+    _text(
+        painter,
+        look,
+        "status",
+        ink,
+        places.status.adjusted(sizes.status_icon + SMALL_GAP, 0, 0, 0),
+        state_word(row.state),
+    )
     if row.state in STEPPING:
         _paint_progress(painter, look, len(row.steps), places.bar)
 

@@ -88,7 +88,9 @@ class SearchField(QWidget):
         painter.setPen(QPen(look.color("focus" if focus else "control"), width))
         painter.setBrush(look.color("surface"))
         painter.drawRoundedRect(
-            QRectF(self.rect()).adjusted(width / 2, width / 2, -width / 2, -width / 2), RADIUS - width / 2, RADIUS - width / 2
+            QRectF(self.rect()).adjusted(width / 2, width / 2, -width / 2, -width / 2),
+            RADIUS - width / 2,
+            RADIUS - width / 2,
         )
         side = look.px(16)
         look.draw_icon(painter, QRect(PADDING, (self.height() - side) // 2, side, side), "search", "text2")

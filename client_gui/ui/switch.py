@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSignalBlocker, QSize, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QCheckBox, QWidget
 
@@ -31,9 +31,8 @@ class Switch(QCheckBox):
     def show_wish(self, on: bool) -> None:
         """Puts the switch where the list of shares has it, without telling anyone it was touched."""
         if on != self.isChecked():
-            blocked = self.blockSignals(True)
-            self.setChecked(on)
-            self.blockSignals(blocked)
+            with QSignalBlocker(self):
+                self.setChecked(on)
             self._slide(on)
 
     def _slide(self, on: bool) -> None:

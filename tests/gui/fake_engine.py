@@ -58,7 +58,12 @@ class FakeEngine:
 
     def show(self, *rows: Row, **changes: object) -> None:
         """Publishes a snapshot of these rows from a thread of its own, as the real engine does."""
-        fields = {"rows": rows, "session": self._snapshot.session, "generation": self._snapshot.generation + 1, **changes}
+        fields = {
+            "rows": rows,
+            "session": self._snapshot.session,
+            "generation": self._snapshot.generation + 1,
+            **changes,
+        }
         self.publish(replace(self._snapshot, **fields))  # type: ignore[arg-type]  # the names are Snapshot's
 
     def publish(self, snapshot: Snapshot) -> None:

@@ -63,7 +63,14 @@ BRIO = device(
     steps=steps(12, 43, 453, 508),
 )
 SCANNER = device(
-    "04a9:1913@", "CanoScan LiDE 300", "Canon", Kind.SCANNER, busid=None, ticked=True, state=DeviceState.ABSENT, serial=""
+    "04a9:1913@",
+    "CanoScan LiDE 300",
+    "Canon",
+    Kind.SCANNER,
+    busid=None,
+    ticked=True,
+    state=DeviceState.ABSENT,
+    serial="",
 )
 HEADSET = device(
     "0b0e:0301@1",
@@ -111,7 +118,7 @@ def snapshot(*rows: Row, **changes: Any) -> Snapshot:
 
 def many(count: int) -> tuple[Row, ...]:
     """Returns as many different devices as a full USB tree can hold."""
-    states = [state for state in DeviceState if state not in {DeviceState.FAILED}]
+    states = [state for state in DeviceState if state is not DeviceState.FAILED]
     return tuple(
         device(
             f"0403:6001@{number:04}",

@@ -85,7 +85,7 @@ def _picture(
 ) -> None:
     memory = QSettings(str(path.with_suffix(".ini")), QSettings.Format.IniFormat)
     if not path.stem.startswith("main"):
-        memory.setValue("hints/first-share-seen", True)
+        memory.setValue("hints/first-share-seen", "true")
     picker = Picker(FakeEngine(), Look(dark=dark, motion=True), memory)
     picker.resize(560, height)
     picker.show_snapshot(snapshot)

@@ -1,0 +1,78 @@
+"""What the tests of the picker share: a window on a fake engine, found and used by accessible names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from PySide6.QtCore import QSettings
+from PySide6.QtGui import QFont
+
+from client_gui.ui import accessible
+from client_gui.ui.bridge import Bridge
+from client_gui.ui.look import Look
+from client_gui.ui.picker import Picker
+from tests.gui.fake_engine import FakeEngine
+from tests.gui.seen import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from PySide6.QtWidgets import QApplication
+    from pytestqt.qtbot import QtBot
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Makes a warning of Qt fail the test that caused it."""
+    for item in items:
+        if "tests/gui" in item.path.as_posix():
+            item.add_marker(pytest.mark.qt_log_level_fail("WARNING"))
+
+
+@pytest.fixture(autouse=True)
+def _font(qapp: QApplication) -> Iterator[None]:
+    before = qapp.font()
+    font = QFont(before)
+    font.setPixelSize(14)
+    qapp.setFont(font)
+    yield
+    qapp.setFont(before)
+
+
+@pytest.fixture
+def look(qapp: QApplication) -> Look:
+    """A light look without motion, so that everything is in its place at once."""
+    return Look(dark=False, motion=False)
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    """An engine that notes what is asked of it."""
+    return FakeEngine()
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> QSettings:
+    """Where the window remembers which hints were read."""
+    return QSettings(str(tmp_path / "picker.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture
+def picker(qtbot: QtBot, engine: FakeEngine, look: Look, memory: QSettings) -> Picker:
+    """An open window that follows the engine."""
+    accessible.install()
+    window = Picker(engine, look, memory)
+    bridge = Bridge(engine, window)
+    bridge.changed.connect(window.show_snapshot)
+    qtbot.addWidget(window, before_close_func=lambda _window: window.finish())
+    window.show()
+    qtbot.waitExposed(window)
+    window.activateWindow()
+    return window
+
+
+@pytest.fixture
+def seen(picker: Picker, qtbot: QtBot) -> Seen:
+    """The window as assistive technology sees it."""
+    return Seen(picker, qtbot)

@@ -1,0 +1,260 @@
+"""The parts of the window around the list."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QApplication
+
+from client_gui.state import DeviceState, SessionView
+from client_gui.ui.messages import split_remedy
+from qvd_usbip.errors import PROBLEMS
+from tests.gui import samples
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+    from client_gui.ui.picker import Picker
+    from tests.gui.fake_engine import FakeEngine
+    from tests.gui.seen import Seen
+
+
+def session(**changes: object) -> SessionView:
+    return replace(samples.SESSION, **changes)  # type: ignore[arg-type]  # the names are SessionView's
+
+
+@pytest.mark.parametrize(
+    ("view", "title", "line"),
+    [
+        (session(), "Work desktop", "Connected · not encrypted"),
+        (session(encryption="tls"), "Work desktop", "Connected · encrypted"),
+        (session(connected=False, text=""), "Work desktop", "Connecting…"),
+        (session(connected=False, text="Work desktop: not reached yet"), "Work desktop", "Not reached yet"),
+        (None, "USB devices", "No session. Ticked devices wait for it."),
+    ],
+)
+def test_header_says_how_the_session_stands(
+    engine: FakeEngine, seen: Seen, view: SessionView | None, title: str, line: str
+) -> None:
+    engine.show(samples.BRIO, session=view)
+    assert seen.texts()[:2] == [title, line]
+
+
+def test_long_session_name_is_cut_but_read_in_full(engine: FakeEngine, seen: Seen) -> None:
+    name = "Desktop of the department of very long names " * 3
+    engine.show(samples.BRIO, session=session(name=name))
+    assert seen.texts()[0] == name.strip()
+
+
+def test_nothing_plugged_in_is_said_with_one_button(engine: FakeEngine, seen: Seen) -> None:
+    engine.show()
+    assert "Nothing plugged in yet" in seen.texts()
+    assert not seen.has("Filter devices")
+    seen.click("Look again")
+    assert engine.asked == [("rescan",)]
+
+
+def test_nothing_is_said_before_the_first_look(seen: Seen) -> None:
+    assert "Nothing plugged in yet" not in seen.texts()
+
+
+def test_list_appears_with_the_first_device_and_goes_with_the_last(engine: FakeEngine, seen: Seen) -> None:
+    engine.show()
+    engine.show(samples.STICK)
+    assert seen.rows() == ["Ultra Fit, SanDisk, Not shared"]
+    assert "Nothing plugged in yet" not in seen.texts()
+    engine.show()
+    assert seen.rows() == []
+    assert "Nothing plugged in yet" in seen.texts()
+
+
+def test_what_is_missing_is_named_with_its_command(engine: FakeEngine, seen: Seen) -> None:
+    idle = replace(samples.BRIO, ticked=False, state=DeviceState.NOT_SHARED)
+    engine.show(idle, samples.YUBIKEY, problems=(samples.HELPER_MISSING, samples.MODULE_MISSING))
+    assert "Two things are missing on this computer" in seen.texts()
+    assert samples.HELPER_MISSING.text.replace("usbip-aux", "usbip-aux") in seen.texts()
+    seen.click("Copy sudo modprobe usbip-host")
+    assert QApplication.clipboard().text() == "sudo modprobe usbip-host"
+    assert not seen.widget("Share BRIO Ultra HD Webcam").isEnabled()
+    assert seen.widget("Share YubiKey 5 NFC").isEnabled(), "what was ticked can be taken back"
+    seen.click("Check again")
+    assert engine.asked == [("rescan",)]
+    engine.show(idle, samples.YUBIKEY, problems=())
+    assert seen.widget("Share BRIO Ultra HD Webcam").isEnabled()
+    assert not seen.has("Check again")
+
+
+def test_what_is_missing_is_said_without_devices_too(engine: FakeEngine, seen: Seen) -> None:
+    engine.show(problems=(samples.HELPER_MISSING,))
+    assert "One thing is missing on this computer" in seen.texts()
+
+
+def test_same_troubles_keep_their_card_and_its_focus(engine: FakeEngine, seen: Seen, picker: Picker) -> None:
+    engine.show(samples.BRIO, problems=(samples.HELPER_MISSING,))
+    seen.widget("Check again").setFocus()
+    engine.show(samples.STICK, problems=(samples.HELPER_MISSING,))
+    assert seen.focused() == "Check again"
+
+
+@pytest.mark.parametrize(
+    ("remedy", "parts"),
+    [
+        ("As root: modprobe x.", ("", "sudo modprobe x", "")),
+        ("As root: a /b.c && d; then e.", ("", "sudo a /b.c && sudo d", "Then e.")),
+        ("Install it; from its sources, as root: make install.", ("Install it; from its sources:", "sudo make install", "")),
+        ("Ask somebody.", ("Ask somebody.", "", "")),
+        ("", ("", "", "")),
+    ],
+)
+def test_remedy_is_parted_into_words_and_command(remedy: str, parts: tuple[str, str, str]) -> None:
+    assert split_remedy(remedy) == parts
+
+
+def test_no_remedy_of_ours_loses_its_command() -> None:
+    for problem in PROBLEMS.values():
+        before, command, after = split_remedy(problem.remedy)
+        assert bool(command) == ("s root: " in problem.remedy), problem.code
+        assert not command.endswith((".", ";")), problem.code
+        assert "s root" not in before + after, problem.code
+
+
+def test_first_share_hint_is_shown_until_it_was_read(engine: FakeEngine, seen: Seen, picker: Picker) -> None:
+    engine.show(samples.STICK)
+    assert "While shared, a device stops working on this computer." in seen.texts()
+    seen.click("Got it")
+    assert "While shared, a device stops working on this computer." not in seen.texts()
+    assert picker._memory.value("hints/first-share-seen", type=bool)
+
+
+def test_details_tell_identity_port_driver_and_times(engine: FakeEngine, seen: Seen) -> None:
+    engine.show(samples.BRIO)
+    seen.click("Details of BRIO Ultra HD Webcam")
+    texts = seen.texts()
+    for sentence in ("Ready in 508 ms", "Camera", "046d:085e · 3A7C91F0", "1-4.2 · USB 3, 5 Gbit/s", "usbip-host"):
+        assert sentence in texts
+    assert seen.has("Released 12 ms, Exported 31 ms, Attached 410 ms, Ready 55 ms")
+    seen.click("Copy report")
+    assert QApplication.clipboard().text().startswith("BRIO Ultra HD Webcam: In use remotely")
+    assert seen.has("Copied")
+
+
+def test_details_follow_the_steps_as_they_happen(engine: FakeEngine, seen: Seen) -> None:
+    engine.show(replace(samples.SERIAL, steps=samples.steps(12)))
+    seen.click("Details of FT232R USB UART")
+    assert seen.has("Released 12 ms")
+    engine.show(replace(samples.SERIAL, steps=samples.steps(12, 43, 453, 508), state=DeviceState.IN_USE))
+    assert seen.has("Released 12 ms, Exported 31 ms, Attached 410 ms, Ready 55 ms")
+    assert "Ready in 508 ms" in seen.texts()
+
+
+def test_device_without_serial_number_is_told_apart_by_port(engine: FakeEngine, seen: Seen) -> None:
+    engine.show(replace(samples.STICK, serial=""))
+    seen.click("Details of Ultra Fit")
+    assert "No serial number: recognised by port 1-4.2" in seen.texts()
+
+
+def test_locked_device_says_why_in_its_details(engine: FakeEngine, seen: Seen) -> None:
+    engine.show(samples.KEYBOARD)
+    seen.click("Details of KC 1000")
+    assert "1-2 is locked: keyboards stay here." in seen.texts()
+
+
+def test_hostile_strings_are_shown_as_plain_text(engine: FakeEngine, seen: Seen, picker: Picker) -> None:
+    hostile = replace(
+        samples.HEADSET,
+        product="<b>R&D</b> \u202egnp.exe\n" + "W" * 200,
+        vendor="<img src='file:///etc/passwd'>\x1b[31m",
+        serial="&amp;\u2066" + "1" * 120,
+        problem_text="<a href='x'>\u202e\n{n}",
+    )
+    engine.show(hostile, samples.STICK)
+    picker.resize(400, 480)
+    first = seen.rows()[0]
+    assert first.startswith("<b>R&D</b> \\u202egnp.exe\\x0aWWW")
+    assert "<img src='file:///etc/passwd'>\\x1b[31m" in first
+    seen.widget(f"Details of {first.split(', <img')[0]}").click()  # type: ignore[attr-defined]  # it is a button
+    assert any("<a href='x'>\\u202e\\x0a{n}" in text for text in seen.texts())
+    assert any("&amp;\\u2066111" in text for text in seen.texts())
+    row = picker.list.row_widget(hostile.key)
+    assert row is not None
+    assert "&lt;b&gt;" in row.hint()
+    assert picker.width() == 400
+    assert row.width() <= 400 - 2 * 16
+
+
+@pytest.mark.parametrize("percent", [100, 125, 150, 200])
+@pytest.mark.parametrize("width", [400, 560, 900])
+def test_no_control_is_cut_or_covered_at_any_font_size(
+    engine: FakeEngine, seen: Seen, picker: Picker, qapp: QApplication, qtbot: QtBot, percent: int, width: int
+) -> None:
+    font = QFont(qapp.font())
+    font.setPixelSize(14 * percent // 100)
+    qapp.setFont(font)
+    picker.resize(width, 700)
+    engine.show(*samples.EVERY_KIND_OF_ROW)
+    qtbot.wait(20)
+    assert picker._look.em == 14 * percent // 100
+    assert picker.width() == width, "the window never resizes itself"
+    for row in picker.list.card.shown:
+        row.open_details(opened=True)
+    qtbot.wait(20)
+    for row in picker.list.card.shown:
+        controls = [row.main_control(), row.chevron]
+        controls += [part for part in (row.strip, row.panel) if part is not None]
+        for one in controls:
+            assert row.rect().contains(one.geometry()), f"{row.row.product}: {one.accessibleName()} is cut"
+        for one in controls:
+            for other in controls:
+                assert one is other or not one.geometry().intersects(other.geometry())
+        places = row._places()
+        assert places.name.width() > 3 * picker._look.em, "a name needs room"
+        assert not places.status.intersects(row.main_control().geometry().adjusted(5, 5, -5, -5))
+
+
+def test_rows_stay_reachable_at_the_smallest_window(engine: FakeEngine, picker: Picker, qtbot: QtBot) -> None:
+    engine.show(*samples.EVERY_KIND_OF_ROW)
+    picker.resize(400, 480)
+    qtbot.wait(20)
+    picker.list.make_current(samples.YUBIKEY.key)
+    picker.list.focus_current()
+    row = picker.list.row_widget(samples.YUBIKEY.key)
+    assert row is not None
+    assert not row.visibleRegion().isEmpty()
+
+
+def test_dark_desktop_is_followed_while_open(engine: FakeEngine, picker: Picker) -> None:
+    engine.show(samples.BRIO)
+    picker._look.set_dark(True)  # noqa: FBT003  # one plain setting
+    QApplication.processEvents()
+    corner = picker.grab().toImage().pixelColor(2, picker.height() // 2)
+    assert corner.name().upper() == "#14181A"
+
+
+def test_closing_asks_for_the_devices_first(engine: FakeEngine, picker: Picker, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(picker.closing):
+        picker.close()
+    assert picker.isVisible()
+    picker.finish()
+    assert not picker.isVisible()
+
+
+def test_menu_offers_another_look_and_a_report(engine: FakeEngine, seen: Seen, picker: Picker) -> None:
+    engine.show(samples.BRIO, samples.STICK)
+    seen.click("Menu")
+    menu = QApplication.activePopupWidget()
+    assert menu is not None
+    again, report = menu.actions()
+    report.trigger()
+    assert "Ultra Fit: Not shared" in QApplication.clipboard().text()
+    again.trigger()
+    assert engine.asked == [("rescan",)]
+    menu.close()
+
+
+def test_minimum_size_and_first_size(picker: Picker) -> None:
+    assert (picker.minimumWidth(), picker.minimumHeight()) == (400, 480)
+    assert picker.testAttribute(Qt.WidgetAttribute.WA_WState_Visible)
