@@ -10,7 +10,7 @@ import time
 import uuid
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from client_gui import steps
 from client_gui.channel import Absent, Acknowledgement, Upgrade
@@ -33,6 +33,8 @@ ACK_SLACK = 5.0
 ACK_PAUSE = 1.0
 """Between two questions that got the same answer at once, and after the first failure, in seconds."""
 ACK_LONGEST_PAUSE = 15.0
+ACK_ASK_AGAIN = (1.0, 4.0)
+"""When a peer that knows nothing of the attach is asked once more, in seconds."""
 
 _HELPER_SAID = {
     "bound": Happened.BOUND,
@@ -41,25 +43,6 @@ _HELPER_SAID = {
     "dropped": Happened.DROPPED,
     "refused": Happened.HELPER_REFUSED,
 }
-
-
-Outcome = TypeVar("Outcome")
-Outcome_co = TypeVar("Outcome_co", covariant=True)
-
-
-class Talk(Protocol[Outcome_co]):
-    """A conversation over one socket, which `advance` carries on as far as it goes without waiting."""
-
-    @property
-    def descriptor(self) -> int:
-        """The socket to wait for, or -1."""
-
-    @property
-    def interest(self) -> int:
-        """What to wait for, as a mask of `selectors`."""
-
-    def advance(self) -> Outcome_co | None:
-        """Goes on; what came of it, or None while it is not over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +81,7 @@ class Lending:
         self._acknowledgement: Acknowledgement | None = None
         self._ack_timer: Timer | None = None
         self._ack_failures = 0
+        self._absences = 0
         self._attach_id = ""
 
     def want(self, means: Means | None) -> None:
@@ -155,7 +139,7 @@ class Lending:
             case Act.HAND_OVER:
                 self._hand_over()
             case Act.ASK_ACK:
-                self._ack_failures = 0
+                self._ack_failures = self._absences = 0
                 self._ask_ack()
             case Act.RETURN:
                 self._return()
@@ -210,8 +194,10 @@ class Lending:
     def _advance_upgrade(self) -> None:
         if self._upgrade is None:
             return
-        outcome = self._advance(self._upgrade, self._advance_upgrade)
+        self._loop.unwatch(self._upgrade.descriptor)  # it may change its socket
+        outcome = self._upgrade.advance()
         if outcome is None:
+            self._loop.watch(self._upgrade.descriptor, self._upgrade.interest, self._advance_upgrade)
             return
         upgrade, self._upgrade = self._upgrade, None
         if isinstance(outcome, Fault):
@@ -220,14 +206,6 @@ class Lending:
             return
         self._connection = outcome
         self._feed(Event(kind=Happened.CHANNEL_UP))
-
-    def _advance(self, talk: Talk[Outcome], callback: Callable[[], None]) -> Outcome | None:
-        """One step of a conversation; what comes of it, or None while it goes on."""
-        self._loop.unwatch(talk.descriptor)  # it may change its socket
-        outcome = talk.advance()
-        if outcome is None:
-            self._loop.watch(talk.descriptor, talk.interest, callback)
-        return outcome
 
     # The acknowledgement.
 
@@ -242,15 +220,17 @@ class Lending:
         talk = self._acknowledgement
         if talk is None:
             return
-        outcome = self._advance(talk, self._advance_ack)
+        self._loop.unwatch(talk.descriptor)
+        outcome = talk.advance()
         if outcome is None:
+            self._loop.watch(talk.descriptor, talk.interest, self._advance_ack)
             return
         quick = time.monotonic() - talk.asked < ACK_PAUSE
         self._stop_ack()
         if isinstance(outcome, Fault):
             self._ack_lost(outcome)
         elif isinstance(outcome, Absent):
-            self._feed(Event(kind=Happened.ACK_ABSENT))
+            self._ack_absent()
         else:
             self._ack_heard(outcome, quick=quick)
 
@@ -261,6 +241,13 @@ class Lending:
         if self.machine.phase is Phase.SHARED:
             pause = ACK_PAUSE if quick and self.machine == before else 0.0
             self._ack_timer = self._loop.call_later(pause, self._ask_ack)
+
+    def _ack_absent(self) -> None:
+        """An older peer; or one that has not heard of this attach yet, so that it is asked once or twice more."""
+        self._feed(Event(kind=Happened.ACK_ABSENT))
+        if self.machine.phase is Phase.SHARED and self._absences < len(ACK_ASK_AGAIN):
+            self._ack_timer = self._loop.call_later(ACK_ASK_AGAIN[self._absences], self._ask_ack)
+            self._absences += 1
 
     def _ack_lost(self, fault: Fault) -> None:
         self._ack_failures += 1

@@ -1,0 +1,136 @@
+"""EFFECT: the slave channel seen from the client: asks for the upgrade, and on a second connection how far it is.
+
+Nothing here waits: `advance` goes on as far as it can, and says by `descriptor` and `interest` what to wait for.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from client_gui.dial import Dial
+from client_gui.steps import Fault
+from client_gui.troubles import fault_of
+from qvd_usbip.errors import PEER_GONE, SLAVE_UNREACHABLE, QvdUsbError
+from qvd_usbip.wire import AckClient, AckUnsupported, Refused, UpgradeClient, Upgraded
+
+if TYPE_CHECKING:
+    import socket
+
+    from client_gui.dial import Candidate
+    from client_gui.session import Session
+    from qvd_usbip.ack import Ack
+
+READ_SIZE = 4096
+
+Heard = TypeVar("Heard")
+Heard_co = TypeVar("Heard_co", covariant=True)
+
+
+class Exchange(Protocol[Heard_co]):
+    """One request and the reading of its answer, as `qvd_usbip.wire` has them."""
+
+    request: bytes
+
+    def feed(self, data: bytes) -> Heard_co | Refused | None:
+        """Takes received bytes; None while the answer is incomplete."""
+
+
+class _Conversation(Generic[Heard]):
+    """One connection: dialled, one request sent, one answer read."""
+
+    def __init__(self, session: Session, candidates: list[Candidate], exchange: Exchange[Heard]) -> None:
+        self._session = session
+        self._exchange = exchange
+        self._dial = Dial(session.address, candidates)
+        self._socket: socket.socket | None = None
+        self._unsent = b""
+
+    @property
+    def descriptor(self) -> int:
+        """The socket to wait for, or -1."""
+        waiting = self._socket or self._dial.socket
+        return -1 if waiting is None else waiting.fileno()
+
+    @property
+    def interest(self) -> int:
+        """What to wait for, as a mask of `selectors`."""
+        return selectors.EVENT_WRITE if self._socket is None or self._unsent else selectors.EVENT_READ
+
+    def close(self) -> None:
+        """Gives up."""
+        self._dial.close()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _converse(self) -> Heard | Fault | None:
+        """Goes on; the answer, a fault, or None while it is not over."""
+        if self._socket is None:
+            connected = self._dial.finish()
+            if connected is not True:
+                return connected or None
+            self._socket = self._dial.take()
+            self._unsent = self._exchange.request
+        try:
+            return self._talk(self._socket)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            return fault_of(QvdUsbError(SLAVE_UNREACHABLE, address=self._session.address, reason=reason))
+
+    def _talk(self, connection: socket.socket) -> Heard | Fault | None:
+        while self._unsent:
+            self._unsent = self._unsent[connection.send(self._unsent) :]
+        while True:
+            data = connection.recv(READ_SIZE)
+            heard = self._exchange.feed(data)
+            if isinstance(heard, Refused):
+                return _fault_of_refusal(heard)
+            if heard is not None:
+                return heard
+            if not data:
+                return fault_of(QvdUsbError(PEER_GONE))
+
+
+def _fault_of_refusal(refused: Refused) -> Fault:
+    return fault_of(refused.error())
+
+
+def _host_of(session: Session) -> str:
+    return "localhost" if session.address.path else str(session.address)
+
+
+class Upgrade(_Conversation[Upgraded]):
+    """Asks the other end to take a device; what comes of it is the connection, ready to be handed to the kernel."""
+
+    def __init__(self, session: Session, candidates: list[Candidate], attach_id: str) -> None:
+        super().__init__(session, candidates, UpgradeClient(session.key, attach_id, _host_of(session)))
+
+    def advance(self) -> socket.socket | Fault | None:
+        """Goes on: the upgraded connection, why there is none, or None while it is not over."""
+        heard = self._converse()
+        if not isinstance(heard, Upgraded):
+            return heard
+        connection, self._socket = self._socket, None
+        return connection
+
+
+class Absent:
+    """The other end is an older one that cannot say how far the device is."""
+
+
+class Acknowledgement(_Conversation["Ack | AckUnsupported"]):
+    """Asks once how far the device is."""
+
+    def __init__(self, session: Session, candidates: list[Candidate], attach_id: str, wait: int) -> None:
+        super().__init__(session, candidates, AckClient(session.key, attach_id, wait, _host_of(session)))
+        self.asked = time.monotonic()
+
+    def advance(self) -> Ack | Absent | Fault | None:
+        """Goes on: the answer, why there is none, or None while it is not over."""
+        heard = self._converse()
+        return Absent() if isinstance(heard, AckUnsupported) else heard
