@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ import psutil
 from qvd_usbip.system.sockets import tune
 
 from qvd_usbip import broker as words
+from qvd_usbip.ack import Ack, AckState
 from qvd_usbip.errors import BROKER_PROTOCOL, DEVICE_GONE, SLAVE_LIMIT, QvdUsbError
 from qvd_usbip.ids import VmId
 from server_agent import actions, events
@@ -25,7 +26,6 @@ SOCKET_NAME = "broker.sock"
 CONNECTIONS = 8
 FIRST_SECONDS, IDLE_SECONDS = 5.0, 60.0
 ANSWER_SECONDS = 5.0
-WAIT_SECONDS = 30.0
 CREDENTIALS = struct.Struct("=iII")
 
 
@@ -56,66 +56,66 @@ class Desk:
     async def answer(self, message: bytes, fds: list[int]) -> bytes:
         """The answer to one message; the descriptors that came with it are closed, whatever it says."""
         try:
-            return await self._answer(words.parse_request(message), fds)
+            return await self._answer(words.decode_request(message), fds)
         except QvdUsbError as error:
             LOG.info("refused container=%s problem=%s context=%s", self.container, error.problem.code, error.context)
-            return words.format_refusal(error)
+            return refusal(error)
         finally:
             for fd in fds:
                 os.close(fd)
 
     async def _answer(self, request: words.Request, fds: list[int]) -> bytes:
-        if isinstance(request, words.AttachRequest):
+        if isinstance(request, words.Attach):
             await self._attach(request, fds)
         elif fds:
             raise QvdUsbError(BROKER_PROTOCOL, reason="a descriptor where none belongs")
-        elif isinstance(request, words.StatusRequest):
+        elif isinstance(request, words.Status):
             return await self._status(request)
-        elif isinstance(request, words.DetachRequest):
+        elif isinstance(request, words.Detach):
             await self.daemon.request(
                 lambda number: events.DetachAsked(
-                    at=self.daemon.now, container=self.container, attach_id=request.id, request=number
+                    at=self.daemon.now, container=self.container, attach_id=request.attach_id, request=number
                 )
             )
-        elif isinstance(request, words.ReadyRequest):
+        elif isinstance(request, words.Ready):
             await self.daemon.request(
                 lambda number: events.Ready(
-                    at=self.daemon.now, container=self.container, attach_id=request.id, node=request.node,
+                    at=self.daemon.now, container=self.container, attach_id=request.attach_id, node=request.node,
                     request=number,
                 )
             )  # fmt: skip
-        return words.format_done()
+        return words.encode_answer(words.Answer(ok=True))
 
-    async def _attach(self, request: words.AttachRequest, fds: list[int]) -> None:
+    async def _attach(self, request: words.Attach, fds: list[int]) -> None:
         if len(fds) != 1:
             raise QvdUsbError(BROKER_PROTOCOL, reason="attach needs exactly one descriptor")
-        if request.id in self.sockets:
+        if request.attach_id in self.sockets:
             raise QvdUsbError(BROKER_PROTOCOL, reason="this attach is under way")
         prepare(fds[0])
-        self.sockets[request.id] = fds[0]
+        self.sockets[request.attach_id] = fds[0]
         try:
             await self.daemon.request(
                 lambda number: events.Attach(
-                    at=self.daemon.now, container=self.container, attach_id=request.id, devid=request.devid,
+                    at=self.daemon.now, container=self.container, attach_id=request.attach_id, devid=request.devid,
                     speed=request.speed, request=number,
                 )
             )  # fmt: skip
         finally:
-            del self.sockets[request.id]  # the kernel has its own reference by now, or will never have one
+            del self.sockets[request.attach_id]  # the kernel has its own reference by now, or will never have one
 
-    async def _status(self, request: words.StatusRequest) -> bytes:
+    async def _status(self, request: words.Status) -> bytes:
         def moved(state: State) -> bool:
-            progress = self._progress(state, request.id)
-            return progress is None or (progress.state is not None and str(progress.state) != request.seen)
+            progress = self._progress(state, request.attach_id)
+            return progress is None or (progress.state is not None and progress.state != request.seen)
 
-        await self.daemon.wait_until(moved, min(float(request.wait), WAIT_SECONDS))
+        await self.daemon.wait_until(moved, float(request.wait))
         state = self.daemon.state
-        progress = self._progress(state, request.id)
+        progress = self._progress(state, request.attach_id)
         if progress is None:
-            raise QvdUsbError(DEVICE_GONE, busid=request.id)
-        device = state.device_of_attach(self.container, request.id)
+            raise QvdUsbError(DEVICE_GONE, busid=request.attach_id)
+        device = state.device_of_attach(self.container, request.attach_id)
         nodes = tuple(sorted(device.names.values())) if device is not None else ()
-        return words.format_status(ack_of(progress), nodes)
+        return words.encode_answer(words.Answer(ok=True, ack=ack_of(progress), nodes=nodes))
 
     def _progress(self, state: State, attach_id: str) -> Progress | None:
         """What is known of an attach, if it is this container's."""
@@ -191,7 +191,7 @@ class Broker:
         connection.settimeout(0)
         if len(self._sessions) >= CONNECTIONS:
             LOG.warning("too many connections container=%s %s", self.desk.container, peer_of(connection))
-            _send_now(connection, words.format_refusal(QvdUsbError(SLAVE_LIMIT)))
+            _send_now(connection, refusal(QvdUsbError(SLAVE_LIMIT)))
             connection.close()
             return
         session = asyncio.get_running_loop().create_task(self._serve(connection))
@@ -221,7 +221,7 @@ class Broker:
 
 def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
     """One message and its descriptors; one that is too long, or has too many, comes as something no request is."""
-    limit = words.MESSAGE_BYTES
+    limit = words.MAX_MESSAGE
     message, fds, flags, _ = socket.recv_fds(connection, limit + 1, 4)
     if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(message) > limit:
         for fd in fds:
@@ -264,8 +264,12 @@ async def _wait(connection: socket.socket, seconds: float, *, write: bool) -> No
         remove(connection)
 
 
-def ack_of(progress: Progress) -> words.Ack:
+def ack_of(progress: Progress) -> Ack:
     """The acknowledgement that goes to the client."""
-    reached: Mapping[str, int] = {str(outcome): milliseconds for outcome, milliseconds in progress.at.items()}
-    state = words.AckState(str(progress.state)) if progress.state else words.AckState.ATTACHED
-    return words.Ack(state=state, at=reached, problem=progress.problem, node=progress.node)
+    state = progress.state or AckState.ATTACHED
+    return Ack(state=state, at=progress.at, problem=progress.problem, node=progress.node)
+
+
+def refusal(error: QvdUsbError) -> bytes:
+    """The answer that names a problem."""
+    return words.encode_answer(words.Answer(ok=False, problem=error.problem.code))

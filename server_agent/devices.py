@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from qvd_usbip import vhci
+from qvd_usbip import policy, vhci
+from qvd_usbip.ack import AckState
 from qvd_usbip.ids import HubId, VmId
-from qvd_usbip.usb import Kind, UsbDevice, kind_of
+from qvd_usbip.usb import UsbDevice
 from server_agent import events, leases
 from server_agent.actions import AttachPort, Authorise, DetachPort, Inspect, LookAround
 from server_agent.draft import Draft
@@ -15,7 +16,6 @@ from server_agent.state import (
     Device,
     Half,
     Hold,
-    Outcome,
     Phase,
     Port,
     Progress,
@@ -24,6 +24,8 @@ from server_agent.state import (
 )
 
 IN_USE = (Stage.AUTHORISED, Stage.DETACHING)
+HUB_RULE = policy.Rule("hub", policy.DENY, subject="hub")
+RULES = (HUB_RULE, policy.Rule("default", policy.ALLOW))
 
 
 def attach(draft: Draft, event: events.Attach) -> None:
@@ -54,7 +56,7 @@ def start(
         devid=event.devid, speed=event.speed, tried=tried, requests=requests,
     )  # fmt: skip
     if port is None:
-        draft.reach(device, Outcome.FAILED, "no-free-port")
+        draft.reach(device, AckState.FAILED, "no-free-port")
         draft.answer(requests, "no-free-port", hub=hub.name)
         return
     draft.put_device(device)
@@ -66,7 +68,7 @@ def attached(draft: Draft, event: events.Attached) -> None:
     device = draft.state.devices.get(event.port)
     if device is None or device.stage != Stage.ATTACHING:
         return
-    draft.reach(device, Outcome.ATTACHED)
+    draft.reach(device, AckState.ATTACHED)
     draft.answer(device.requests)
     device = draft.put_device(replace(device, stage=Stage.ATTACHED, requests=(), deadline=event.at + APPEAR_SECONDS))
     draft.remember()
@@ -92,7 +94,7 @@ def attach_failed(draft: Draft, event: events.AttachFailed) -> None:
     device = draft.state.devices.get(event.port)
     if device is None or device.stage != Stage.ATTACHING:
         return
-    draft.reach(device, Outcome.FAILED, "attach-failed")
+    draft.reach(device, AckState.FAILED, "attach-failed")
     draft.answer(device.requests, "attach-failed", hub=event.port.hub.name, reason=event.detail)
     draft.drop_device(device)
     leases.settle(draft, device.container)
@@ -126,7 +128,7 @@ def inspected(draft: Draft, event: events.Inspected) -> None:
         return
     problem = judge(event.device)
     if problem:
-        finish(draft, device, Outcome.REFUSED, problem)
+        finish(draft, device, AckState.REFUSED, problem)
         return
     stale = draft.state.holder(event.number)
     if stale is not None:
@@ -139,14 +141,17 @@ def judge(device: UsbDevice) -> str:
 
     The classes a user has to unlock are the client's business: here only what endangers the host is refused.
     """
-    return "device-is-hub" if kind_of(device) is Kind.HUB else ""
+    verdict = policy.judge(device, RULES)
+    if verdict.allowed:
+        return ""
+    return "device-is-hub" if verdict.rule == HUB_RULE.name else "device-refused"
 
 
 def failed(draft: Draft, event: events.InspectFailed | events.AuthoriseFailed, stage: Stage, problem: str) -> None:
     """A step with the device failed: give it up."""
     device = current(draft, event.port, event.number, stage)
     if device is not None:
-        finish(draft, device, Outcome.FAILED, problem)
+        finish(draft, device, AckState.FAILED, problem)
 
 
 def granted(draft: Draft, event: events.Granted) -> None:
@@ -156,7 +161,7 @@ def granted(draft: Draft, event: events.Granted) -> None:
         return
     device = draft.put_device(replace(device, rights={**device.rights, event.right: Hold.GRANTED}))
     if device.stage == Stage.GRANTING and event.right == device.number and device.busid is not None:
-        draft.reach(device, Outcome.GRANTED)
+        draft.reach(device, AckState.GRANTED)
         draft.put_device(replace(device, stage=Stage.AUTHORISING))
         draft.do(Authorise(port=device.port, busid=device.busid, number=event.right))
 
@@ -168,7 +173,7 @@ def grant_failed(draft: Draft, event: events.GrantFailed) -> None:
         return
     device = draft.put_device(replace(device, rights={**device.rights, event.right: Hold.WANTED}))
     if event.right == device.number:
-        finish(draft, device, Outcome.FAILED, "rights-failed")
+        finish(draft, device, AckState.FAILED, "rights-failed")
 
 
 def authorised(draft: Draft, event: events.Authorised) -> None:
@@ -177,12 +182,12 @@ def authorised(draft: Draft, event: events.Authorised) -> None:
     if device is None:
         return
     device = draft.put_device(replace(device, stage=Stage.AUTHORISED, deadline=None))
-    draft.reach(device, Outcome.AUTHORISED)
+    draft.reach(device, AckState.AUTHORISED)
     progress = draft.state.progress.get(device.attach_id)
     if progress is None:
         draft.do(LookAround())
     elif progress.node:
-        draft.reach(device, Outcome.READY)
+        draft.reach(device, AckState.READY)
         draft.remember()
 
 
@@ -195,7 +200,7 @@ def ready(draft: Draft, event: events.Ready) -> None:
         return
     draft.put_progress(event.attach_id, replace(progress, node=event.node))
     if device.stage == Stage.AUTHORISED:
-        draft.reach(device, Outcome.READY)
+        draft.reach(device, AckState.READY)
         draft.remember()
     draft.answer((event.request,))
 
@@ -229,7 +234,7 @@ def usb_removed(draft: Draft, event: events.UsbRemoved) -> None:
 def gone(draft: Draft, device: Device) -> None:
     """The device is no longer there: nothing can be open, so the rights go at once, then the port is emptied."""
     draft.revoke(device, tuple(device.rights))
-    finish(draft, draft.state.devices[device.port], Outcome.GONE)
+    finish(draft, draft.state.devices[device.port], AckState.GONE)
 
 
 def lose(draft: Draft, device: Device, right: Right) -> None:
@@ -240,7 +245,7 @@ def lose(draft: Draft, device: Device, right: Right) -> None:
         draft.revoke(device, (right,))
 
 
-def finish(draft: Draft, device: Device, outcome: Outcome, problem: str = "") -> None:
+def finish(draft: Draft, device: Device, outcome: AckState, problem: str = "") -> None:
     """Take a device away: detach first, since an open descriptor outlives a right; the rights follow."""
     if device.stage == Stage.DETACHING:
         return
@@ -302,14 +307,14 @@ def take_away(draft: Draft, device: Device, request: int) -> None:
     if device.stuck:
         device = draft.put_device(replace(device, stuck=False))
         draft.do(DetachPort(port=device.port))
-    finish(draft, device, Outcome.GONE)
+    finish(draft, device, AckState.GONE)
 
 
 def clock(draft: Draft) -> None:
     """Give up what did not appear, or did not settle, in time."""
     for device in list(draft.state.devices.values()):
         if device.deadline is not None and device.deadline <= draft.now:
-            finish(draft, device, Outcome.FAILED, "device-timeout")
+            finish(draft, device, AckState.FAILED, "device-timeout")
 
 
 def wake(draft: Draft, right: Right) -> None:
@@ -331,6 +336,11 @@ def current(draft: Draft, port: Port, number: Right, stage: Stage) -> Device | N
 def release(draft: Draft, name: VmId, request: int | None) -> None:
     """Take every device of a container away, then its hub."""
     if leases.begin_release(draft, name, request):
-        for device in list(draft.state.devices_of(name)):
-            finish(draft, device, Outcome.GONE)
-        leases.settle(draft, name)
+        take_all(draft, name)
+
+
+def take_all(draft: Draft, name: VmId) -> None:
+    """Take away what a container that is being released still has."""
+    for device in list(draft.state.devices_of(name)):
+        finish(draft, device, AckState.GONE)
+    leases.settle(draft, name)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from qvd_usbip.ack import AckState
 from server_agent.actions import Action, Answer, Grant, Remember, Revoke
 from server_agent.state import (
     ACK_MEMORY,
@@ -9,7 +10,6 @@ from server_agent.state import (
     Container,
     Device,
     Hold,
-    Outcome,
     Progress,
     Right,
     State,
@@ -61,7 +61,7 @@ class Draft:
         """Forget a device."""
         self.state = replace(self.state, devices={p: d for p, d in self.state.devices.items() if p != device.port})
 
-    def reach(self, device: Device, outcome: Outcome, problem: str = "") -> None:
+    def reach(self, device: Device, outcome: AckState, problem: str = "") -> None:
         """Note how far the attach of this device has come; it never goes back."""
         known = self.state.progress.get(device.attach_id)
         if not device.attach_id or known is None or (known.state and ORDER[known.state] >= ORDER[outcome]):
@@ -74,7 +74,7 @@ class Draft:
     def put_progress(self, attach_id: str, progress: Progress) -> None:
         """Keep what can be said about an attach, and let the oldest finished ones go."""
         kept = {**self.state.progress, attach_id: progress}
-        finished = [known for known, p in kept.items() if p.state and p.state.final]
+        finished = [known for known, p in kept.items() if p.state and p.state.is_final]
         for old in finished[: max(0, len(finished) - ACK_MEMORY)]:
             del kept[old]
         self.state = replace(self.state, progress=kept)

@@ -67,11 +67,12 @@ def broker_opened(draft: Draft, event: events.BrokerOpened) -> None:
     container = draft.state.containers.get(event.container)
     if container is None:
         return
-    requests = container.requests if container.phase == Phase.PREPARING else ()
-    phase = Phase.IN_FORCE if container.phase == Phase.PREPARING else container.phase
-    left = () if phase == Phase.IN_FORCE else container.requests
-    draft.put_container(replace(container, broker_open=True, phase=phase, requests=left))
-    draft.answer(requests, hub=container.hub.name if container.hub else "")
+    if container.phase != Phase.PREPARING:
+        draft.put_container(replace(container, broker_open=True))
+        return
+    draft.put_container(replace(container, broker_open=True, phase=Phase.IN_FORCE, requests=()))
+    draft.remember()
+    draft.answer(container.requests, hub=container.hub.name if container.hub else "")
 
 
 def broker_failed(draft: Draft, event: events.BrokerFailed) -> None:
@@ -100,6 +101,7 @@ def begin_release(draft: Draft, name: VmId, request: int | None) -> bool:
     if container.phase != Phase.IN_FORCE:
         return False
     draft.put_container(replace(container, phase=Phase.RELEASING, broker_open=False))
+    draft.remember()
     draft.do(CloseBroker(container=name))
     return True
 

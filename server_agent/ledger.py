@@ -12,9 +12,10 @@ from typing import Any
 
 from qvd_usbip.system.files import read_bounded, save_atomic
 
+from qvd_usbip.ack import AckState
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import HubId, VmId
-from server_agent.state import Container, Device, Half, Outcome, Phase, Port, Progress, Stage, State
+from server_agent.state import Container, Device, Half, Phase, Port, Progress, Stage, State
 
 LOG = logging.getLogger(__name__)
 VERSION = 1
@@ -62,7 +63,7 @@ def format_ledger(state: State, boot_id: str) -> str:
             "v": VERSION,
             "boot": boot_id,
             "containers": [
-                {"name": str(c.name), "hub": c.hub.name if c.hub else None, "gid": c.broker_gid}
+                {"name": str(c.name), "hub": c.hub.name if c.hub else None, "gid": c.broker_gid, "phase": c.phase}
                 for c in state.containers.values()
             ],
             "quarantine": {hub.name: reason for hub, reason in state.quarantine.items()},
@@ -122,8 +123,10 @@ def parse_ledger(text: str, boot_id: str, now: float) -> State:
 
 
 def _container(row: dict[str, Any], now: float) -> Container:
+    """A container as it was recorded; one that was not, or no longer, in force when the agent died is released."""
     hub = None if row["hub"] is None else HubId.parse(row["hub"])
-    return Container(name=VmId.parse(row["name"]), hub=hub, phase=Phase.IN_FORCE, broker_gid=int(row["gid"]), since=now)
+    phase = Phase.IN_FORCE if Phase(row["phase"]) == Phase.IN_FORCE else Phase.RELEASING
+    return Container(name=VmId.parse(row["name"]), hub=hub, phase=phase, broker_gid=int(row["gid"]), since=now)
 
 
 def _device(row: dict[str, Any]) -> tuple[Device, Progress]:
@@ -133,8 +136,8 @@ def _device(row: dict[str, Any]) -> tuple[Device, Progress]:
         port=Port(hub=HubId.parse(hub), half=_half(half), rhport=int(rhport)), container=name, attach_id=str(row["id"]),
         devid=int(row["devid"]), speed=int(row["speed"]), stage=Stage.ATTACHED,
     )  # fmt: skip
-    at = {Outcome(step): int(milliseconds) for step, milliseconds in row["at"].items()}
-    state = None if row["state"] is None else Outcome(row["state"])
+    at = {AckState(step): int(milliseconds) for step, milliseconds in row["at"].items()}
+    state = None if row["state"] is None else AckState(row["state"])
     return device, Progress(container=name, started=float(row["started"]), state=state, at=at, node=str(row["node"]))
 
 

@@ -6,11 +6,12 @@ began is left to the events.
 
 from dataclasses import replace
 
+from qvd_usbip.ack import AckState
 from server_agent import devices
 from server_agent.actions import ClearLeftover, CloseGate, DetachPort, OpenBroker, PutInForce, Revoke
 from server_agent.draft import Draft
 from server_agent.events import DeviceSeen, NodeAdded, NodeRemoved, Observed, UsbAdded
-from server_agent.state import APPEAR_SECONDS, START_SECONDS, Container, Device, Hold, Outcome, Phase, Port, Stage
+from server_agent.state import APPEAR_SECONDS, START_SECONDS, Container, Device, Hold, Phase, Port, Stage
 
 
 def reconcile(draft: Draft, seen: Observed) -> None:
@@ -21,6 +22,8 @@ def reconcile(draft: Draft, seen: Observed) -> None:
     for container in list(draft.state.containers.values()):
         if container.phase == Phase.IN_FORCE and container.since < seen.at:
             in_force(draft, seen, container)
+        elif container.phase == Phase.RELEASING:
+            devices.take_all(draft, container.name)
 
 
 def hubs(draft: Draft, seen: Observed) -> None:
@@ -129,10 +132,10 @@ def adopt(draft: Draft, seen: Observed, container: Container, device: Device | N
             rights={right: Hold.GRANTED for right in names if right in allowed},
         )
     )  # fmt: skip
-    draft.reach(device, Outcome.AUTHORISED)
+    draft.reach(device, AckState.AUTHORISED)
     progress = draft.state.progress.get(device.attach_id)
     if progress is not None and progress.node:
-        draft.reach(device, Outcome.READY)
+        draft.reach(device, AckState.READY)
     children(draft, seen, device, found)
 
 
@@ -159,7 +162,7 @@ def absent(draft: Draft, device: Device, *, attached: bool) -> None:
     if device.number is not None and device.stage != Stage.DETACHING:
         devices.gone(draft, device)
     elif device.stage == Stage.ATTACHED and not attached:
-        devices.finish(draft, device, Outcome.FAILED, "peer-gone")
+        devices.finish(draft, device, AckState.FAILED, "peer-gone")
     elif device.stage == Stage.DETACHING and not attached:
         devices.port_free(draft, device.port)
     elif device.stuck:

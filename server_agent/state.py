@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from qvd_usbip.ack import AckState
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 
 Half = Literal["hs", "ss"]
@@ -67,25 +68,7 @@ class Phase(StrEnum):
     TEARING = "tearing-down"
 
 
-class Outcome(StrEnum):
-    """What an attach has come to; the words of the acknowledgement, in the order they are reached."""
-
-    ATTACHED = "attached"
-    GRANTED = "granted"
-    AUTHORISED = "authorised"
-    READY = "ready"
-    REFUSED = "refused"
-    FAILED = "failed"
-    GONE = "gone"
-
-    @property
-    def final(self) -> bool:
-        """True when nothing more will happen to this attach."""
-        return self in FINAL
-
-
-FINAL = frozenset({Outcome.REFUSED, Outcome.FAILED, Outcome.GONE})
-ORDER = {outcome: rank for rank, outcome in enumerate(Outcome)}
+ORDER = {state: rank for rank, state in enumerate(AckState)}  # an attach never goes back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +77,8 @@ class Progress:
 
     container: VmId
     started: float  # seconds, monotonic
-    state: Outcome | None = None
-    at: Mapping[Outcome, int] = field(default_factory=dict)  # milliseconds since it started
+    state: AckState | None = None
+    at: Mapping[AckState, int] = field(default_factory=dict)  # milliseconds since it started
     problem: str = ""
     node: str = ""
 
@@ -117,7 +100,7 @@ class Device:
     rights: Mapping[Right, Hold] = field(default_factory=dict)
     names: Mapping[Right, str] = field(default_factory=dict)  # below /dev
     tried: frozenset[Port] = frozenset()
-    end: Outcome | None = None  # set once it is to go: what will be said about it
+    end: AckState | None = None  # set once it is to go: what will be said about it
     stuck: bool = False  # the last detach did not free the port
     requests: tuple[int, ...] = ()
 

@@ -1,0 +1,421 @@
+"""One container, one device: each step in its order; then anything in any order."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from qvd_usbip.ack import AckState
+from qvd_usbip.ids import HubId
+from server_agent import actions, events
+from server_agent.state import PENDING_LIMIT, Hold, Phase, Port, Stage
+from tests.unit.server_agent.world import HUBS, NAMES, PORTS, World, busid_of
+
+ONE, TWO, THREE, FOUR = NAMES
+FIRST = Port(hub=HubId(1), half="hs", rhport=0)
+
+
+def started(*names: object) -> World:
+    world = World()
+    for name in names or (ONE,):
+        reserve(world, name)
+    return world
+
+
+def reserve(world: World, name: object, *, enabled: bool = True, running: bool = False) -> int:
+    request = world.ask(events.Reserve, container=name, broker_gid=0, enabled=enabled, running=running)
+    while world.slow:
+        world.deliver_slow()
+    if request in world.answers and not world.answers[request].problem:
+        world.running.add(name)  # type: ignore[arg-type]
+    return request
+
+
+def attach(world: World, name: object = ONE, attach_id: str = "a", speed: int = 3) -> int:
+    return world.ask(events.Attach, container=name, attach_id=attach_id, devid=0x10002, speed=speed)
+
+
+def in_use(world: World, name: object = ONE, attach_id: str = "a", port: Port = FIRST) -> None:
+    attach(world, name, attach_id)
+    world.enumerate(port)
+    world.deliver_uevent()
+    while world.slow:
+        world.deliver_slow()
+
+
+def kinds(world: World) -> list[str]:
+    return [type(action).__name__ for action in world.written]
+
+
+def test_a_container_gets_a_hub_only_when_everything_is_in_force() -> None:
+    world = World()
+    request = world.ask(events.Reserve, container=ONE, broker_gid=7, enabled=True, running=False)
+    assert request not in world.answers
+    assert world.ledger, "the lease is remembered before anything is made"
+    world.deliver_slow()
+    assert world.answers[request].context == {"hub": "vhci_hcd.1"}
+    assert world.state.containers[ONE].phase == Phase.IN_FORCE
+
+
+def test_sharing_switched_off_refuses_the_start() -> None:
+    world = World()
+    request = reserve(world, ONE, enabled=False)
+    assert world.answers[request].problem == "hubs-disabled"
+    assert not world.state.containers
+
+
+def test_no_free_hub_starts_the_container_without_usb_but_with_its_map() -> None:
+    world = started(ONE, TWO, THREE)
+    request = reserve(world, FOUR)
+    assert world.answers[request].problem == ""
+    assert world.answers[request].context == {"hub": ""}
+    assert world.maps[FOUR] == set()
+    assert world.answers[attach(world, FOUR)].problem == "no-free-hub"
+
+
+def test_a_hub_that_is_not_empty_is_quarantined_and_the_next_one_lent() -> None:
+    world = World()
+    world.attached.add(FIRST)
+    request = reserve(world, ONE)
+    assert world.answers[request].context == {"hub": "vhci_hcd.2"}
+    assert HubId(1) in world.state.quarantine
+    world.attached.clear()
+    world.look()
+    assert not world.state.quarantine
+
+
+def test_the_right_comes_before_the_authorisation_and_after_the_look() -> None:
+    world = started()
+    in_use(world)
+    assert kinds(world)[-4:] == ["AttachPort", "Inspect", "Grant", "Authorise"]
+    progress = world.state.progress["a"]
+    assert progress.state == AckState.AUTHORISED
+    assert list(progress.at) == [AckState.ATTACHED, AckState.GRANTED, AckState.AUTHORISED]
+
+
+def test_a_hub_of_a_client_is_refused_before_it_is_authorised() -> None:
+    world = started()
+    attach(world)
+    world.enumerate(FIRST, is_hub=True)
+    world.settle()
+    assert "Authorise" not in kinds(world)
+    assert "Grant" not in kinds(world)
+    assert world.state.progress["a"].problem == "device-is-hub"
+    assert world.state.progress["a"].state == AckState.REFUSED
+    assert not world.attached
+
+
+def test_ready_counts_from_the_authorisation_however_early_it_is_said() -> None:
+    world = started()
+    attach(world)
+    world.enumerate(FIRST)
+    world.deliver_uevent()
+    world.ask(events.Ready, container=ONE, attach_id="a", node="/dev/bus/usb/003/002")
+    assert "ready" not in [str(state) for state in world.state.progress["a"].at]
+    world.settle()
+    assert world.state.progress["a"].state == AckState.READY
+
+
+def test_another_containers_attach_is_not_there_for_this_one() -> None:
+    world = started(ONE, TWO)
+    in_use(world)
+    request = world.ask(events.Ready, container=TWO, attach_id="a", node="/dev/x")
+    assert world.answers[request].problem == "device-gone"
+    world.ask(events.DetachAsked, container=TWO, attach_id="a")
+    assert world.state.devices[FIRST].stage == Stage.AUTHORISED
+
+
+def test_a_child_gets_its_right_and_loses_it() -> None:
+    world = started()
+    in_use(world)
+    world.child(FIRST)
+    world.deliver_uevent()
+    assert len(world.maps[ONE]) == 2
+    world.lose_child(FIRST)
+    world.deliver_uevent()
+    assert len(world.maps[ONE]) == 1
+
+
+def test_a_busy_port_is_passed_over() -> None:
+    world = started()
+    world.busy_once.add(FIRST)
+    request = attach(world)
+    assert world.answers[request].problem == ""
+    assert list(world.state.devices) == [Port(hub=HubId(1), half="hs", rhport=1)]
+
+
+def test_no_port_left_is_said_in_the_old_clients_words() -> None:
+    world = started()
+    for number in range(PORTS):
+        in_use(world, attach_id=f"a{number}", port=Port(hub=HubId(1), half="hs", rhport=number))
+    assert world.answers[attach(world, attach_id="more")].problem == "no-free-port"
+    assert world.answers[attach(world, attach_id="fast", speed=5)].problem == ""
+
+
+def test_attaches_that_do_not_come_into_use_are_limited() -> None:
+    world = started()
+    speeds = (3, 3, 3, 5, 5)
+    requests = [attach(world, attach_id=str(n), speed=speed) for n, speed in enumerate(speeds)]
+    assert [world.answers[r].problem for r in requests] == [""] * PENDING_LIMIT + ["slave-limit"]
+
+
+def test_an_attach_id_is_used_once() -> None:
+    world = started()
+    attach(world)
+    assert world.answers[attach(world)].problem == "broker-protocol"
+
+
+def test_a_device_that_never_appears_is_given_up() -> None:
+    world = started()
+    attach(world)
+    world.now += 60
+    world.submit(events.Clock(at=world.now))
+    world.settle()
+    assert world.state.progress["a"].problem == "device-timeout"
+    assert not world.attached
+    assert not world.state.devices
+
+
+def test_an_administrator_takes_a_device_away_detach_first() -> None:
+    world = started()
+    in_use(world)
+    world.written.clear()
+    request = world.ask(events.RevokeAsked, container=ONE, busid=busid_of(FIRST))
+    assert world.maps[ONE], "an open descriptor outlives a right: first the port"
+    world.settle()
+    assert kinds(world)[:2] == ["DetachPort", "Revoke"]
+    assert world.answers[request].problem == ""
+    assert not world.maps[ONE]
+    again = world.ask(events.RevokeAsked, container=ONE, busid=busid_of(FIRST))
+    assert world.answers[again].problem == "device-unknown"
+
+
+def test_nothing_is_authorised_while_its_number_is_being_revoked() -> None:
+    world = started(ONE, TWO)
+    in_use(world)
+    number = world.state.devices[FIRST].number
+    assert number is not None
+    world.revoke_fails = True
+    world.vanish(FIRST)
+    world.deliver_uevent()
+    assert (ONE, number) in world.state.revoking
+    second = Port(hub=HubId(2), half="hs", rhport=0)
+    attach(world, TWO, "b")
+    world.enumerate(second)
+    world.plugged[second].number = number  # the same number, at another container
+    world.uevents[-1] = events.UsbAdded(at=0, port=second, busid=busid_of(second), number=number, name="usb/x")
+    while world.uevents or world.slow:
+        world.deliver_uevent()
+        world.deliver_slow()
+    assert world.state.devices[second].rights == {number: Hold.WANTED}
+    assert not world.plugged[second].authorised
+    world.revoke_fails = False
+    world.settle()
+    assert world.plugged[second].authorised
+    assert number in world.maps[TWO]
+
+
+def test_release_detaches_denies_and_gives_the_hub_back() -> None:
+    world = started()
+    in_use(world)
+    request = world.ask(events.Release, container=ONE)
+    world.running.clear()
+    world.settle()
+    assert world.answers[request].problem == ""
+    assert not world.maps
+    assert not world.attached
+    assert not world.state.containers
+    assert world.state.free_hub() == HubId(1)
+
+
+def test_a_port_that_stays_in_use_keeps_its_hub_from_the_next_container() -> None:
+    world = started()
+    in_use(world)
+    world.stubborn.add(FIRST)
+    request = world.ask(events.Release, container=ONE)
+    while world.slow:
+        world.deliver_slow()
+    assert world.answers[request].problem == ""
+    assert HubId(1) in world.state.quarantine
+    assert world.answers[reserve(world, TWO)].context == {"hub": "vhci_hcd.2"}
+    assert not world.maps[TWO]
+
+
+def test_a_start_before_the_last_stop_was_handled_releases_first() -> None:
+    world = started()
+    in_use(world)
+    request = reserve(world, ONE)
+    assert world.answers[request].context == {"hub": "vhci_hcd.1"}
+    assert not world.attached
+    assert world.maps == {ONE: set()}
+
+
+def test_a_running_container_is_not_prepared_again() -> None:
+    world = started()
+    in_use(world)
+    assert world.answers[reserve(world, ONE, running=True)].problem == "container-busy"
+    assert world.maps[ONE]
+
+
+@pytest.mark.parametrize("with_child", [False, True])
+def test_a_restarted_agent_knows_everything_and_writes_no_right(*, with_child: bool) -> None:
+    world = started()
+    in_use(world)
+    if with_child:
+        world.child(FIRST)
+        world.deliver_uevent()
+    world.ask(events.Ready, container=ONE, attach_id="a", node="/dev/x")
+    before = {name: set(rights) for name, rights in world.maps.items()}
+    world.written.clear()
+    world.restart()
+    assert world.maps == before
+    assert kinds(world) == ["OpenBroker"]
+    assert world.state.progress["a"].state == AckState.READY
+    world.written.clear()
+    world.look()
+    assert not world.written
+
+
+def test_what_happened_while_the_agent_was_away_is_made_up_for() -> None:
+    world = started(ONE, TWO)
+    in_use(world)
+    second = Port(hub=HubId(2), half="hs", rhport=0)
+    in_use(world, TWO, "b", second)
+    world.vanish(FIRST)
+    world.child(second)
+    world.restart()
+    world.settle()
+    assert world.maps == {ONE: set(), TWO: {world.plugged[second].number, *world.plugged[second].children}}
+
+
+def test_a_lost_ledger_is_rebuilt_from_the_containers_that_run() -> None:
+    world = started(ONE, TWO)
+    in_use(world)
+    world.running.discard(TWO)
+    world.ledger = ""
+    world.restart()
+    world.settle()
+    assert set(world.state.containers) == {ONE}
+    assert world.state.containers[ONE].hub == HubId(1)
+    assert world.maps == {ONE: {world.plugged[FIRST].number}}
+
+
+def test_a_container_that_died_without_a_word_is_released() -> None:
+    world = started()
+    in_use(world)
+    world.running.clear()
+    world.now += 100
+    world.look()
+    world.settle()
+    assert not world.state.containers
+    assert not world.attached
+
+
+def test_a_foreign_number_in_the_map_is_taken_out() -> None:
+    world = started()
+    in_use(world)
+    stray = next(iter(world.maps[ONE]))
+    world.maps[ONE].add(type(stray)(kind="b", number=stray.number))
+    world.settle()
+    assert world.maps[ONE] == {stray}
+
+
+class Anything(RuleBasedStateMachine):
+    """Whatever happens, in whatever order: no number is ever open to two, and at rest the rights are exact."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.attaches = 0
+
+    ports = st.builds(
+        Port, hub=st.sampled_from(sorted(HUBS)), half=st.sampled_from(["hs", "ss"]), rhport=st.integers(0, PORTS - 1)
+    )
+    names = st.sampled_from(NAMES)
+
+    @rule(name=names)
+    def reserve(self, name: object) -> None:
+        running = name in self.world.running
+        self.world.ask(events.Reserve, container=name, broker_gid=0, enabled=True, running=running)
+
+    @rule(name=names)
+    def start(self, name: object) -> None:
+        container = self.world.state.containers.get(name)  # type: ignore[call-overload]
+        if container is not None and container.phase == Phase.IN_FORCE:
+            self.world.running.add(container.name)
+
+    @rule(name=names)
+    def stop(self, name: object) -> None:
+        self.world.running.discard(name)
+        self.world.ask(events.Release, container=name)
+
+    @rule(name=names, speed=st.sampled_from([1, 3, 5]))
+    def attach(self, name: object, speed: int) -> None:
+        self.attaches += 1
+        self.world.ask(events.Attach, container=name, attach_id=str(self.attaches), devid=0x10002, speed=speed)
+
+    @rule(data=st.data(), is_hub=st.booleans())
+    @precondition(lambda self: self.world.attached)
+    def enumerate(self, data: st.DataObject, *, is_hub: bool) -> None:
+        self.world.enumerate(data.draw(st.sampled_from(sorted(self.world.attached))), is_hub=is_hub)
+
+    @rule(data=st.data(), what=st.sampled_from(["child", "lose_child", "vanish"]))
+    @precondition(lambda self: self.world.plugged)
+    def change(self, data: st.DataObject, what: str) -> None:
+        port = data.draw(st.sampled_from(sorted(self.world.plugged)))
+        getattr(self.world, what)(port)
+
+    @rule(which=st.integers(0, 5))
+    def deliver_slow(self, which: int) -> None:
+        self.world.deliver_slow(which)
+
+    @rule()
+    def deliver_uevent(self) -> None:
+        self.world.deliver_uevent()
+
+    @rule()
+    def lose_uevent(self) -> None:
+        if self.world.uevents:
+            self.world.uevents.popleft()
+
+    @rule()
+    def look(self) -> None:
+        self.world.look()
+
+    @rule()
+    def restart(self) -> None:
+        self.world.restart()
+
+    @rule(port=ports)
+    def revoke(self, port: Port) -> None:
+        owner = self.world.state.owner(port.hub)
+        self.world.ask(events.RevokeAsked, container=owner.name if owner else ONE, busid=busid_of(port))
+
+    @rule(fails=st.booleans())
+    def revoke_fault(self, *, fails: bool) -> None:
+        self.world.revoke_fails = fails
+
+    @rule(seconds=st.sampled_from([1, 20, 100]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.now += seconds
+        self.world.submit(events.Clock(at=self.world.now))
+
+    @invariant()
+    def one_owner_a_number(self) -> None:
+        self.world.check_maps()
+
+    def teardown(self) -> None:
+        self.world.revoke_fails = False
+        self.world.settle()
+        self.world.check_rest()
+        self.world.running |= set(self.world.state.containers)
+        self.world.written.clear()
+        self.world.look()
+        assert not [a for a in self.world.written if not isinstance(a, actions.OpenBroker)]
+        assert not self.world.slow
+
+
+TestAnything = Anything.TestCase
+TestAnything.settings = settings(
+    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

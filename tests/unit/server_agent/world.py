@@ -1,0 +1,313 @@
+"""PURE: a small model of the kernel: it carries the core's actions out, slowly, and sends its events in order."""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from qvd_usbip.ids import BusId, DevNum, HubId, VidPid, VmId
+from qvd_usbip.usb import Interface, UsbDevice
+from server_agent import actions, events
+from server_agent.decide import decide
+from server_agent.events import DeviceSeen, HubSeen, Left, Observed
+from server_agent.ledger import format_ledger, parse_ledger
+from server_agent.state import Half, HubBuses, Port, Right, State
+
+BOOT = "boot"
+PORTS = 3
+HUBS = {HubId(number): HubBuses(hs=2 * number + 1, ss=2 * number + 2) for number in (1, 2, 3)}
+NAMES = tuple(VmId(name) for name in ("one", "two", "three", "four"))
+TTYS = 3  # few numbers, so that they are used again
+
+
+@dataclass(slots=True)
+class Plugged:
+    """A device below a hub."""
+
+    number: Right
+    is_hub: bool = False
+    authorised: bool = False
+    children: set[Right] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class World:
+    """Kernel, containers, and the agent's state; results of slow actions and kernel events wait until delivered."""
+
+    state: State = field(default_factory=State)
+    now: float = 1.0
+    maps: dict[VmId, set[Right]] = field(default_factory=dict)
+    mounts: dict[VmId, HubId | None] = field(default_factory=dict)
+    running: set[VmId] = field(default_factory=set)
+    attached: set[Port] = field(default_factory=set)
+    plugged: dict[Port, Plugged] = field(default_factory=dict)
+    gates: set[HubId] = field(default_factory=set)
+    brokers: set[VmId] = field(default_factory=set)
+    slow: deque[actions.Action] = field(default_factory=deque)
+    uevents: deque[events.Event] = field(default_factory=deque)
+    answers: dict[int, actions.Answer] = field(default_factory=dict)
+    ledger: str = ""
+    requests: int = 0
+    devnums: int = 0
+    written: list[actions.Action] = field(default_factory=list)
+    stubborn: set[Port] = field(default_factory=set)  # ports that will not become free
+    revoke_fails: bool = False
+    busy_once: set[Port] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.look()
+
+    # the agent -------------------------------------------------------------------------------------------------------
+    def submit(self, event: events.Event) -> None:
+        self.now += 0.01
+        queue = deque([event])
+        while queue:
+            self.state, todo = decide(self.state, queue.popleft())
+            for action in todo:
+                result = self._quick(action)
+                if result is not None:
+                    queue.append(result)
+                self.check_maps()
+
+    def ask(self, kind: type[events.Event], **words: object) -> int:
+        self.requests += 1
+        self.submit(kind(at=self.now, request=self.requests, **words))  # type: ignore[call-arg]
+        return self.requests
+
+    def _quick(self, action: actions.Action) -> events.Event | None:
+        match action:
+            case actions.Answer(request=request):
+                assert request not in self.answers, "answered twice"
+                self.answers[request] = action
+            case actions.Remember():
+                self.ledger = format_ledger(self.state, BOOT)
+            case actions.OpenBroker(container=name):
+                self.written.append(action)
+                self.brokers.add(name)
+                return events.BrokerOpened(at=self.now, container=name)
+            case actions.CloseBroker(container=name):
+                self.brokers.discard(name)
+            case actions.LookAround():
+                pass
+            case actions.Grant() | actions.Revoke() | actions.AttachPort():
+                self.written.append(action)
+                return self._perform(action)
+            case _:
+                self.slow.append(action)
+        return None
+
+    def deliver_slow(self, which: int = 0) -> None:
+        """Perform one slow action; those about containers keep their order among themselves."""
+        if not self.slow:
+            return
+        action = self.slow[which % len(self.slow)]
+        container_work = (actions.PutInForce, actions.TearDown, actions.ClearLeftover, actions.CloseGate)
+        if isinstance(action, container_work):
+            action = next(a for a in self.slow if isinstance(a, container_work))
+        self.slow.remove(action)
+        self.written.append(action)
+        result = self._perform(action)
+        if result is not None:
+            self.submit(result)
+
+    def deliver_uevent(self) -> None:
+        if self.uevents:
+            self.submit(replace(self.uevents.popleft(), at=self.now))
+
+    def restart(self) -> None:
+        """Kill the agent; what it was about to do is not done."""
+        self.slow.clear()
+        self.uevents.clear()
+        self.brokers.clear()
+        self.state = parse_ledger(self.ledger, BOOT, self.now) if self.ledger else State()
+        self.now += 1
+        self.look()
+
+    def look(self) -> None:
+        self.now += 0.01
+        self.submit(self.observe())
+
+    def settle(self) -> None:
+        """Deliver everything, then look around until nothing is left to do."""
+        for _ in range(12):
+            self.deliver_all()
+            self.look()
+            if not self.slow and not self.uevents:
+                self.now += 100
+                self.submit(events.Clock(at=self.now))
+                if not self.slow and not self.uevents:
+                    return
+        raise AssertionError("never comes to rest")
+
+    def deliver_all(self) -> None:
+        while self.uevents or self.slow:
+            self.deliver_uevent()
+            self.deliver_slow()
+
+    # the kernel ------------------------------------------------------------------------------------------------------
+    def _perform(self, action: actions.Action) -> events.Event | None:  # noqa: C901, PLR0911, PLR0912 (one table)
+        at = self.now
+        match action:
+            case actions.AttachPort(port=port):
+                if port in self.attached or port in self.busy_once:
+                    self.busy_once.discard(port)
+                    return events.PortBusy(at=at, port=port)
+                self.attached.add(port)
+                return events.Attached(at=at, port=port)
+            case actions.DetachPort(port=port):
+                if port in self.stubborn:
+                    return events.DetachFailed(at=at, port=port, detail="stubborn")
+                self.vanish(port)
+                return events.PortFree(at=at, port=port)
+            case actions.Inspect(port=port, number=number):
+                plugged = self.plugged.get(port)
+                if plugged is None or plugged.number != number:
+                    return events.InspectFailed(at=at, port=port, number=number, detail="gone")
+                return events.Inspected(at=at, port=port, number=number, device=usb_device(port, hub=plugged.is_hub))
+            case actions.Authorise(port=port, number=number):
+                plugged = self.plugged.get(port)
+                if plugged is None or plugged.number != number:
+                    return events.AuthoriseFailed(at=at, port=port, number=number, detail="gone")
+                self.check_authorise(port, plugged)
+                plugged.authorised = True
+                return events.Authorised(at=at, port=port, number=number)
+            case actions.Grant(container=name, right=right):
+                if name not in self.maps:
+                    return events.GrantFailed(at=at, container=name, right=right, detail="no map")
+                self.maps[name].add(right)
+                return events.Granted(at=at, container=name, right=right)
+            case actions.Revoke(container=name, right=right):
+                if self.revoke_fails:
+                    return events.RevokeFailed(at=at, container=name, right=right, detail="fault")
+                self.maps.get(name, set()).discard(right)
+                return events.Revoked(at=at, container=name, right=right)
+            case actions.PutInForce(container=name, hub=hub, fresh=fresh):
+                if fresh and hub is not None and any(port.hub == hub for port in self.attached):
+                    return events.NotInForce(
+                        at=at, container=name, problem="hub-quarantined", detail="in use", hub_at_fault=True
+                    )
+                self.maps[name] = set()
+                if hub is not None:
+                    self.gates.add(hub)
+                if fresh:
+                    self.mounts[name] = hub
+                return events.InForce(at=at, container=name)
+            case actions.TearDown(container=name, hub=hub):
+                self._clear(name)
+                used = hub is not None and any(port.hub == hub for port in self.attached)
+                return events.TornDown(at=at, container=name, reason="in use" if used else "")
+            case actions.ClearLeftover(container=name):
+                self._clear(name)
+            case actions.CloseGate(hub=hub):
+                self.gates.add(hub)
+        return None
+
+    def _clear(self, name: VmId) -> None:
+        self.maps.pop(name, None)
+        self.mounts.pop(name, None)
+        self.running.discard(name)
+
+    def enumerate(self, port: Port, *, is_hub: bool = False) -> None:
+        """The kernel finds a device on an attached port."""
+        if port not in self.attached or port in self.plugged:
+            return
+        self.devnums += 1
+        bus = getattr(HUBS[port.hub], port.half)
+        number = Right(kind="c", number=DevNum.of_usbfs(bus, 2 + self.devnums % 3))
+        if any(p.number == number for p in self.plugged.values()):
+            return
+        self.plugged[port] = Plugged(number=number, is_hub=is_hub)
+        self.uevents.append(events.UsbAdded(at=0, port=port, busid=busid_of(port), number=number, name=f"usb/{port}"))
+
+    def child(self, port: Port) -> None:
+        """A driver makes a node."""
+        plugged = self.plugged.get(port)
+        taken = {right for p in self.plugged.values() for right in p.children}
+        free = [r for n in range(TTYS) if (r := Right(kind="c", number=DevNum(166, n))) not in taken]
+        if plugged is None or not plugged.authorised or not free:
+            return
+        plugged.children.add(free[0])
+        self.uevents.append(events.NodeAdded(at=0, port=port, right=free[0], name=f"tty{free[0].number.minor}"))
+
+    def lose_child(self, port: Port) -> None:
+        plugged = self.plugged.get(port)
+        if plugged is not None and plugged.children:
+            right = plugged.children.pop()
+            self.uevents.append(events.NodeRemoved(at=0, port=port, right=right))
+
+    def vanish(self, port: Port) -> None:
+        """The peer is gone: the device goes, then the port is free."""
+        plugged = self.plugged.pop(port, None)
+        if plugged is not None:
+            self.uevents.extend(events.NodeRemoved(at=0, port=port, right=right) for right in sorted(plugged.children))
+            self.uevents.append(events.UsbRemoved(at=0, port=port, number=plugged.number))
+        self.attached.discard(port)
+
+    def observe(self) -> Observed:
+        return Observed(
+            at=self.now,
+            hubs={
+                hub: HubSeen(
+                    buses=buses,
+                    gate_closed=hub in self.gates,
+                    used=frozenset(port for port in self.attached if port.hub == hub),
+                )
+                for hub, buses in HUBS.items()
+            },
+            ports_per_half=PORTS,
+            devices={
+                port: DeviceSeen(
+                    port=port, busid=busid_of(port), number=p.number, name=f"usb/{port}", authorised=p.authorised,
+                    children={right: f"tty{right.number.minor}" for right in p.children},
+                )
+                for port, p in self.plugged.items()
+            },
+            rights={name: frozenset(rights) for name, rights in self.maps.items()},
+            running=frozenset(self.running),
+            leftovers={
+                name: Left(hub=self.mounts.get(name), running=name in self.running, broker_gid=0)
+                for name in set(self.maps) | set(self.mounts)
+            },
+        )  # fmt: skip
+
+    # what must hold --------------------------------------------------------------------------------------------------
+    def check_maps(self) -> None:
+        """No number is open to two containers."""
+        seen: set[Right] = set()
+        for rights in self.maps.values():
+            assert not seen & rights
+            seen |= rights
+
+    def check_authorise(self, port: Port, plugged: Plugged) -> None:
+        """Only what was judged, has its right, and whose number is open to nobody else."""
+        owner = next(name for name, hub in self.mounts.items() if hub == port.hub)
+        assert not plugged.is_hub
+        assert plugged.number in self.maps[owner]
+        assert all(right != plugged.number for _, right in self.state.revoking)
+
+    def check_rest(self) -> None:
+        """At rest: right exactly where attached, let through and owned; a free lease has an empty hub or is held."""
+        owned = {c.hub: name for name, c in self.state.containers.items() if c.hub is not None}
+        expected: dict[VmId, set[Right]] = {name: set() for name in self.maps}
+        for port, plugged in self.plugged.items():
+            owner = owned.get(port.hub)
+            if owner is not None and port not in self.stubborn:
+                assert plugged.authorised, "left waiting"
+                expected[owner] |= {plugged.number, *plugged.children}
+        assert self.maps == expected
+        assert not self.state.revoking
+        for port in self.attached:
+            assert port.hub in owned or port.hub in self.state.quarantine or port not in self.stubborn
+        assert set(self.maps) == set(self.state.containers)
+        assert self.brokers == set(self.state.containers)
+
+
+def busid_of(port: Port) -> BusId:
+    half: Half = port.half
+    return BusId(HUBS[port.hub].hs if half == "hs" else HUBS[port.hub].ss, (port.rhport + 1,))
+
+
+def usb_device(port: Port, *, hub: bool = False) -> UsbDevice:
+    busid = busid_of(port)
+    return UsbDevice(
+        busid=busid, vidpid=VidPid(0x0BDA, 0x58C2), cls=9 if hub else 0, busnum=busid.bus, devnum=2,
+        interfaces=(Interface(number=0, cls=9 if hub else 2),), below_vhci=True,
+    )  # fmt: skip
