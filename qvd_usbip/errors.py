@@ -336,6 +336,9 @@ NODE_REFUSED = _problem("node-refused", 80,
 NODE_KEPT = _problem("node-kept", 89,
     "The node {node} was not removed: {reason}.",
     "If it is of no use any more, remove it by hand.")
+NODE_UNUSABLE = _problem("node-unusable", 90,
+    "The device is in the desktop, but its user may not open it.",
+    "In the image: see createdevice.acl.* in /etc/qvd/vma.conf, and whether the user is in that group.")
 GROUP_UNKNOWN = _problem("group-unknown", 81,
     "There is no group '{group}' in this image.",
     "Create it, or set createdevice.acl.group in /etc/qvd/vma.conf.")
