@@ -1,0 +1,111 @@
+"""EFFECT: reads USB devices from sysfs. `usbroot` is /sys/bus/usb/devices, or a folder that looks like it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from qvd_usbip import errors, ids
+from qvd_usbip.usb import Interface, UsbDevice, device_from_attributes, interface_from_attributes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LIMIT = 4096  # a sysfs attribute is one page at most
+_MAX_DEVICES = 4096
+_GONE = frozenset((errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.EIO, errno.EPIPE))
+_DEVICE_ATTRIBUTES = (
+    "idVendor", "idProduct", "bDeviceClass", "speed", "busnum", "devnum", "serial", "product", "manufacturer",
+)  # fmt: skip
+_INTERFACE_ATTRIBUTES = (
+    "bInterfaceNumber", "bAlternateSetting", "bInterfaceClass", "bInterfaceSubClass", "bInterfaceProtocol",
+)  # fmt: skip
+
+
+def read_attribute(folder: Path | int, name: str) -> str | None:
+    """One attribute's content without the line end, bytes that are no UTF-8 replaced; None if it is not there (any more).
+
+    Args: folder: path or directory descriptor of the device.
+    Raises: OSError for anything but a device or attribute that is gone.
+    """
+    path, folder_descriptor = (name, folder) if isinstance(folder, int) else (os.path.join(folder, name), None)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder_descriptor)
+        try:
+            return os.read(descriptor, _LIMIT).decode("utf-8", "replace").removesuffix("\n")
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno in _GONE:
+            return None
+        raise
+
+
+def list_busids(usbroot: Path) -> list[ids.BusId]:
+    """The devices that are plugged in, sorted; root hubs and interfaces are none. Empty where there is no USB at all."""
+    try:
+        names = os.listdir(usbroot)[:_MAX_DEVICES]
+    except OSError as error:
+        if error.errno in _GONE:
+            return []
+        raise
+    return sorted(busid for name in names if (busid := _busid(name)) is not None)
+
+
+def read_device(usbroot: Path, busid: ids.BusId) -> UsbDevice | None:
+    """One device as it is now; None if it is not there, or goes while it is read."""
+    folder = usbroot / str(busid)
+    attributes = _attributes(folder, _DEVICE_ATTRIBUTES)
+    if "idVendor" not in attributes:
+        return None
+    try:
+        return device_from_attributes(
+            busid,
+            attributes,
+            interfaces=_interfaces(folder, busid),
+            driver=driver_of(folder),
+            below_vhci="/vhci_hcd." in os.path.realpath(folder),
+        )
+    except errors.QvdUsbError:
+        if read_attribute(folder, "idVendor") is None:  # it went between two attributes
+            return None
+        raise
+
+
+def driver_of(folder: Path) -> str:
+    """The name of the driver that has this device or interface, "" if none has it."""
+    try:
+        return os.path.basename(os.readlink(os.path.join(folder, "driver")))
+    except OSError as error:
+        if error.errno in _GONE:
+            return ""
+        raise
+
+
+def _interfaces(folder: Path, busid: ids.BusId) -> list[Interface]:
+    """The interfaces of the chosen configuration; a device that is not authorised has none."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.startswith(f"{busid}:"))
+    except OSError as error:
+        if error.errno in _GONE:
+            return []
+        raise
+    found: list[Interface] = []
+    for name in names:
+        attributes = _attributes(folder / name, _INTERFACE_ATTRIBUTES)
+        if "bInterfaceClass" in attributes:
+            found.append(interface_from_attributes(busid, attributes, driver_of(folder / name)))
+    return found
+
+
+def _attributes(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
+    read = ((name, read_attribute(folder, name)) for name in names)
+    return {name: value for name, value in read if value is not None}
+
+
+def _busid(name: str) -> ids.BusId | None:
+    try:
+        return ids.BusId.parse(name)
+    except errors.QvdUsbError:
+        return None
