@@ -133,9 +133,10 @@ class DeviceList(QScrollArea):
             widget = self._rows.get(row.key)
             if widget is None:
                 continue
-            before, focused = widget.row, self._row_with_focus() is widget
+            before, held = widget.row, QApplication.focusWidget()
+            focused = self._row_with_focus() is widget
             widget.show_row(row)
-            if focused and self._row_with_focus() is not widget:
+            if focused and QApplication.focusWidget() is not held:
                 widget.main_control().setFocus(KEYBOARD)
             if row.key == self._current:
                 widget.set_current(True)

@@ -195,11 +195,11 @@ class Picker(QWidget):
         if getattr(event, "key", lambda: None)() == Qt.Key.Key_Escape and self.search.text():
             self.search.edit.clear()
 
-    def changeEvent(self, event: QEvent) -> None:
-        """Follows the desktop's font."""
-        super().changeEvent(event)
-        if event.type() in {QEvent.Type.ApplicationFontChange, QEvent.Type.StyleChange}:
+    def event(self, event: QEvent) -> bool:
+        """Follows the desktop's font and palette."""
+        if event.type() in {QEvent.Type.ApplicationFontChange, QEvent.Type.ApplicationPaletteChange}:
             self._look.refresh()
+        return super().event(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the ground."""

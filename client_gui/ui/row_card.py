@@ -34,11 +34,19 @@ class RowCard(QWidget):
     def show_only(self, rows: tuple[DeviceRow, ...], hidden: tuple[DeviceRow, ...]) -> None:
         """Shows some rows in this order and hides others."""
         self._shown = rows
+        self._put_in_order(rows)
         for row in hidden:
             row.hide()
         for place, row in enumerate(rows):
             row.set_edges(first=place == 0, last=place == len(rows) - 1)
             row.show()
+
+    def _put_in_order(self, rows: tuple[DeviceRow, ...]) -> None:
+        """Makes the children's order, which is the order they are read in, the one in which they are seen."""
+        children = [child for child in self.children() if child in rows]
+        if children != list(rows):
+            for row in rows:
+                row.raise_()
 
     def place(self, width: int) -> int:
         """Places the rows below one another; returns the card's height."""
