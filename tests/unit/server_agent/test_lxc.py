@@ -1,0 +1,78 @@
+"""The lines for a container's configuration, and what LXC tells a hook."""
+
+from pathlib import Path
+
+import pytest
+
+from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.ids import VmId
+from server_agent import lxc
+
+TERMS = lxc.ContainerTerms(name=VmId("desk1"), devicefs=Path("/var/lib/qvd/storage/devicefs"), broker_gid=989)
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def values(key: str) -> list[str]:
+    lines = [line.partition(" = ") for line in lxc.config_lines(TERMS)]
+    return [value for found, _, value in lines if found == key]
+
+
+def test_every_line_is_a_comment_or_a_key() -> None:
+    for line in lxc.config_lines(TERMS):
+        assert line.startswith("# ") or line.split(" ")[0].startswith("lxc."), line
+
+
+def test_the_hooks_refuse_the_start_and_release_after_the_stop() -> None:
+    for key in ("lxc.hook.pre-start", "lxc.hook.post-stop"):
+        assert values(key) == ["/usr/sbin/qvd-usb-agent hook --broker-gid 989"]
+
+
+def test_the_configuration_names_no_hub() -> None:
+    assert not any("vhci_hcd.1" in line or "vhci_hcd.0" in line for line in lxc.config_lines(TERMS))
+    assert "/var/lib/qvd/storage/devicefs/desk1 sys/devices/platform none defaults,rbind 0 0" in values(
+        "lxc.mount.entry"
+    )
+
+
+def test_the_list_of_lxc_is_open_below_a_parent_cgroup_of_the_host() -> None:
+    assert values("lxc.cgroup2.devices.allow") == ["c *:* rwm", "b *:* rwm"]
+    assert values("lxc.cgroup.dir.container") == ["qvd/desk1/payload"]
+    assert values("lxc.cgroup.dir.container.inner") == ["ns"]
+
+
+def test_run_is_mounted_before_the_brokers_folder() -> None:
+    entries = values("lxc.mount.entry")
+    run = next(n for n, entry in enumerate(entries) if " run tmpfs " in entry)
+    broker = next(n for n, entry in enumerate(entries) if " run/qvd-usbip " in entry)
+    assert run < broker
+    assert "bind,ro" in entries[broker]
+
+
+def test_the_whole_set_against_container_root_is_there() -> None:
+    assert len(values("lxc.apparmor.raw")) == len(lxc.APPARMOR_RULES) == 7
+    assert values("lxc.seccomp.profile") == [lxc.SECCOMP]
+    refused = (ROOT / "resources/lxc/container.seccomp").read_text().split("[all]\n")[1].splitlines()
+    assert {line.split()[0] for line in refused} >= {
+        "bpf", "open_tree", "move_mount", "fsopen", "fsmount", "fspick", "init_module", "finit_module", "kexec_load",
+    }  # fmt: skip
+
+
+def test_a_hook_hears_of_its_container_by_environment_or_arguments() -> None:
+    by_environment = lxc.parse_hook({"LXC_NAME": "desk1", "LXC_HOOK_TYPE": "pre-start"}, [])
+    by_arguments = lxc.parse_hook({}, ["desk1", "lxc", "post-stop"])
+    assert by_environment == lxc.HookCall(name=VmId("desk1"), moment="pre-start")
+    assert by_arguments == lxc.HookCall(name=VmId("desk1"), moment="post-stop")
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments"),
+    [
+        ({}, []),
+        ({"LXC_NAME": "x"}, []),
+        ({}, ["x", "lxc", "mount"]),
+        ({"LXC_NAME": "../x", "LXC_HOOK_TYPE": "pre-start"}, []),
+    ],
+)
+def test_a_hook_that_is_not_told_refuses(environment: dict[str, str], arguments: list[str]) -> None:
+    with pytest.raises(QvdUsbError):
+        lxc.parse_hook(environment, arguments)

@@ -1,0 +1,77 @@
+"""Kernel events become events about ports of our hubs, or nothing."""
+
+import pytest
+
+from qvd_usbip.ids import BusId, DevNum, HubId
+from qvd_usbip.uevent import from_environment
+from server_agent import events
+from server_agent.kernel.udev import event_of, is_hint
+from server_agent.state import HubBuses, Port, Right, State
+
+STATE = State(hubs={HubId(3): HubBuses(hs=9, ss=10)}, ports_per_half=15)
+BELOW = "/devices/platform/vhci_hcd.3/usb9/9-2"
+PORT = Port(hub=HubId(3), half="hs", rhport=1)
+
+
+def event(action: str, devpath: str, **more: str) -> events.Event | None:
+    properties = {"ACTION": action, "DEVPATH": devpath, "SUBSYSTEM": "usb", "DEVTYPE": "usb_device", **more}
+    return event_of(STATE, from_environment(properties), 5.0)
+
+
+def usb(action: str, devpath: str = BELOW) -> events.Event | None:
+    return event(action, devpath, MAJOR="189", MINOR="1025", DEVNAME="bus/usb/009/002")
+
+
+def test_a_device_comes_and_goes() -> None:
+    number = Right(kind="c", number=DevNum(189, 1025))
+    assert usb("add") == events.UsbAdded(
+        at=5.0, port=PORT, busid=BusId.parse("9-2"), number=number, name="bus/usb/009/002"
+    )
+    assert usb("remove") == events.UsbRemoved(at=5.0, port=PORT, number=number)
+
+
+@pytest.mark.parametrize(("subsystem", "kind"), [("block", "b"), ("tty", "c"), ("scsi_generic", "c")])
+def test_a_child_with_a_number_is_block_only_in_the_block_subsystem(subsystem: str, kind: str) -> None:
+    found = event(
+        "add", f"{BELOW}/9-2:1.0/x/y", SUBSYSTEM=subsystem, DEVTYPE="disk", MAJOR="8", MINOR="0", DEVNAME="sda"
+    )
+    assert isinstance(found, events.NodeAdded)
+    assert found.right == Right(kind="b" if kind == "b" else "c", number=DevNum(8, 0))
+    assert found.port == PORT
+
+
+@pytest.mark.parametrize(
+    "devpath",
+    [
+        "/devices/platform/vhci_hcd.4/usb9/9-2",  # the bus of another hub
+        "/devices/platform/vhci_hcd.3/usb11/11-2",  # a bus nobody knows
+        "/devices/pci0000:00/0000:00:14.0/usb9/9-2",
+        "/devices/platform/vhci_hcd.3/usb9",  # the root hub itself
+        f"{BELOW}/9-2.1",  # behind a hub of a client's
+    ],
+)
+def test_what_is_not_on_a_port_of_ours_is_nothing(devpath: str) -> None:
+    assert usb("add", devpath) is None
+
+
+@pytest.mark.parametrize("action", ["change", "bind", "unbind", "move", "online"])
+def test_other_actions_are_nothing(action: str) -> None:
+    assert usb(action) is None
+
+
+def test_an_interface_has_no_number() -> None:
+    assert event("add", f"{BELOW}/9-2:1.0", DEVTYPE="usb_interface") is None
+
+
+def test_an_event_somebody_wrote_is_a_hint_and_no_proof() -> None:
+    properties = {
+        "ACTION": "add",
+        "DEVPATH": BELOW,
+        "SUBSYSTEM": "usb",
+        "SYNTH_UUID": "0",
+        "MAJOR": "189",
+        "MINOR": "9",
+    }
+    written = from_environment({**properties, "DEVTYPE": "usb_device"})
+    assert event_of(STATE, written, 1.0) is None
+    assert is_hint(written)
