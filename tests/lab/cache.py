@@ -78,7 +78,8 @@ def ensure(folder: Path, what: str, build: Callable[[Path], None], discard: Call
 
 def remove(folder: Path) -> None:
     """Removes a folder of ours; one that is not there is all right."""
-    shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 @contextlib.contextmanager

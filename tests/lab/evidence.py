@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.lab.errors import LabError
 from tests.lab.guest import Guest
+from tests.lab.link import Link
 from tests.lab.machines import Pair
 
 #: File → the command in the guest whose output it gets.
@@ -26,8 +27,7 @@ _CONTAINER_COMMANDS = {
     "dev.txt": "ls -lR /dev/bus/usb /dev/qvd 2>/dev/null; ls -l /dev/tty[A-Z]* /dev/sd* /dev/hidraw* 2>/dev/null; getfacl -R /dev/bus/usb 2>/dev/null",
     "processes.txt": "ps axfwwo pid,user,stat,args",
 }
-#: Every X display's picture; xwd is read and turned into PNG with Qt, which the guest has.
-_SCREENSHOT = "/usr/bin/python3 /usr/local/lib/lab/screenshot.py"
+_PICTURE = "/usr/local/lib/lab/screenshot.py"
 
 
 def _of_guest(guest: Guest, folder: Path) -> None:
@@ -38,16 +38,20 @@ def _of_guest(guest: Guest, folder: Path) -> None:
         for name, command in _COMMANDS.items():
             (folder / name).write_text(guest.run(command, check=False, timeout=60).out + "\n", encoding="utf-8")
         for display in guest.run("ls /tmp/.X11-unix 2>/dev/null", check=False).out.split():
-            screenshot(guest, f":{display.removeprefix('X')}", folder / f"screen-{display}.png")
+            take_picture(guest.link, f":{display.removeprefix('X')}", folder / f"screen-{display}.png")
     except LabError as error:  # a guest that hangs still leaves its serial log
         (folder / "incomplete.txt").write_text(f"{error}\n", encoding="utf-8")
 
 
-def screenshot(guest: Guest, display: str, target: Path) -> Path:
-    """The picture of an X display of a guest (`:1`), as PNG."""
-    path = f"/tmp/lab-screenshot{display.replace(':', '-')}.png"
-    guest.run(f"{_SCREENSHOT} {display} {path}", timeout=60)
-    return guest.pull(path, target)
+def take_picture(link: Link, display: str, target: Path) -> Path:
+    """The picture of an X display of a guest (`:1`), as a PNG file; returns where it is."""
+    path = f"/tmp/lab-picture{display.replace(':', '-')}.png"
+    status, out = link.run(f"DISPLAY={display} timeout 50 python3 -I {_PICTURE} {path} >&2 && cat {path}", 60)
+    if status:
+        raise LabError(f"no picture of the display {display}: {out.decode(errors='replace').strip()}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(out[out.index(b"\x89PNG") :])  # what Qt said stands before it
+    return target
 
 
 def collect(pair: Pair, folder: Path) -> Path:

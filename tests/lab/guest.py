@@ -46,7 +46,7 @@ class Guest:
     def run(
         self, cmd: str | Sequence[str], timeout: float = 60, *, check: bool = True, stdin: bytes | str | None = None
     ) -> Result:
-        """Runs a bash command (or an argument list) as root.
+        """Runs a bash command (or an argument list) as root, and waits until its output is closed: see also `spawn`.
 
         Args:
             cmd: a bash command line, or a list of arguments.

@@ -67,6 +67,10 @@ class Lab:
         """Both."""
         return self.server, self.client
 
+    def alive(self) -> bool:
+        """Whether both guests still run."""
+        return all(guest.qemu.alive() for guest in self.guests)
+
     def container(self, name: str) -> Container:
         """The container `one` (the user's) or `two` (the other tenant's)."""
         if name not in CONTAINERS:

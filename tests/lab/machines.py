@@ -15,6 +15,7 @@ from tests.lab.recipe import ROLES
 from tests.lab.runs import Folders
 
 _BOOT_LIMIT = 600.0
+_WAKE_LIMIT = 60.0
 #: A command in each guest that ends when nothing is left to start.
 _SETTLED = "systemctl is-system-running --wait || true; udevadm settle"
 
@@ -55,7 +56,10 @@ class Pair:
             undo.pop_all()
 
     def _wait(self, guest: Guest) -> None:
-        deadline = time.monotonic() + _BOOT_LIMIT
+        if guest.qemu.machine.state:
+            guest.qemu.go_on()
+        limit = _WAKE_LIMIT if guest.qemu.machine.state else _BOOT_LIMIT
+        deadline = time.monotonic() + limit
         while True:
             try:
                 guest.link.wait_until_it_answers(5)

@@ -3,11 +3,12 @@
 import contextlib
 import shlex
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import needs, processes
-from tests.lab.errors import LabError
+from tests.lab.errors import LabError, TimedOut
 from tests.lab.qmp import Monitor
 from tests.lab.recipe import Role
 
@@ -127,6 +128,16 @@ class Qemu:
                 raise LabError(f"QEMU ended while its state was stored: {self.last_words()}")
         if answer["status"] == "failed":
             raise LabError(f"the state of {self.machine.role.name} cannot be stored: {answer.get('error-desc', '?')}")
+
+    def go_on(self, limit: float = 60.0) -> None:
+        """Lets a machine that was started from a stored state run, once it is read."""
+        deadline = time.monotonic() + limit
+        while (status := self.monitor.command("query-status")["status"]) == "inmigrate":
+            if time.monotonic() > deadline:
+                raise TimedOut(f"the stored state of {self.machine.role.name} was not read in {limit:.0f} s")
+            time.sleep(0.02)
+        if status != "running":
+            self.monitor.command("cont")
 
     def end(self) -> None:
         """Ends the process; its disk is complete then."""

@@ -1,2 +1,15 @@
 #!/usr/bin/python3
-"""screenshot.py DISPLAY FILE.png: the picture of an X display, with Qt where it is, else as FILE.png by xwd's plain dump."""
+"""screenshot.py FILE.png: the picture of the X display $DISPLAY, taken with Qt."""
+
+import os
+import sys
+
+try:
+    from PySide6.QtGui import QGuiApplication
+except ImportError:
+    sys.exit("this guest has no PySide6, which takes the picture (Debian 12 has no package of it)")
+
+os.environ["QT_QPA_PLATFORM"] = "xcb"
+application = QGuiApplication(sys.argv)
+if not application.primaryScreen().grabWindow(0).save(sys.argv[1]):
+    sys.exit(f"{sys.argv[1]} could not be written")

@@ -1,0 +1,1 @@
+"""Scenarios: sentences of the guide, on real kernels."""

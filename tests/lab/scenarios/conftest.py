@@ -1,0 +1,111 @@
+"""The fixtures of the lab's scenarios: `lab` (the product installed) and `bare_lab` (Debian as it is).
+
+One lab runs at a time and is shared; each scenario begins in the state `ready`, and passes only if the lab is healthy
+after it. A lab that cannot start fails the scenario.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Lab, LabError, Unhealthy
+from tests.lab.progress import say
+from tests.lab.recipe import SUITES
+
+_FAILED = pytest.StashKey[bool]()
+_FOLDER = Path(__file__).resolve().parents[3] / "build/lab"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--suite", choices=sorted(SUITES), default="trixie", help="the Debian release of the lab's guests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Scenarios of one level run one after another: a lab is opened once for each level."""
+    items.sort(key=lambda item: "bare_lab" not in getattr(item, "fixturenames", ()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.failed:
+        item.stash[_FAILED] = True
+    return report
+
+
+class Shelf:
+    """The one lab that runs, of whichever level was asked for last."""
+
+    def __init__(self, suite: str) -> None:
+        self._suite = suite
+        self._stack = ExitStack()
+        self._lab: Lab | None = None
+        self._broken: dict[str, LabError] = {}
+
+    def take(self, level: str) -> Lab:
+        """A lab of that level in its ready state."""
+        if level in self._broken:  # a lab that does not start once is not waited for again
+            raise self._broken[level]
+        if self._lab and (self._lab.level != level or not self._lab.alive()):
+            self.close()
+        if self._lab:
+            self._lab.restore("ready")
+            return self._lab
+        try:
+            self._lab = self._stack.enter_context(Lab.open(suite=self._suite, level=level, name="test"))
+            self._lab.checkpoint("ready")
+        except LabError as error:
+            self._broken[level] = error
+            self.close()
+            raise
+        return self._lab
+
+    def close(self) -> None:
+        """Ends the lab."""
+        self._lab = None
+        self._stack.close()
+
+
+@pytest.fixture(scope="session")
+def shelf(request: pytest.FixtureRequest) -> Iterator[Shelf]:
+    """The running lab of this session."""
+    shelf = Shelf(request.config.getoption("--suite"))
+    try:
+        yield shelf
+    finally:
+        shelf.close()
+
+
+def _keep_evidence(lab: Lab, name: str) -> None:
+    folder = _FOLDER / re.sub(r"[^\w.-]+", "-", name)
+    try:
+        lab.collect(folder)
+    finally:
+        say(f"what the lab looked like: {folder}")
+
+
+def _scenario(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Lab]:
+    yield lab
+    if request.node.stash.get(_FAILED, False):
+        _keep_evidence(lab, request.node.name)
+        return
+    try:
+        lab.health()
+    except (Unhealthy, LabError):
+        _keep_evidence(lab, request.node.name)
+        raise
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, shelf: Shelf) -> Iterator[Lab]:
+    """Both guests with the product installed, agent and containers running."""
+    yield from _scenario(request, shelf.take("product"))
+
+
+@pytest.fixture
+def bare_lab(request: pytest.FixtureRequest, shelf: Shelf) -> Iterator[Lab]:
+    """Both guests as they booted, without the product."""
+    yield from _scenario(request, shelf.take("base"))
