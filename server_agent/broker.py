@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Protocol
 
 import psutil
-from qvd_usbip.system.sockets import tune
 
 from qvd_usbip import broker as words
 from qvd_usbip.ack import Ack, AckState
 from qvd_usbip.errors import BROKER_PROTOCOL, DEVICE_GONE, SLAVE_LIMIT, QvdUsbError
 from qvd_usbip.ids import VmId
+from qvd_usbip.system.sockets import recv_fd, tune
 from server_agent import actions, events
 from server_agent.state import Progress, State
 
@@ -53,21 +53,21 @@ class Desk:
     daemon: Agent
     sockets: dict[str, int]
 
-    async def answer(self, message: bytes, fds: list[int]) -> bytes:
-        """The answer to one message; the descriptors that came with it are closed, whatever it says."""
+    async def answer(self, message: bytes, fd: int | None) -> bytes:
+        """The answer to one message; the descriptor that came with it is closed, whatever it says."""
         try:
-            return await self._answer(words.decode_request(message), fds)
+            return await self._answer(words.decode_request(message), fd)
         except QvdUsbError as error:
             LOG.info("refused container=%s problem=%s context=%s", self.container, error.problem.code, error.context)
             return refusal(error)
         finally:
-            for fd in fds:
+            if fd is not None:
                 os.close(fd)
 
-    async def _answer(self, request: words.Request, fds: list[int]) -> bytes:
+    async def _answer(self, request: words.Request, fd: int | None) -> bytes:
         if isinstance(request, words.Attach):
-            await self._attach(request, fds)
-        elif fds:
+            await self._attach(request, fd)
+        elif fd is not None:
             raise QvdUsbError(BROKER_PROTOCOL, reason="a descriptor where none belongs")
         elif isinstance(request, words.Status):
             return await self._status(request)
@@ -86,13 +86,13 @@ class Desk:
             )  # fmt: skip
         return words.encode_answer(words.Answer(ok=True))
 
-    async def _attach(self, request: words.Attach, fds: list[int]) -> None:
-        if len(fds) != 1:
-            raise QvdUsbError(BROKER_PROTOCOL, reason="attach needs exactly one descriptor")
+    async def _attach(self, request: words.Attach, fd: int | None) -> None:
+        if fd is None:
+            raise QvdUsbError(BROKER_PROTOCOL, reason="attach needs a descriptor")
         if request.attach_id in self.sockets:
             raise QvdUsbError(BROKER_PROTOCOL, reason="this attach is under way")
-        prepare(fds[0])
-        self.sockets[request.attach_id] = fds[0]
+        prepare(fd)
+        self.sockets[request.attach_id] = fd
         try:
             await self.daemon.request(
                 lambda number: events.Attach(
@@ -204,10 +204,14 @@ class Broker:
         try:
             while True:
                 await _wait(connection, seconds, write=False)
-                message, fds = receive(connection)
-                if not message and not fds:
-                    return
-                answer = await self.desk.answer(message, fds)
+                try:
+                    message, fd = recv_fd(connection, words.MAX_MESSAGE)
+                except QvdUsbError as error:
+                    answer = refusal(error)
+                else:
+                    if not message and fd is None:
+                        return
+                    answer = await self.desk.answer(message, fd)
                 await _wait(connection, ANSWER_SECONDS, write=True)
                 _send_now(connection, answer)
                 seconds = IDLE_SECONDS
@@ -217,17 +221,6 @@ class Broker:
             LOG.info("connection lost container=%s error=%s", self.desk.container, error)
         finally:
             connection.close()
-
-
-def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
-    """One message and its descriptors; one that is too long, or has too many, comes as something no request is."""
-    limit = words.MAX_MESSAGE
-    message, fds, flags, _ = socket.recv_fds(connection, limit + 1, 4)
-    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(message) > limit:
-        for fd in fds:
-            os.close(fd)
-        return b"too long", []
-    return message, fds
 
 
 def peer_of(connection: socket.socket) -> str:

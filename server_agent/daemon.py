@@ -207,7 +207,7 @@ class Daemon:
     def _remember(self) -> None:
         try:
             self._wiring.ledger.save(self.state)
-        except (OSError, QvdUsbError) as error:
+        except QvdUsbError as error:
             # What runs is found in the kernel again; the record only makes that exact.
             LOG.warning("the ledger could not be written path=%s error=%s", self._wiring.ledger.path, error)
 

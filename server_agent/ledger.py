@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qvd_usbip.system.files import read_bounded, save_atomic
-
 from qvd_usbip.ack import AckState
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import HubId, VmId
+from qvd_usbip.system.files import read_text, save_atomic
 from server_agent.state import Container, Device, Half, Phase, Port, Progress, Stage, State
 
 LOG = logging.getLogger(__name__)
@@ -35,10 +34,10 @@ class Ledger:
             now: seconds of the monotonic clock.
         """
         try:
-            text = read_bounded(self.path).decode()
+            text = read_text(self.path)
         except FileNotFoundError:
             return State()
-        except (QvdUsbError, OSError, UnicodeDecodeError) as error:
+        except QvdUsbError as error:
             LOG.warning("ledger unreadable, rebuilt from the kernel path=%s error=%s", self.path, error)
             return State()
         try:
@@ -51,7 +50,7 @@ class Ledger:
         """Replace the record by this state, all or nothing.
 
         Raises:
-            OSError: it could not be written; the old record stands.
+            QvdUsbError: config-unwritable; the old record stands.
         """
         save_atomic(self.path, format_ledger(state, self.boot_id).encode(), 0o600)
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from qvd_usbip.system.files import read_bounded, save_atomic
-
 from qvd_usbip import properties
 from qvd_usbip.errors import SETTINGS_MALFORMED, QvdUsbError
+from qvd_usbip.system.files import read_text, save_atomic
 
 NODE_CONF = Path("/etc/qvd/node.conf")
 USE_VHCI_HUBS = "vm.lxc.use_vhci_hubs"
@@ -45,7 +44,7 @@ def values(path: Path = NODE_CONF) -> dict[str, str]:
         QvdUsbError: the file cannot be read or refers to itself in a circle.
     """
     try:
-        text = read_bounded(path).decode()
+        text = read_text(path)
     except FileNotFoundError:
         text = ""
     return dict(properties.expand(properties.layered(DEFAULTS, properties.parse(text))))
@@ -93,7 +92,7 @@ def save(key: str, value: str, path: Path = NODE_CONF) -> None:
     """
     settings_of({**values(path), key: value})
     try:
-        text = read_bounded(path).decode()
+        text = read_text(path)
         mode = path.stat().st_mode & 0o777
     except FileNotFoundError:
         text, mode = "", 0o644
