@@ -99,7 +99,9 @@ def hubs() -> Line:
 def use_vhci_hubs() -> Line:
     """Whether the administrator wants hubs to be used."""
     if not settings.load().use_vhci_hubs:
-        return failed("setting", HUBS_DISABLED, container="*")
+        error = QvdUsbError(HUBS_DISABLED)
+        text = f"{settings.USE_VHCI_HUBS} is not 1: no container gets a hub"
+        return Line(name="setting", text=text, remedy=error.remedy(), exit_status=HUBS_DISABLED.exit_status)
     return Line(name="setting", text=f"{settings.USE_VHCI_HUBS}=1")
 
 

@@ -1,6 +1,7 @@
 """The device program, run by a small interpreter of the same instructions: what it allows, by number and access."""
 
 import struct
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ def verdict(entries: dict[tuple[int, int, int], int], kind: int, major: int, min
     """
     context = struct.pack("=III", access << 16 | kind, major & 0xFFFFFFFF, minor & 0xFFFFFFFF)
     stack = bytearray(STACK)
-    registers: list[object] = [None] * 11
+    registers: list[Any] = [None] * 11
     registers[1], registers[10] = ("ctx", 0), ("fp", 0)
     code = decoded(bpf.assemble(program(MAP_FD)))
     at = 0
@@ -41,25 +42,25 @@ def verdict(entries: dict[tuple[int, int, int], int], kind: int, major: int, min
             case bpf.MOVE:
                 registers[dst] = registers[src]
             case bpf.MOVE_WORD:
-                registers[dst] = int(registers[src]) & 0xFFFFFFFF  # type: ignore[call-overload]
+                registers[dst] = int(registers[src]) & 0xFFFFFFFF
             case bpf.MOVE_IMMEDIATE:
                 registers[dst] = imm
             case bpf.ADD:
-                name, place = registers[dst]  # type: ignore[misc]
-                registers[dst] = (name, place + imm)  # type: ignore[has-type]
+                name, place = registers[dst]
+                registers[dst] = (name, place + imm)
             case bpf.AND:
-                registers[dst] = int(registers[dst]) & int(registers[src])  # type: ignore[call-overload]
+                registers[dst] = int(registers[dst]) & int(registers[src])
             case bpf.AND_WORD:
-                registers[dst] = int(registers[dst]) & imm & 0xFFFFFFFF  # type: ignore[call-overload]
+                registers[dst] = int(registers[dst]) & imm & 0xFFFFFFFF
             case bpf.SHIFT_RIGHT_WORD:
-                registers[dst] = int(registers[dst]) >> imm  # type: ignore[call-overload]
+                registers[dst] = int(registers[dst]) >> imm
             case bpf.LOAD_WORD:
-                name, place = registers[src]  # type: ignore[misc]
-                if name == "ctx":  # type: ignore[has-type]
+                name, place = registers[src]
+                if name == "ctx":
                     registers[dst] = struct.unpack_from("=I", context, off)[0]
                 else:
-                    assert name == "value"  # type: ignore[has-type]
-                    registers[dst] = place  # type: ignore[has-type]
+                    assert name == "value"
+                    registers[dst] = place
             case bpf.STORE_WORD | bpf.STORE_IMMEDIATE:
                 value = registers[src] if operation == bpf.STORE_WORD else imm & 0xFFFFFFFF
                 assert registers[dst] == ("fp", 0)
@@ -67,8 +68,8 @@ def verdict(entries: dict[tuple[int, int, int], int], kind: int, major: int, min
             case bpf.CALL:
                 assert imm == bpf.MAP_LOOKUP_ELEM
                 assert registers[1] == ("map", 0)
-                name, place = registers[2]  # type: ignore[misc]
-                key = struct.unpack_from("=III", stack, STACK + place)  # type: ignore[has-type]
+                name, place = registers[2]
+                key = struct.unpack_from("=III", stack, STACK + place)
                 found = entries.get(key)
                 registers[:6] = [0 if found is None else ("value", found), *[None] * 5]
             case bpf.JUMP_EQUAL:
@@ -76,7 +77,7 @@ def verdict(entries: dict[tuple[int, int, int], int], kind: int, major: int, min
             case bpf.JUMP_NOT_EQUAL_REGISTER:
                 at += off if registers[dst] != registers[src] else 0
             case bpf.EXIT:
-                return int(registers[0])  # type: ignore[call-overload]
+                return int(registers[0])
             case _:
                 raise AssertionError(operation)
     raise AssertionError("does not end")
