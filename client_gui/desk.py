@@ -52,6 +52,7 @@ class Desk:
         self._signature: Signature | None = None
         self._settings_fault: Fault | None = None
         self._action_fault: Fault | None = None
+        self._scan_fault: Fault | None = None
         self._scanner: Scanner | None = None
         self._devices: tuple[UsbDevice, ...] = ()
         self._lendings: dict[BusId, Lending] = {}
@@ -70,7 +71,11 @@ class Desk:
         root = Path(self._settings.usbroot)
         if self._scanner is None or self._scanner.usbroot != root:
             self._scanner = Scanner(root)
-        self._devices = tuple(self._scanner.scan())
+        try:
+            self._devices = tuple(self._scanner.scan())
+            self._scan_fault = None
+        except QvdUsbError as error:
+            self._scan_fault = fault_of(error)
         self._drive()
         self._on_change()
 
@@ -223,7 +228,7 @@ class Desk:
     def snapshot(self, generation: int) -> Snapshot:
         """Everything that is to be shown now."""
         situation = self._situation()
-        faults = (self._settings_fault, situation.obstacle, self._action_fault)
+        faults = (self._settings_fault, self._scan_fault, situation.obstacle, self._action_fault)
         problems = tuple(dict.fromkeys(trouble_of(fault) for fault in faults if fault is not None))
         return Snapshot(
             rows=selection.rows_of(self._devices, situation),

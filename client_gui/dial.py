@@ -8,10 +8,9 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-from qvd_usbip.system.sockets import tune
-
 from client_gui.troubles import fault_of
 from qvd_usbip.errors import SLAVE_UNREACHABLE, QvdUsbError
+from qvd_usbip.system.sockets import tune
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,8 +96,7 @@ class Dial:
         connection, self.socket = self.socket, None
         if connection is None:
             raise ValueError("not connected")
-        if connection.family != socket.AF_UNIX:
-            tune(connection)
+        tune(connection)
         return connection
 
     def close(self) -> None:

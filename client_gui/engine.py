@@ -18,6 +18,7 @@ from client_gui.loop import Loop
 from client_gui.presence import Presence, runtime_folder
 from client_gui.settings import Files
 from client_gui.state import Snapshot
+from qvd_usbip.errors import QvdUsbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,5 +205,5 @@ class Engine:
     def _write_status(self, presence: Presence) -> None:
         try:
             presence.publish(json_of_snapshot(self._snapshot))
-        except OSError as error:
-            LOG.warning("the status file cannot be written: reason=%s", os.strerror(error.errno or 0))
+        except QvdUsbError as error:
+            LOG.warning("no status for other programs: %s", error)

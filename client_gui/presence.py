@@ -14,15 +14,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qvd_usbip.system.files import save_atomic
-
-from qvd_usbip.errors import CONFIG_UNREADABLE, CONFIG_UNWRITABLE, SESSION_EXISTS, QvdUsbError
+from qvd_usbip.errors import CONFIG_UNWRITABLE, SESSION_EXISTS, QvdUsbError
+from qvd_usbip.system.files import read_bounded, save_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FOLDER = "qvd-usbip"
-STATUS_LIMIT = 1024 * 1024
 
 
 def runtime_folder(environment: Mapping[str, str], uid: int, run: Path = Path("/run/user")) -> Path:
@@ -82,7 +80,7 @@ class Presence:
         """Replaces the status file.
 
         Raises:
-            OSError: it cannot be written.
+            QvdUsbError: config-unwritable.
         """
         text = json.dumps({**status, "pid": os.getpid()})
         save_atomic(self._folder / "status.json", text.encode(), 0o600)
@@ -108,17 +106,14 @@ def read_status(folder: Path) -> dict[str, object] | None:
     """Reads what the running engine last said; None if none is running.
 
     Raises:
-        QvdUsbError: config-unreadable, where a file is there that cannot be read or understood.
+        QvdUsbError: config-…, where a file is there that cannot be read.
     """
     if not _is_running(folder):
         return None
     try:
-        data = (folder / "status.json").read_bytes()
+        return _parse_status(read_bounded(folder / "status.json"))
     except FileNotFoundError:
         return None  # it has only just started
-    except OSError as error:
-        raise QvdUsbError(CONFIG_UNREADABLE, path=str(folder), reason=os.strerror(error.errno or 0)) from error
-    return _parse_status(data[:STATUS_LIMIT])
 
 
 def _is_running(folder: Path) -> bool:

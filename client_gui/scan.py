@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qvd_usbip.errors import SYSFS_UNREADABLE, QvdUsbError
 from qvd_usbip.system.sysfs import list_busids, read_device
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qvd_usbip.ids import BusId
     from qvd_usbip.usb import Interface, UsbDevice
+
+LOG = logging.getLogger(__name__)
 
 EXPORT_DRIVER = "usbip-host"
 
@@ -23,17 +30,32 @@ class Scanner:
     def __init__(self, usbroot: Path) -> None:
         self.usbroot = usbroot
         self._interfaces: dict[object, tuple[Interface, ...]] = {}
+        self._unreadable: set[BusId] = set()
 
     def scan(self) -> list[UsbDevice]:
-        """Reads every device below the folder; one that goes away meanwhile is left out."""
-        devices = []
-        for busid in list_busids(self.usbroot):
-            device = read_device(self.usbroot, busid)
-            if device is not None:
-                devices.append(self._with_interfaces(device))
+        """Reads every device below the folder; one that goes away meanwhile, or cannot be read, is left out.
+
+        Raises:
+            QvdUsbError: sysfs-unreadable, where the folder itself cannot be read.
+        """
+        try:
+            busids = list_busids(self.usbroot)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise QvdUsbError(SYSFS_UNREADABLE, busid=self.usbroot, reason=reason) from error
+        devices = [self._with_interfaces(device) for busid in busids if (device := self._read(busid)) is not None]
         present = {_incarnation(device) for device in devices}
         self._interfaces = {name: known for name, known in self._interfaces.items() if name in present}
         return devices
+
+    def _read(self, busid: BusId) -> UsbDevice | None:
+        try:
+            return read_device(self.usbroot, busid)
+        except (OSError, QvdUsbError) as error:
+            if busid not in self._unreadable:  # once, not every few seconds
+                LOG.warning("device left out: busid=%s reason=%s", busid, error)
+            self._unreadable.add(busid)
+            return None
 
     def _with_interfaces(self, device: UsbDevice) -> UsbDevice:
         name = _incarnation(device)

@@ -15,25 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qvd_usbip.system.files import save_atomic
-
 from client_gui.wishes import Wishes, format_ports, parse_ports
 from qvd_usbip import properties, share_list
-from qvd_usbip.errors import (
-    CONFIG_IS_FOLDER,
-    CONFIG_NOT_TEXT,
-    CONFIG_TOO_LARGE,
-    CONFIG_UNREADABLE,
-    CONFIG_UNWRITABLE,
-    SETTINGS_MALFORMED,
-    QvdUsbError,
-)
+from qvd_usbip.errors import CONFIG_UNREADABLE, CONFIG_UNWRITABLE, SETTINGS_MALFORMED, QvdUsbError
+from qvd_usbip.system.files import read_text, save_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-SIZE_LIMIT = 1024 * 1024
-"""Largest configuration file that is read, in bytes."""
 
 LOCK_LIMIT = 1.0
 """How long another program may keep the file locked, in seconds."""
@@ -164,70 +152,25 @@ def change_wishes(files: Files, change: Callable[[Settings], Wishes]) -> Setting
     Raises:
         QvdUsbError: config-…, or what `change` raises; the file is then as it was.
     """
-    target = _resolved(files.user)
-    with _locked_folder(target.parent):
+    with _locked_folder(Path(os.path.realpath(files.user)).parent):
         before = load(files)
         after = change(before)
         if after != before.wishes:
-            text = _read(target)
+            text = _read(files.user)
             if after.share_list != before.wishes.share_list:
                 text = properties.edit(text, "client.usb.share_list", str(after.share_list))
             if after.ports != before.wishes.ports:
                 text = properties.edit(text, "client.usb.share_ports", format_ports(after.ports))
-            _save(target, text)
+            _save(files.user, text)
         return load(files)
 
 
-def _resolved(path: Path) -> Path:
-    """The file behind a symbolic link, so that the link stays one when the file is replaced."""
-    try:
-        return path.resolve(strict=False)
-    except (OSError, RuntimeError) as error:
-        raise QvdUsbError(CONFIG_UNREADABLE, path=str(path), reason="its links form a loop") from error
-
-
 def _read(path: Path) -> str:
-    """Reads a configuration file as text; one that does not exist is empty."""
+    """A configuration file's text; one that does not exist is empty."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hold us up
+        return read_text(path)
     except FileNotFoundError:
         return ""
-    except OSError as error:
-        raise QvdUsbError(CONFIG_UNREADABLE, path=str(path), reason=_reason(error)) from error
-    try:
-        return _text(path, _content(path, descriptor))
-    except OSError as error:
-        raise QvdUsbError(CONFIG_UNREADABLE, path=str(path), reason=_reason(error)) from error
-    finally:
-        os.close(descriptor)
-
-
-def _content(path: Path, descriptor: int) -> bytes:
-    found = os.fstat(descriptor)
-    if stat.S_ISDIR(found.st_mode):
-        raise QvdUsbError(CONFIG_IS_FOLDER, path=str(path))
-    if not stat.S_ISREG(found.st_mode):
-        raise QvdUsbError(CONFIG_UNREADABLE, path=str(path), reason="it is not a regular file")
-    content = b""
-    while chunk := os.read(descriptor, SIZE_LIMIT + 1 - len(content)):
-        content += chunk
-    if len(content) > SIZE_LIMIT:
-        raise QvdUsbError(CONFIG_TOO_LARGE, path=str(path), limit=SIZE_LIMIT)
-    return content
-
-
-def _text(path: Path, content: bytes) -> str:
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        raise QvdUsbError(CONFIG_NOT_TEXT, path=str(path), offset=error.start) from error
-    if "\0" in text:
-        raise QvdUsbError(CONFIG_NOT_TEXT, path=str(path), offset=text.index("\0"))
-    return text
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)
 
 
 @contextmanager
@@ -265,11 +208,12 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 def _save(path: Path, text: str) -> None:
     mode = 0o600
-    try:
-        if path.exists():
-            mode = stat.S_IMODE(path.stat().st_mode)
-            if not os.access(path, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        save_atomic(path, text.encode(), mode)
-    except OSError as error:
-        raise QvdUsbError(CONFIG_UNWRITABLE, path=str(path), reason=_reason(error)) from error
+    if path.exists():
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if not os.access(path, os.W_OK):  # replacing it would go behind the back of whoever made it read-only
+            raise QvdUsbError(CONFIG_UNWRITABLE, path=str(path), reason="it is read-only")
+    save_atomic(path, text.encode(), mode)
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
