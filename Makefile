@@ -63,7 +63,8 @@ gui: setup venv ## tests of the windows, without a screen
 	$(PYTEST) tests/gui -m "not deep"
 
 test: setup lint ## the tests of every change: lint, unit, gui, core scenarios on real kernels (QEMU)
-	$(PYTEST) tests/unit tests/gui tests/lab/scenarios -m "not deep"
+	$(PYTEST) tests/unit tests/gui -m "not deep"
+	$(PYTEST) tests/lab/scenarios -m core
 
 test-fast: setup lint ## the same without QEMU
 	$(PYTEST) tests/unit tests/gui -m "not deep"
@@ -71,6 +72,7 @@ test-fast: setup lint ## the same without QEMU
 	@echo "test-fast: no container was kept out, and the installed product did not run. \`make test\` shows these."
 
 test-deep: setup venv ## what `make test` leaves out: fault injection, every scenario, the second Debian
+	$(PYTEST) tests/lab/scenarios -m core --suite bookworm
 	$(PYTEST) tests/unit tests/gui tests/lab/scenarios -m deep
 
 demo: ## the main job, shown on two guests: a timeline and pictures in build/demo/
