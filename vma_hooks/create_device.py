@@ -2,9 +2,8 @@
 
 import os
 import sys
-import syslog
 
-from qvd_usbip.errors import NODE_KEPT, NODE_REFUSED, USAGE, QvdUsbError, report
+from qvd_usbip.errors import NODE_KEPT, NODE_REFUSED, USAGE, QvdUsbError
 from qvd_usbip.uevent import Uevent, from_environment, place_of
 from vma_hooks.apply import drop_node, make_node, open_records, recorded_at
 from vma_hooks.beneath import open_folder
@@ -12,6 +11,7 @@ from vma_hooks.nodes import Nodes
 from vma_hooks.own_hub import event_of, list_devices, shown_number
 from vma_hooks.plan import Grant, NodePlan, confine, plan
 from vma_hooks.settings import SETTINGS_FILE, group_number, load_settings
+from vma_hooks.words import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         argv: arguments without the program's name; None takes the process's own.
 
     Returns:
-        0, or the exit status of the problem that was written to standard error (and to syslog: udevd keeps the words
-        of what it runs for its debug log).
+        0, or the exit status of the problem that was written to standard error and to syslog.
     """
     os.umask(0o022)
     return run(sys.argv[1:] if argv is None else argv, os.environ, INSTALLED, Nodes())
@@ -84,7 +83,7 @@ def run(arguments: "Sequence[str]", environment: "Mapping[str, str]", places: Pl
             case _:
                 raise QvdUsbError(USAGE, reason="one of --from-env, --coldplug, --create, --delete is needed")
     except QvdUsbError as error:
-        return _complain(error)
+        return complain(error)
     return 0
 
 
@@ -125,7 +124,7 @@ def coldplug(places: Places, nodes: Nodes) -> int:
             try:
                 on_event(event_of(sys_folder, devpath), places, nodes)
             except QvdUsbError as error:
-                status = _complain(error)
+                status = complain(error)
     finally:
         os.close(sys_folder)
     return status
@@ -191,10 +190,3 @@ def _find_grant(settings_file: str) -> tuple[Grant | None, QvdUsbError | None]:
         return (None if access is None else Grant(group_number(access.group), access.bits)), None
     except QvdUsbError as error:
         return None, error
-
-
-def _complain(error: QvdUsbError) -> int:
-    words = report(error)
-    sys.stderr.write(words + "\n")
-    syslog.syslog(syslog.LOG_ERR, words)
-    return error.problem.exit_status

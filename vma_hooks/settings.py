@@ -1,12 +1,10 @@
 """EFFECT: the image's settings, /etc/qvd/vma.conf."""
 
 import grp
-import os
-
-from qvd_usbip.system.files import read_bounded
 
 from qvd_usbip import properties
-from qvd_usbip.errors import CONFIG_NOT_TEXT, GROUP_UNKNOWN, SETTINGS_MALFORMED, QvdUsbError
+from qvd_usbip.errors import GROUP_UNKNOWN, SETTINGS_MALFORMED, QvdUsbError
+from qvd_usbip.system.files import read_text
 from vma_hooks.acl import parse_permissions
 
 TYPE_CHECKING = False  # importing typing or collections.abc would cost more than an event's work
@@ -52,12 +50,10 @@ def load_settings(path: str = SETTINGS_FILE) -> Settings:
     Raises:
         QvdUsbError: SETTINGS_MALFORMED names the key; CONFIG_* when the file cannot be read as text.
     """
-    if not os.path.lexists(path):
-        return parse_settings(DEFAULTS, path)
     try:
-        text = read_bounded(path).decode()
-    except UnicodeDecodeError as error:
-        raise QvdUsbError(CONFIG_NOT_TEXT, path=path, offset=error.start) from None
+        text = read_text(path)
+    except FileNotFoundError:
+        text = ""
     return parse_settings(properties.expand(properties.layered(DEFAULTS, properties.parse(text))), path)
 
 

@@ -1,0 +1,78 @@
+"""The agent's end of the broker, as a thread that answers what a test tells it to."""
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from qvd_usbip import broker
+from qvd_usbip.ack import Ack, AckState
+
+ATTACH_ID = "0b0e3b7c-3f0e-4a53-9a39-6a8e1d0f7c11"
+
+
+class FakeBroker:
+    """Listens at `path`; keeps requests and the connections that came with them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.requests: list[broker.Request] = []
+        self.connections: list[socket.socket] = []
+        self.state = AckState.ATTACHED
+        self.nodes: tuple[str, ...] = ()
+        self.problem = ""
+        self.mute = False
+        self.reply: Callable[[broker.Request], bytes] = self._answer
+        self.changed = threading.Condition()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def set(self, state: AckState, *nodes: str) -> None:
+        with self.changed:
+            self.state, self.nodes = state, nodes
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        """Crash: the listener goes, its socket stays in the folder."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+        for connection in self.connections:
+            connection.close()
+
+    def seen(self, kind: type[broker.Request]) -> list[broker.Request]:
+        return [request for request in self.requests if isinstance(request, kind)]
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                channel, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(channel,), daemon=True).start()
+
+    def _talk(self, channel: socket.socket) -> None:
+        with channel:
+            data, descriptors, _flags, _address = socket.recv_fds(channel, broker.MAX_MESSAGE, 2)
+            if not data:
+                return
+            request = broker.decode_request(data)
+            self.connections += [socket.socket(fileno=each) for each in descriptors]
+            self.requests.append(request)
+            if not self.mute:
+                channel.send(self.reply(request))
+
+    def _answer(self, request: broker.Request) -> bytes:
+        if self.problem:
+            return broker.encode_answer(broker.Answer(ok=False, problem=self.problem))
+        if isinstance(request, broker.Ready):
+            self.set(AckState.READY, *self.nodes)
+        if not isinstance(request, broker.Status):
+            return broker.encode_answer(broker.Answer(ok=True))
+        with self.changed:
+            self.changed.wait_for(lambda: self.state != request.seen, request.wait)
+            ack = Ack(state=self.state, at={self.state: 7})
+            return broker.encode_answer(broker.Answer(ok=True, ack=ack, nodes=self.nodes))

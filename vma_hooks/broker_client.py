@@ -1,0 +1,52 @@
+"""EFFECT: the container's end of the broker: one question, one connection, one answer."""
+
+import socket
+from pathlib import Path
+
+from qvd_usbip import broker
+from qvd_usbip.errors import AGENT_UNREACHABLE, BROKER_MISSING, QvdUsbError, problem_of
+from qvd_usbip.system.sockets import send_fd
+
+BROKER_SOCKET = Path("/run/qvd-usbip/broker.sock")
+_ANSWER_SECONDS = 10.0
+
+
+class BrokerClient:
+    """Asks the agent on the host; may be used by several threads at once."""
+
+    def __init__(self, path: Path = BROKER_SOCKET, patience: float = _ANSWER_SECONDS) -> None:
+        self._path = path
+        self._patience = patience
+
+    def ask(self, request: broker.Request, connection: socket.socket | None = None) -> broker.Answer:
+        """Send one request and wait for its answer.
+
+        Args:
+            request: what to do; `wait` of a Status is added to the patience.
+            connection: with an Attach: the stream socket the kernel gets. It stays open here.
+
+        Raises:
+            QvdUsbError: BROKER_MISSING without a socket, AGENT_UNREACHABLE when nobody answers, BROKER_PROTOCOL for an
+                answer that is none, or the problem the agent named.
+        """
+        patience = self._patience + (request.wait if isinstance(request, broker.Status) else 0)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+            channel.settimeout(patience)
+            try:
+                channel.connect(str(self._path))
+                send_fd(channel, broker.encode_request(request), None if connection is None else connection.fileno())
+                data = channel.recv(broker.MAX_ANSWER + 1)
+            except FileNotFoundError as error:
+                if not self._path.parent.is_dir():
+                    raise QvdUsbError(BROKER_MISSING, path=self._path.parent) from None
+                raise QvdUsbError(AGENT_UNREACHABLE, reason=f"{self._path}: {error.strerror}") from error
+            except TimeoutError:
+                raise QvdUsbError(AGENT_UNREACHABLE, reason=f"no answer within {patience:.0f} s") from None
+            except OSError as error:
+                raise QvdUsbError(AGENT_UNREACHABLE, reason=error.strerror) from error
+        if not data:
+            raise QvdUsbError(AGENT_UNREACHABLE, reason="it closed the connection without an answer")
+        answer = broker.decode_answer(data)
+        if not answer.ok:
+            raise QvdUsbError(problem_of(answer.problem), reason=f"the agent answers {answer.problem or 'no'}")
+        return answer

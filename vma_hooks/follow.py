@@ -1,0 +1,115 @@
+"""EFFECT: follows one attach for a client: asks the agent, and looks whether the user may open what has appeared."""
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from qvd_usbip import broker
+from qvd_usbip.ack import Ack, AckState
+from qvd_usbip.errors import BROKER_MISSING, BROKER_PROTOCOL, DEVICE_GONE, DEVICE_REFUSED, NODE_UNUSABLE, QvdUsbError
+from qvd_usbip.wire import AckRequest
+from vma_hooks.broker_client import BrokerClient
+from vma_hooks.readiness import find_obstacle
+
+_REMEMBERED = 256
+_FIRST_LOOK, _LONGEST_PAUSE = 0.05, 1.0
+_TELL_AUTHORISED_AFTER = 1.0
+_UNDER_WAY_SECONDS = 3.0  # the client may ask before its own device line was read
+_ENDED = {DEVICE_GONE: AckState.GONE, BROKER_MISSING: AckState.FAILED}
+
+Value = TypeVar("Value")
+
+
+class Follower:
+    """Answers "how far is it?"; remembers what each client was told last, to answer again only when that changes.
+
+    Args:
+        agent: the broker.
+        dev: /dev.
+        bits: the rights the user was promised on each node (4 read, 2 write).
+    """
+
+    def __init__(self, agent: BrokerClient, dev: Path, bits: int) -> None:
+        self._agent = agent
+        self._dev = dev
+        self._bits = bits
+        self._lock = threading.Lock()
+        self._told: OrderedDict[str, AckState] = OrderedDict()
+        self._failed: OrderedDict[str, Ack] = OrderedDict()
+
+    def note_failure(self, attach_id: str, error: QvdUsbError) -> None:
+        """Keep the problem of an attach that never reached the agent or that it refused."""
+        state = AckState.REFUSED if error.problem is DEVICE_REFUSED else AckState.FAILED
+        with self._lock:
+            _remember(self._failed, attach_id, Ack(state=state, problem=error.problem.code))
+
+    def follow(self, request: AckRequest) -> Ack:
+        """Answer at once with news, else as soon as there is any, at the latest when the client's wait is over.
+
+        Raises:
+            QvdUsbError: the agent does not answer now: nothing is known, the client should ask again.
+        """
+        end = time.monotonic() + request.wait
+        with self._lock:
+            told = self._told.get(request.attach_id)
+        answer = self._ask(request.attach_id, told, end)
+        if answer.state is AckState.AUTHORISED:
+            answer = self._until_usable(request.attach_id, told, end)
+        with self._lock:
+            _remember(self._told, request.attach_id, answer.state)
+        return answer
+
+    def _ask(self, attach_id: str, told: AckState | None, end: float) -> Ack:
+        # Readiness is found out here, not by the agent: what was told as authorised is looked at again at once.
+        seen = None if told is AckState.AUTHORISED else told
+        give_up = min(end, time.monotonic() + _UNDER_WAY_SECONDS)
+        while True:
+            with self._lock:
+                failure = self._failed.get(attach_id)
+            ack = failure or self._status(attach_id, seen, end)[0]
+            if ack.state is not AckState.GONE or told is not None or time.monotonic() >= give_up:
+                return ack
+            time.sleep(_FIRST_LOOK)
+
+    def _until_usable(self, attach_id: str, told: AckState | None, end: float) -> Ack:
+        """Look for the nodes until the user may open them all, then tell the agent; or until it is time to answer."""
+        if told is not AckState.AUTHORISED:
+            end = min(end, time.monotonic() + _TELL_AUTHORISED_AFTER)
+        pause = _FIRST_LOOK
+        while True:
+            ack, nodes = self._status(attach_id, None, end)
+            if ack.state is not AckState.AUTHORISED:
+                return ack
+            if nodes and find_obstacle(nodes, self._bits, self._dev) is None:
+                self._agent.ask(broker.Ready(attach_id=attach_id, node=f"/dev/{_main_node(nodes)}"))
+                return self._status(attach_id, None, end)[0]
+            if time.monotonic() + pause >= end:
+                return replace(ack, problem=NODE_UNUSABLE.code) if told is AckState.AUTHORISED else ack
+            time.sleep(pause)
+            pause = min(_LONGEST_PAUSE, 2 * pause)
+
+    def _status(self, attach_id: str, seen: AckState | None, end: float) -> tuple[Ack, tuple[str, ...]]:
+        wait = max(0, min(broker.MAX_WAIT, round(end - time.monotonic()))) if seen else 0
+        try:
+            answer = self._agent.ask(broker.Status(attach_id=attach_id, wait=wait, seen=seen))
+        except QvdUsbError as error:
+            if error.problem not in _ENDED:
+                raise
+            return Ack(state=_ENDED[error.problem], problem=error.problem.code), ()
+        if answer.ack is None:
+            raise QvdUsbError(BROKER_PROTOCOL, reason="a status without an acknowledgement")
+        return answer.ack, answer.nodes
+
+
+def _main_node(nodes: tuple[str, ...]) -> str:
+    return next((name for name in nodes if name.startswith("bus/usb/")), nodes[0])
+
+
+def _remember(table: OrderedDict[str, Value], attach_id: str, value: Value) -> None:
+    table[attach_id] = value
+    table.move_to_end(attach_id)
+    if len(table) > _REMEMBERED:
+        table.popitem(last=False)

@@ -1,0 +1,82 @@
+"""EFFECT: accepts connections of the slave channel, each in a thread of its own, never more than fixed numbers."""
+
+import errno
+import logging
+import select
+import socket
+import threading
+from collections.abc import Sequence
+
+from qvd_usbip.errors import QvdUsbError, report
+from vma_hooks.conversation import Host, converse, refuse_at_once
+
+LOG = logging.getLogger(__name__)
+LIMIT = 32
+_BUSY = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_ABORTED = frozenset((errno.ECONNABORTED, errno.EAGAIN, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH))
+
+
+class Listener:
+    """Serves the listening sockets it is given until `stop`.
+
+    Args:
+        sockets: listening stream sockets.
+        host: what all conversations share.
+        limit: connections at once; one more is refused with 503.
+    """
+
+    def __init__(self, sockets: Sequence[socket.socket], host: Host, limit: int = LIMIT) -> None:
+        self._sockets = sockets
+        self._host = host
+        self._free = threading.BoundedSemaphore(limit)
+        self._wake, self._woken = socket.socketpair()
+
+    def serve(self) -> None:
+        """Accept until `stop`; conversations that run then end with the process."""
+        poll = select.poll()
+        waiting = {each.fileno(): each for each in self._sockets}
+        for descriptor, listening in waiting.items():
+            listening.settimeout(0)
+            poll.register(descriptor, select.POLLIN)
+        poll.register(self._woken, select.POLLIN)
+        while True:
+            for descriptor, _event in poll.poll():
+                if descriptor not in waiting:
+                    return
+                self._accept(waiting[descriptor])
+
+    def stop(self) -> None:
+        """Make `serve` return; may be called from a signal handler or another thread."""
+        self._wake.send(b"x")
+
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            connection, _address = listening.accept()
+        except OSError as error:
+            if error.errno in _ABORTED:
+                return
+            if error.errno not in _BUSY:
+                raise
+            LOG.warning("a connection waits error=%s", error.strerror)
+            select.select([self._woken], [], [], 0.1)
+            return
+        if self._free.acquire(blocking=False):
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+        else:
+            self._refuse(connection)
+
+    def _converse(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                converse(connection, self._host)
+        except QvdUsbError as error:
+            LOG.warning("refused problem=%s %s", error.problem.code, report(error).splitlines()[0])
+        finally:
+            self._free.release()
+
+    def _refuse(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                refuse_at_once(connection, self._host.key)
+        except QvdUsbError as error:
+            LOG.info("refused problem=%s", error.problem.code)

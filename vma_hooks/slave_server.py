@@ -1,0 +1,108 @@
+"""EFFECT: qvd-usb-slaveserver: the image's end of the slave channel, from standard input or for a systemd socket."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from qvd_usbip.errors import SLAVE_KEY_MISSING, USAGE, QvdUsbError
+from qvd_usbip.system.files import read_text
+from vma_hooks.account import become_member
+from vma_hooks.acl import READ, WRITE
+from vma_hooks.attach import standard_input
+from vma_hooks.broker_client import BrokerClient
+from vma_hooks.conversation import Host, converse
+from vma_hooks.follow import Follower
+from vma_hooks.listener import Listener
+from vma_hooks.settings import load_settings
+from vma_hooks.words import complain
+
+FIRST_PASSED = 3  # SD_LISTEN_FDS_START
+HELP = """\
+usage: qvd-usb-slaveserver
+
+Takes USB devices from a client over the slave channel (POST /usbip) and hands each connection to qvd-usb-agent on the
+host. Started by nxagent with one connection as standard input, or by systemd with the listening socket of
+qvd-usb-slaveserver.socket. The key is the first line of the file internal.vma.slave.config in /etc/qvd/vma.conf names
+(/etc/qvd/slave.key). Started by root, it gives root up before it hears the first word.
+
+examples:
+  systemctl enable --now qvd-usb-slaveserver.socket
+  curl -H "Authorization: Basic $(head -n 1 /etc/qvd/slave.key)" http://localhost:11100/usbip/ping?hello
+"""
+
+
+def read_key(path: str) -> str:
+    """Read the slave key, the first line of its file.
+
+    Raises:
+        QvdUsbError: SLAVE_KEY_MISSING when the file or its first line is not there; CONFIG_* when it cannot be read.
+    """
+    try:
+        lines = read_text(path).splitlines()
+    except FileNotFoundError:
+        lines = []
+    if not lines or not lines[0].strip():
+        raise QvdUsbError(SLAVE_KEY_MISSING, path=path)
+    return lines[0].strip()
+
+
+def passed_sockets(environment: Mapping[str, str], pid: int) -> list[socket.socket]:
+    """Take the listening sockets systemd passes to this process; none when it was started another way.
+
+    Source: sd_listen_fds(3).
+    """
+    count = environment.get("LISTEN_FDS", "")
+    if environment.get("LISTEN_PID") != str(pid) or not count.isdigit():
+        return []
+    return [socket.socket(fileno=FIRST_PASSED + each) for each in range(int(count))]
+
+
+def prepare(environment: Mapping[str, str]) -> tuple[Host, list[socket.socket]]:
+    """Read what only root may read, then give root up."""
+    settings = load_settings()
+    key = read_key(settings.key_file)
+    sockets = passed_sockets(environment, os.getpid())
+    become_member(settings.access)
+    agent = BrokerClient()
+    bits = READ | WRITE if settings.access is None else settings.access.bits
+    return Host(key, agent, Follower(agent, Path("/dev"), bits)), sockets
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve one connection or a listening socket.
+
+    Args:
+        argv: arguments without the program's name; only --help is known.
+
+    Returns:
+        0, or the exit status of what went wrong with the start or the one connection.
+    """
+    match list(sys.argv[1:] if argv is None else argv):
+        case []:
+            pass
+        case ["--help" | "-h"]:
+            sys.stdout.write(HELP)
+            return 0
+        case _:
+            return complain(QvdUsbError(USAGE, reason="no arguments are taken"))
+    try:
+        host, sockets = prepare(os.environ)
+        if sockets:
+            _serve(sockets, host)
+        else:
+            with standard_input() as connection:
+                converse(connection, host)
+    except QvdUsbError as error:
+        return complain(error)
+    return 0
+
+
+def _serve(sockets: list[socket.socket], host: Host) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    listener = Listener(sockets, host)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: listener.stop())
+    listener.serve()
