@@ -24,7 +24,7 @@ _INTERFACE_ATTRIBUTES = (
 
 
 def read_attribute(folder: Path | int, name: str) -> str | None:
-    """One attribute's content without the line end, bytes that are no UTF-8 replaced; None if it is not there (any more).
+    """One attribute's content without the line end, bytes that are no UTF-8 replaced; None if it is not there.
 
     Args: folder: path or directory descriptor of the device.
     Raises: OSError for anything but a device or attribute that is gone.
@@ -43,7 +43,7 @@ def read_attribute(folder: Path | int, name: str) -> str | None:
 
 
 def list_busids(usbroot: Path) -> list[ids.BusId]:
-    """The devices that are plugged in, sorted; root hubs and interfaces are none. Empty where there is no USB at all."""
+    """The devices that are plugged in, sorted, without root hubs and interfaces; none where there is no USB at all."""
     try:
         names = os.listdir(usbroot)[:_MAX_DEVICES]
     except OSError as error:
@@ -94,7 +94,7 @@ def _interfaces(folder: Path, busid: ids.BusId) -> list[Interface]:
     found: list[Interface] = []
     for name in names:
         attributes = _attributes(folder / name, _INTERFACE_ATTRIBUTES)
-        if "bInterfaceClass" in attributes:
+        if len(attributes) == len(_INTERFACE_ATTRIBUTES):  # else it goes while it is read
             found.append(interface_from_attributes(busid, attributes, driver_of(folder / name)))
     return found
 

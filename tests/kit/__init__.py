@@ -1,0 +1,1 @@
+"""What tests build the world from: a sysfs that looks like the one of the kernel."""
