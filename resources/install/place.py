@@ -13,7 +13,10 @@ from layout import PYTHON_HOME, Item, Kind, Role, start_script
 # What belongs to a package: modules, and the data that its windows show.
 PACKAGE_SUFFIXES = frozenset({".py", ".typed", ".svg", ".png", ".ttf", ".qm", ".json"})
 # Folders that an installation makes for itself and removes when nothing is left in them.
-OWN_FOLDERS = (PYTHON_HOME, "/usr/lib/qvd-usbip", "/usr/lib/qvd/bin", "/usr/lib/qvd", "/etc/qvd")
+OWN_FOLDERS = (
+    *(PYTHON_HOME, "/usr/lib/qvd-usbip", "/usr/share/qvd-usbip/lxc", "/usr/share/qvd-usbip"),
+    *("/usr/lib/qvd/bin", "/usr/lib/qvd", "/etc/qvd"),
+)
 
 
 class Placement:
