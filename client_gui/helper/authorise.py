@@ -131,13 +131,13 @@ def check_device(policy: Policy, device: Device, consent: frozenset[str]) -> Non
         raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule=", ".join(sorted(locked)) + " needs the user's consent")
 
 
-def check_identity(device: Device, expected: Identity) -> None:
-    """Decides whether the device is the one that was meant.
+def check_identity(device: Device, expected: Identity, devnum: int | None = None) -> None:
+    """Decides whether the device is the one that was meant, and still the one that was looked at (same devnum).
 
     Raises:
         QvdUsbError: device-changed.
     """
-    if device.identity != expected:
+    if device.identity != expected or devnum not in {None, device.devnum}:
         raise QvdUsbError(DEVICE_CHANGED, busid=str(device.busid))
 
 

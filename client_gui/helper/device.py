@@ -4,13 +4,13 @@ import errno
 import os
 
 from qvd_usbip.ids import BusId
+from qvd_usbip.vhci import speed_of
 
 DEVICES = "sys/bus/usb/devices"
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.EIO, errno.EINVAL)
 _ATTRIBUTE_BYTES = 65536
 _DEPTH = 12
 _ENTRIES = 2048
-_SPEEDS = {"1.5": 1, "12": 2, "480": 3, "5000": 5, "10000": 6, "20000": 6}
 _EV_KEY, _EV_REL = 1, 2
 _KEY_A, _BTN_LEFT = 30, 0x110
 
@@ -126,7 +126,7 @@ class Network:
 def read_text(folder: int, name: str) -> str | None:
     """Returns a sysfs attribute without its trailing newline, None where it is not there (any more)."""
     data = _read(folder, name)
-    return None if data is None else data.decode("utf-8", "surrogateescape").removesuffix("\n")
+    return None if data is None else data.decode("utf-8", "replace").removesuffix("\n")
 
 
 def _read(folder: int, name: str) -> bytes | None:
@@ -166,7 +166,7 @@ def observe(root: int, busid: BusId) -> Device | None:
     Returns:
         The device with its folder open, or None when there is no complete device.
 
-    Source: Documentation/ABI/testing/sysfs-bus-usb; speeds as in drivers/usb/core/sysfs.c speed_show().
+    Source: Documentation/ABI/testing/sysfs-bus-usb.
     """
     try:
         folder = os.open(f"{DEVICES}/{busid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
@@ -205,7 +205,7 @@ def _device(folder: int, root: int, busid: BusId) -> Device | None:
         busnum=numbers[0],
         devnum=numbers[1],
         cls=numbers[2],
-        speed=_SPEEDS.get(speed, 0),
+        speed=speed_of(speed),
         driver=driver_of(folder),
         below_vhci="/vhci_hcd." in place,
         descriptors=_read(folder, "descriptors") or b"",

@@ -35,7 +35,7 @@ class Place:
 class Wish:
     """What is to be taken: on whose behalf, what it must be (None: whatever is there), what its user agreed to."""
 
-    __slots__ = ("consent", "expect", "fingerprint", "mode", "uid")
+    __slots__ = ("consent", "devnum", "expect", "mode", "uid")
 
     def __init__(
         self,
@@ -43,13 +43,13 @@ class Wish:
         uid: int,
         mode: str,
         expect: Identity | None = None,
-        fingerprint: str = "",
+        devnum: int | None = None,
         consent: frozenset[str] = frozenset(),
     ) -> None:
         self.uid = uid
         self.mode = mode
         self.expect = expect
-        self.fingerprint = fingerprint
+        self.devnum = devnum
         self.consent = consent
 
 
@@ -63,7 +63,7 @@ def take(place: Place, claim: Claim, policy: Policy, wish: Wish) -> Device:
         QvdUsbError: every refusal of `authorise`, storage-in-use, no-free-slot, bind-failed, device-changed,
             device-gone, foreign-owner; the device is then on the driver it had before.
     """
-    if (bound := _standing(place, claim, wish)) is not None:
+    if (bound := standing(place, claim, wish)) is not None:
         return bound
     driver = usbip_host.load(place.root)
     device = _present(place, claim.busid)
@@ -71,7 +71,7 @@ def take(place: Place, claim: Claim, policy: Policy, wish: Wish) -> Device:
         if device.driver == usbip_host.NAME:
             raise QvdUsbError(FOREIGN_OWNER, busid=str(claim.busid), uid="unknown")
         if wish.expect is not None:
-            check_identity(device, wish.expect)
+            check_identity(device, wish.expect, wish.devnum)
         check_device(policy, device, wish.consent)
         taken = usbip_host.entries(driver)
         if len(taken) >= usbip_host.SLOTS and str(claim.busid) not in taken:
@@ -106,8 +106,12 @@ def discard_stale(place: Place, claim: Claim, uid: int) -> None:
         settle_leftover(place, claim, uid)
 
 
-def _standing(place: Place, claim: Claim, wish: Wish) -> Device | None:
-    """Finishes what a killed helper left on this busid; returns the device where an old caller's bind still stands."""
+def standing(place: Place, claim: Claim, wish: Wish) -> Device | None:
+    """Finishes what a killed helper left on this busid; returns the device where an old caller's bind still stands.
+
+    Raises:
+        QvdUsbError: foreign-owner, return-failed.
+    """
     if not claim.exists:
         return None
     record = claim.load()
@@ -198,7 +202,7 @@ def give_back(place: Place, claim: Claim) -> bool:
         claim.drop()
         return True
     if record is not None and record.phase != RETURNING:
-        claim.save(record.at(RETURNING))
+        _note_return(claim, record)
     device = observe(place.root, claim.busid)
     if device is None:
         _forget(place, claim.busid)
@@ -217,6 +221,14 @@ def give_back(place: Place, claim: Claim) -> bool:
                 raise QvdUsbError(RETURN_FAILED, busid=str(claim.busid), driver=after.driver or "-")
     claim.drop()
     return True
+
+
+def _note_return(claim: Claim, record: Record) -> None:
+    """Notes that the return is under way; on a full disk the older record does too, and the device must come back."""
+    try:
+        claim.save(record.at(RETURNING))
+    except QvdUsbError:
+        return
 
 
 def _release(place: Place, device: Device) -> None:

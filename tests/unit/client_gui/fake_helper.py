@@ -1,7 +1,7 @@
 """A helper that follows a script: the real messages over the real socket pair, misbehaving where it is told to.
 
-It is started by the engine as the real one is (`PROGRAM lend`, the socket pair as descriptor 0). What it shall do stands
-in the file `manner` beside it, what it did in the file `diary`.
+It is started by the engine as the real one is (`PROGRAM lend`, the socket pair as descriptor 0). What it shall do
+stands in the file `manner` beside it, what it did in the file `diary`.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class FakeHelper:
         self.behave()
 
     def behave(self, *manner: str) -> None:
-        """From now on: `hang-STEP`, `die-STEP`, `crash-…`, `garbage-…`, `refuse-…`, `status-…` (bind, export, return), `keep`."""
+        """From now on `hang-STEP`, `die-…`, `crash-…`, `garbage-…`, `refuse-…`, `status-…` (bind, export, return), `keep`."""
         (self._folder / "manner").write_text(" ".join(manner))
 
     def diary(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -19,8 +20,8 @@ KEY = "c2VjcmV0LWtleQ"
 class SlavePeer:
     """Accepts connections and answers each by its manner.
 
-    Manners: `good`, `old` (knows no acknowledgement), `silent`, `close`, `garbage`, `STATUS` (a number: refuses with it),
-    `half` (half an answer, then closes), `chatty` (101 and more), `ack-silent`, `ack-garbage`, `ack-close`.
+    Manners: `good`, `old` (knows no acknowledgement), `silent`, `close`, `garbage`, a status (refuses with it), `half`
+    (half an answer, then closes), `endless`, `chatty` (101 and more), `ack-silent`, `ack-garbage`, `ack-close`.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -152,8 +153,6 @@ class SlavePeer:
 
 
 def _end(connection: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
     connection.close()

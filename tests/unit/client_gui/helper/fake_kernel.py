@@ -283,6 +283,8 @@ class FakeKernel:
         for number, values in enumerate(interfaces):
             interface = folder / f"{busid}:1.{number}"
             interface.mkdir()
+            (interface / "bInterfaceNumber").write_text(f"{number:02x}\n")
+            (interface / "bAlternateSetting").write_text(" 0\n")
             for name, value in zip(
                 ("bInterfaceClass", "bInterfaceSubClass", "bInterfaceProtocol"), values, strict=True
             ):

@@ -19,9 +19,11 @@ from client_gui.helper.handover import Place
 from client_gui.helper.ownership import Claim
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import BusId
+from qvd_usbip.system.sysfs import read_device
 from tests.unit.client_gui.helper.fake_kernel import CAMERA, KEYBOARD, SERIAL_ADAPTER, FakeKernel
 
-REQUEST = {"v": 1, "busid": "1-4", "expect": {"vid": "0bda", "pid": "58c2", "serial": "1234"}, "consent": []}
+EXPECT = {"vid": "0bda", "pid": "58c2", "serial": "1234"}
+REQUEST = {"v": 1, "busid": "1-4", "expect": EXPECT, "consent": []}
 
 
 class Engine:
@@ -325,6 +327,25 @@ def test_a_request_that_is_refused(
     assert error.problem.code == problem
     assert kernel.driver_of("1-4") == "usb"
     assert not kernel.writes
+
+
+def test_the_fingerprint_of_the_device(kernel: FakeKernel, lending: Lending) -> None:
+    seen = read_device(kernel.bus / "devices", BusId.parse("1-4"))
+    assert seen is not None
+    expect = {**EXPECT, "fingerprint": seen.fingerprint}
+
+    def right(engine: Engine) -> None:
+        engine.say({**REQUEST, "expect": expect})
+        assert engine.hear()["state"] == "bound"
+
+    def wrong(engine: Engine) -> None:
+        engine.say({**REQUEST, "expect": {**EXPECT, "fingerprint": "0" * 64}})
+        assert engine.hear()["problem"] == "device-changed"
+
+    assert lending(right) is None
+    assert at_home(kernel)
+    assert lending(wrong) is not None
+    assert at_home(kernel)
 
 
 def test_a_keyboard_needs_consent_in_the_request(kernel: FakeKernel, place: Place) -> None:
