@@ -5,11 +5,10 @@ import select
 import socket
 import time
 
-from qvd_usbip.system.sockets import tune
-
 from client_gui.helper import usbip_host
 from client_gui.helper.device import Device
 from qvd_usbip.errors import ALREADY_IN_USE, DEVICE_GONE, EXPORT_FAILED, QvdUsbError
+from qvd_usbip.system.sockets import tune
 
 _LINE_SECONDS = 5.0
 _SETTLE_SECONDS = 1.0

@@ -8,11 +8,10 @@ import errno
 import fcntl
 import os
 
-from qvd_usbip.system.files import save_atomic
-
 from client_gui.helper.device import Device, Identity
 from qvd_usbip.errors import ALREADY_IN_USE, QvdUsbError
 from qvd_usbip.ids import BusId
+from qvd_usbip.system.files import save_atomic
 
 FOLDER = "run/qvd-usbip"
 _LIMIT = 4096
