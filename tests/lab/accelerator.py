@@ -19,7 +19,20 @@ def _kvm_works() -> bool:
     qemu = needs.system_program("qemu-system-x86_64")
     if not qemu or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
-    command = [qemu, "-accel", "kvm", "-machine", "q35", "-cpu", "host", "-nodefaults", "-display", "none", "-qmp", "stdio"]
+    command = [
+        qemu,
+        "-accel",
+        "kvm",
+        "-machine",
+        "q35",
+        "-cpu",
+        "host",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-qmp",
+        "stdio",
+    ]
     ask = b'{"execute": "qmp_capabilities"}\n{"execute": "query-status"}\n{"execute": "quit"}\n'
     process = processes.start(command, stdin=subprocess.PIPE, output=subprocess.PIPE)
     try:

@@ -40,7 +40,11 @@ def from_deb822(text: str, here: str, suite: str) -> str:
                 fields[name] = value.strip()
         binary = "deb" in fields.get("types", "").split()
         enabled = fields.get("enabled", "yes").lower() not in {"no", "false", "0"}
-        if not (binary and enabled and _is_debian(fields.get("suites", "").split(), fields.get("components", "").split(), here)):
+        if not (
+            binary
+            and enabled
+            and _is_debian(fields.get("suites", "").split(), fields.get("components", "").split(), here)
+        ):
             continue
         fields["types"] = "deb"
         fields["suites"] = _renamed(fields["suites"], here, suite)

@@ -18,7 +18,9 @@ def _apt_options() -> list[str]:
     """The machine's settings for fetching packages (proxy, certificates, clock), as mmdebstrap's options."""
     dump = ["apt-config", "dump", "--format", '%f "%v";%n', "Acquire"]
     lines = subprocess.run(dump, check=True, capture_output=True, text=True).stdout.splitlines()
-    kept = [line for line in lines if line.startswith(tuple(f"Acquire::{word}" for word in _ACQUIRE)) and '""' not in line]
+    kept = [
+        line for line in lines if line.startswith(tuple(f"Acquire::{word}" for word in _ACQUIRE)) and '""' not in line
+    ]
     return [f"--aptopt={line}" for line in [*kept, 'Acquire::Languages "none";', 'Acquire::Retries "3";']]
 
 
@@ -31,7 +33,14 @@ def _mmdebstrap(suite: str, packages: tuple[str, ...], archive: Path, sources: l
     temporary = archive.with_suffix(".tmp")
     temporary.mkdir()
     command = [
-        *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=tar", f"--include={','.join(packages)}"),
+        *(
+            "mmdebstrap",
+            "--quiet",
+            "--mode=root",
+            "--variant=minbase",
+            "--format=tar",
+            f"--include={','.join(packages)}",
+        ),
         *_apt_options(),
         *_dpkg_options(),
         *(suite, str(archive), *map(str, sources)),

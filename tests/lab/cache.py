@@ -1,7 +1,7 @@
 """EFFECT: the lab's cache: folders named by the hash of what they are made from, made whole or not at all.
 
-A folder is built as `NAME.part` and renamed when it is complete, under a lock, so that a run that was interrupted leaves
-nothing that counts and two runs do not build the same thing twice.
+A folder is built as `NAME.part` and renamed when it is complete, under a lock: a run that was interrupted leaves
+nothing that counts, and two runs do not build the same thing twice.
 """
 
 import contextlib
@@ -99,7 +99,8 @@ def prune(root: Path, prefix: str, keep: int) -> None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            say(f"removing {folder.name}, last used {time.strftime('%d %b %H:%M', time.localtime(folder.stat().st_mtime))}")
+            used = time.localtime(folder.stat().st_mtime)
+            say(f"removing {folder.name}, last used {time.strftime('%d %b %H:%M', used)}")
             remove(folder)
         folder.with_suffix(".use").unlink(missing_ok=True)
         folder.with_suffix(".lock").unlink(missing_ok=True)

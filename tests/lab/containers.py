@@ -30,17 +30,17 @@ lxc.net.0.name = eth0
 lxc.net.0.hwaddr = 52:54:00:cc:00:{index:02x}
 lxc.net.0.ipv4.address = {CONTAINERS[name]}/24
 lxc.net.0.ipv4.gateway = {BRIDGE_ADDRESS}
-lxc.apparmor.profile = generated
-lxc.apparmor.allow_nesting = 1
-lxc.mount.auto =
-lxc.mount.auto = cgroup:mixed proc:mixed
 """
 
 
 def plain_config(name: str, hub: int) -> str:
-    """PURE: a configuration without the product: the container sees the hub `hub` in its /sys, and nothing guards it."""
+    """PURE: a configuration without the product: the container sees the hub `hub` in its /sys; nothing guards it."""
     platform = f"/run/lab/{name}/platform"
-    return f"""{base_config(name)}lxc.mount.entry = /sys sys none defaults,bind 0 0
+    return f"""{base_config(name)}lxc.apparmor.profile = generated
+lxc.apparmor.allow_nesting = 1
+lxc.mount.auto =
+lxc.mount.auto = cgroup:mixed proc:mixed
+lxc.mount.entry = /sys sys none defaults,bind 0 0
 lxc.mount.entry = {platform} sys/devices/platform none defaults,bind 0 0
 lxc.mount.entry = /sys/devices/platform/vhci_hcd.{hub} sys/devices/platform/vhci_hcd.{hub} none defaults,bind 0 0
 """
@@ -64,6 +64,11 @@ class Container:
         self.server.run(f"mkdir -p /run/lab/{self.name}/platform/vhci_hcd.{hub} && modprobe vhci-hcd")
         self.write_config(plain_config(self.name, hub))
 
+    def put_file(self, path: str, text: str, mode: str = "0644") -> None:
+        """Writes a file into the root of a container that has not started yet."""
+        target = shlex.quote(f"/var/lib/lxc/{self.name}/delta{path}")
+        self.server.run(f"install -D -m {mode} /dev/stdin {target}", stdin=text)
+
     def start(self) -> None:
         """Starts it; see `wait`."""
         done = self.server.run(f"lxc-start -n {self.name}", timeout=120, check=False)
@@ -74,7 +79,9 @@ class Container:
     def wait(self, timeout: float = 120) -> None:
         """Waits until its systemd has nothing left to start."""
         self.server.until(
-            f"lxc-attach -n {self.name} -- systemctl is-system-running 2>/dev/null | grep -qxE 'running|degraded'", timeout, 0.3
+            f"lxc-attach -n {self.name} -- systemctl is-system-running 2>/dev/null | grep -qxE 'running|degraded'",
+            timeout,
+            0.3,
         )
 
     def stop(self, *, kill: bool = False) -> None:
@@ -88,7 +95,9 @@ class Container:
         inner = shlex.quote(cmd)
         if user != "root":
             inner = shlex.quote(f"exec runuser -u {user} -- env HOME=/home/{user} bash -c {inner}")
-        line = f"lxc-attach -n {self.name} --clear-env -v PATH=/usr/sbin:/usr/bin:/sbin:/bin -v HOME=/root -v LANG=C.UTF-8"
+        line = (
+            f"lxc-attach -n {self.name} --clear-env -v PATH=/usr/sbin:/usr/bin:/sbin:/bin -v HOME=/root -v LANG=C.UTF-8"
+        )
         result = self.server.run(f"{line} -- bash -c {inner}", timeout, check=False, stdin=stdin)
         if check and result.rc:
             raise CommandFailed(f"container {self.name} ({user})", cmd, result.rc, result.out)

@@ -56,7 +56,7 @@ _GUEST_FILES = {
     "etc/subgid": "root:100000:65536\n",
     "etc/lxc/default.conf": "lxc.net.0.type = empty\n",
     "etc/systemd/system/serial-getty@hvc0.service.d/lab.conf": (
-        "[Service]\nExecStart=\nExecStart=-/sbin/agetty -o '-p -f -- \\\\u' --noclear --autologin root --keep-baud 115200 - $TERM\n"
+        "[Service]\nExecStart=\nExecStart=-/sbin/agetty --noclear --autologin root --keep-baud 115200 - $TERM\n"
     ),
     "etc/systemd/system/lab-agent.service": """[Unit]
 Description=Runs the laboratory's commands

@@ -18,13 +18,13 @@ _COMMANDS = {
     "usb.txt": "lsusb; lsusb -t; for f in /sys/devices/platform/vhci_hcd.*/status*; do echo $f; cat $f; done; "
     "grep -H . /sys/bus/usb/drivers/usbip-host/*/usbip_status /sys/bus/usb/devices/*/{idVendor,idProduct,serial}",
     "product.txt": "for f in $(find /run/qvd-usbip /var/lib/qvd-usbip /var/log/qvd* -type f -size -256k 2>/dev/null); "
-    "do echo \"=== $f\"; cat $f; done",
+    'do echo "=== $f"; cat $f; done',
     "cores.txt": "ls -l /var/lib/lab/cores",
 }
 _CONTAINER_COMMANDS = {
     "journal.txt": "journalctl -b --no-pager -o short-precise",
     "units.txt": "systemctl list-units --all --no-pager",
-    "dev.txt": "ls -lR /dev/bus/usb /dev/qvd 2>/dev/null; ls -l /dev/tty[A-Z]* /dev/sd* /dev/hidraw* 2>/dev/null; getfacl -R /dev/bus/usb 2>/dev/null",
+    "dev.txt": "ls -lR /dev/bus/usb /dev/qvd; getfacl -R /dev/bus/usb; ls -l /dev/tty[A-Z]* /dev/sd* /dev/hidraw*",
     "processes.txt": "ps axfwwo pid,user,stat,args",
 }
 _PICTURE = "/usr/local/lib/lab/screenshot.py"

@@ -70,8 +70,8 @@ class Guest:
     def until(self, cmd: str, timeout: float = 30, every: float = 0.1) -> Result:
         """Repeats a bash command in the guest until it succeeds; raises TimedOut with its last output."""
         loop = (
-            f"end=$((SECONDS+{timeout:.0f})); while :; do out=$({cmd}) && {{ echo \"$out\"; exit 0; }}; "
-            f"[ $SECONDS -ge $end ] && {{ echo \"$out\"; exit 125; }}; sleep {every}; done"
+            f'end=$((SECONDS+{timeout:.0f})); while :; do out=$({cmd}) && {{ echo "$out"; exit 0; }}; '
+            f'[ $SECONDS -ge $end ] && {{ echo "$out"; exit 125; }}; sleep {every}; done'
         )
         result = self.run(loop, timeout + 30, check=False)
         if result.rc in {124, 125}:
@@ -141,7 +141,11 @@ class Guest:
         path = self.qemu.machine.disk.with_name(f"{self.name}.{node}.qcow2")
         qemu.make_scratch_disk(path, 32 << 20)
         self.qmp(
-            "blockdev-add", driver="qcow2", node_name=node, file={"driver": "file", "filename": str(path)}, discard="unmap"
+            "blockdev-add",
+            driver="qcow2",
+            node_name=node,
+            file={"driver": "file", "filename": str(path)},
+            discard="unmap",
         )
         return node
 
@@ -178,7 +182,7 @@ class Guest:
         self._kept[name] = dict(self._plugged)
 
     def load_state(self, name: str) -> None:
-        """Puts the paused guest back into the state `name`; what `usb_add` plugged since is unplugged, and vice versa."""
+        """Puts the paused guest back into the state `name`; what `usb_add` plugged since then is unplugged."""
         if name not in self._kept:
             raise LabError(f"{self.name}: there is no checkpoint {name!r}")
         wanted = self._kept[name]
@@ -186,7 +190,9 @@ class Guest:
             self.usb_del(identity)
         for identity, plugged in wanted.items():
             if identity not in self._plugged:
-                raise LabError(f"{self.name}: {identity} was unplugged since the checkpoint {name}", "plug it again before")
+                raise LabError(
+                    f"{self.name}: {identity} was unplugged since the checkpoint {name}", "plug it again before"
+                )
             self._plugged[identity] = plugged
         self._human_or_raise(f"loadvm {name}", f"{self.name}: cannot go back to {name}")
 
@@ -215,7 +221,7 @@ class Guest:
         number = int(taken.rpartition(".")[2])
         found = self.until(
             f"for d in /sys/devices/platform/dummy_hcd.{number}/usb*/[0-9]*-[0-9]*; do "
-            f"[ -e $d/busnum ] && [ \"$(cat $d/idVendor):$(cat $d/idProduct)\" = {vid.lower()}:{pid.lower()} ] "
+            f'[ -e $d/busnum ] && [ "$(cat $d/idVendor):$(cat $d/idProduct)" = {vid.lower()}:{pid.lower()} ] '
             "&& echo ${d##*/} && exit 0; done; exit 1"
         )
         return found.out

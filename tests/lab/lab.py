@@ -43,9 +43,10 @@ class Lab:
         if level not in {"base", "product"}:
             raise LabError(f"the lab knows no level {level!r}", "known: base, product")
         image = build.ensure_image(suite_named(suite))
-        folder = levels.ensure_base(image, append)
+        base = levels.ensure_base(image, append)
+        folder = levels.ensure_product(image, append) if level == "product" else base
         with contextlib.ExitStack() as stack:
-            for used in (image.folder, folder):
+            for used in {image.folder, base, folder}:
                 stack.enter_context(cache.in_use(used))
             folders = stack.enter_context(runs.folders(name))
             with stage(f"starting the lab from the level {level}"):
@@ -101,7 +102,7 @@ class Lab:
     # health
 
     def health(self) -> None:
-        """Raises Unhealthy for a kernel's complaint, a core dump, or a service of ours that restarted or failed unasked."""
+        """Raises Unhealthy for a complaint of a kernel, a core dump, or a unit of ours that came back or failed unasked."""
         found = []
         for guest in self.guests:
             found += [f"{guest.name}: kernel: {line}" for line in guest.dmesg_problems()]

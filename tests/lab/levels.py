@@ -1,11 +1,11 @@
-"""EFFECT: the stored levels from which a lab goes on: `base` (booted and settled) and `product` (with ours installed)."""
+"""EFFECT: the stored levels a lab goes on from: `base` (booted and settled) and `product` (with ours installed)."""
 
 import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.lab import cache, needs, runs
+from tests.lab import cache, needs, product, runs
 from tests.lab.accelerator import accelerator
 from tests.lab.build import Image
 from tests.lab.machines import Pair
@@ -14,6 +14,8 @@ from tests.lab.progress import stage
 _HERE = Path(__file__).parent
 #: What decides the state of a guest that has booted, beside its image.
 _INGREDIENTS = ("qemu.py", "machines.py", "levels.py")
+#: What decides, beside the product itself, how it is installed.
+_PRODUCT_INGREDIENTS = ("product.py", "containers.py")
 
 
 def _qemu_version() -> str:
@@ -46,4 +48,22 @@ def ensure_base(image: Image, append: str) -> Path:
     folder = root / f"base-{image.suite.name}-{base_key(image, append)}"
     cache.ensure(folder, "the booted guests", partial(_boot, image, append), cache.remove)
     cache.prune(root, f"base-{image.suite.name}-", 2)
+    return folder
+
+
+def _install(image: Image, base: Path, append: str, folder: Path) -> None:
+    with stage(f"installing the product in both guests of {image.suite.name} and storing them"):
+        store_from(image, base, append, product.install, folder)
+
+
+def ensure_product(image: Image, append: str) -> Path:
+    """The folder of the level `product`, for the product as the working tree has it now."""
+    root = cache.cache_root()
+    base = ensure_base(image, append)
+    ways = cache.key_of_files(_HERE, [_HERE / name for name in _PRODUCT_INGREDIENTS])
+    key = cache.key_of([base_key(image, append), ways, product.tree_key()])
+    folder = root / f"product-{image.suite.name}-{key}"
+    with cache.in_use(base):
+        cache.ensure(folder, "the guests with the product", partial(_install, image, base, append), cache.remove)
+    cache.prune(root, f"product-{image.suite.name}-", 3)
     return folder

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 from tests.lab import qemu
 from tests.lab.build import Image
@@ -40,7 +41,9 @@ class Pair:
             undo.callback(self.end)
             for name, role in ROLES.items():
                 disk = folders.disks / f"{name}.qcow2"
-                qemu.make_overlay(disk, base / f"{name}.qcow2" if stored else base / "disk.ext4", "qcow2" if stored else "raw")
+                qemu.make_overlay(
+                    disk, base / f"{name}.qcow2" if stored else base / "disk.ext4", "qcow2" if stored else "raw"
+                )
                 machine = qemu.Machine(
                     role=role,
                     kernel=image.folder / "vmlinuz",
@@ -91,7 +94,7 @@ class Pair:
         self.both(lambda guest: guest.set_clock())
 
     def store(self, folder: Path) -> None:
-        """Ends both guests and leaves their memory, devices and disks in `folder`, to go on from any number of times."""
+        """Ends both guests and leaves their memory, devices and disks in `folder`, to go on from as often as wanted."""
         self.both(lambda guest: guest.run("sync; fstrim / || true; echo 3 >/proc/sys/vm/drop_caches", timeout=120))
         self.pause()
         self.both(lambda guest: guest.qemu.store_state(folder / f"{guest.name}.state"))
@@ -105,7 +108,7 @@ class Pair:
             guest.link.reset()
             guest.qemu.end()
 
-    def __enter__(self) -> "Pair":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,7 @@
 """EFFECT: processes that end with the one that started them, whatever ends it.
 
-A child asks the kernel for SIGKILL when its parent dies (prctl PR_SET_PDEATHSIG). A set-user-id program such as sudo loses
-that wish, so what runs behind sudo reads the end of its standard input as the order to stop (`stop_with_stdin`).
+A child asks the kernel for SIGKILL when its parent dies (prctl PR_SET_PDEATHSIG). A set-user-id program such as sudo
+loses that wish, so what runs behind sudo reads the end of its standard input as the order to stop (`stop_with_stdin`).
 Source: prctl(2).
 """
 

@@ -10,6 +10,11 @@ from tests.lab.errors import LabError
 #: Raised by hand when the same words would give another image (a changed step in the builder is hashed already).
 EDITION = 1
 
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 _GUEST = """
 linux-image-amd64 systemd-sysv udev dbus kmod procps psmisc iproute2 busybox-static
 lxc apparmor uidmap usbip usbutils acl strace bpftool e2fsprogs dosfstools mtools make
@@ -66,20 +71,31 @@ MODULES_LEFT_OUT = (
     "kernel/sound/soc",
     *(
         f"kernel/fs/{name}"
-        for name in ("xfs", "btrfs", "bcachefs", "ocfs2", "gfs2", "ceph", "nfs*", "smb", "cifs", "f2fs", "jfs", "reiserfs")
+        for name in (
+            "xfs",
+            "btrfs",
+            "bcachefs",
+            "ocfs2",
+            "gfs2",
+            "ceph",
+            "nfs*",
+            "smb",
+            "cifs",
+            "f2fs",
+            "jfs",
+            "reiserfs",
+        )
     ),
 )
 
 #: The modules a root disk on virtio needs; their dependencies are followed.
-INITRD_MODULES = (
-    "virtio_pci virtio_blk virtio_console virtio_net virtio_rng crc32c_generic ext4 overlay".split()
-)
+INITRD_MODULES = _words("virtio_pci virtio_blk virtio_console virtio_net virtio_rng crc32c_generic ext4 overlay")
 
 #: On what the product stands: a pruned image that lost one of them is refused when it is built.
-MODULES_NEEDED = tuple(
-    "usbip_host vhci_hcd dummy_hcd libcomposite usb_f_acm usb_f_mass_storage usb_f_hid cdc_acm usb_storage uas usbhid "
-    "snd_usb_audio tls bridge veth overlay sd_mod".split()
-)
+MODULES_NEEDED = _words("""
+usbip_host vhci_hcd dummy_hcd libcomposite usb_f_acm usb_f_mass_storage usb_f_hid cdc_acm usb_storage uas usbhid
+snd_usb_audio tls bridge veth overlay sd_mod
+""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +153,7 @@ class Role:
 ROLES = {
     "server": Role(name="server", index=1, memory_mib=1536, cpus=2, masked=()),
     # The client machine runs no containers: loading their AppArmor profiles would cost seconds at each boot.
-    "client": Role(name="client", index=2, memory_mib=1024, cpus=1, masked=("apparmor.service", "lab-bridge.service")),
+    "client": Role(name="client", index=2, memory_mib=1024, cpus=1, masked=("apparmor.service",)),
 }
 
 #: The containers on the server's bridge, and their addresses. `one` is the user's, `two` the other tenant's.
@@ -146,16 +162,16 @@ BRIDGE_ADDRESS = "10.9.1.1"
 CONTAINER_NETWORK = "10.9.1.0/24"
 
 #: Units that a lab machine never needs.
-GUEST_MASKED = (
-    "systemd-networkd-wait-online.service lxc.service lxc-net.service lxc-monitord.service e2scrub_reap.service "
-    "getty@tty1.service serial-getty@ttyS0.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer "
-    "dpkg-db-backup.timer man-db.timer systemd-tmpfiles-clean.timer systemd-timesyncd.service "
-    "systemd-pcrphase-sysinit.service systemd-pcrphase.service systemd-hwdb-update.service "
-    "systemd-binfmt.service systemd-update-done.service"
-).split()
+GUEST_MASKED = _words("""
+systemd-networkd-wait-online.service lxc.service lxc-net.service lxc-monitord.service e2scrub_reap.service
+getty@tty1.service serial-getty@ttyS0.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer
+dpkg-db-backup.timer man-db.timer systemd-tmpfiles-clean.timer systemd-timesyncd.service ldconfig.service
+systemd-pcrphase-sysinit.service systemd-pcrphase.service systemd-hwdb-update.service systemd-pstore.service
+systemd-binfmt.service systemd-update-done.service
+""")
 
-CONTAINER_MASKED = (
-    "systemd-networkd.service systemd-networkd.socket systemd-resolved.service console-getty.service getty.target "
-    "systemd-journald-audit.socket apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer dpkg-db-backup.timer "
-    "systemd-tmpfiles-clean.timer systemd-hwdb-update.service systemd-update-done.service"
-).split()
+CONTAINER_MASKED = _words("""
+systemd-networkd.service systemd-networkd.socket systemd-resolved.service console-getty.service getty.target
+systemd-journald-audit.socket apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer dpkg-db-backup.timer
+systemd-tmpfiles-clean.timer systemd-hwdb-update.service systemd-update-done.service ldconfig.service
+""")

@@ -1,7 +1,7 @@
 """EFFECT: the part of the build that needs root, as a program of its own.
 
-`python3 -m tests.lab.rootwork archives|image|discard SUITE FOLDER ARCHIVES UID GID`. The end of its standard input is the
-order to stop: it then ends everything it started. What it leaves belongs to UID:GID.
+`python3 -m tests.lab.rootwork archives|image|discard SUITE FOLDER ARCHIVES UID GID`. The end of its standard input is
+the order to stop: it then ends everything it started. What it leaves belongs to UID:GID.
 """
 
 import os

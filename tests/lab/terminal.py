@@ -30,8 +30,8 @@ def attach(console: Path) -> None:
 
 def _relay(line: socket.socket) -> None:
     while True:
-        readable, _, _ = select.select([0, line], [], [])
-        if line in readable:
+        readable, _, _ = select.select([0, line.fileno()], [], [])
+        if line.fileno() in readable:
             data = line.recv(4096)
             if not data:
                 return

@@ -1,20 +1,20 @@
-#!/usr/bin/python3
 """Runs in a guest: executes commands that come over virtio-serial ports, for the laboratory outside.
 
-A message is a 4 byte big-endian length and a JSON object. Request: {"id", "op": "ping"|"run", "cmd", "timeout", "stdin"?};
-the answer has the same id, "rc" and "out" (base64 of standard output and error). Requests run side by side.
+A message is a 4 byte big-endian length and a JSON object. Request: {"id", "op": "ping"|"run", "cmd", "timeout",
+"stdin"?}; the answer has the same id, "rc" and "out" (base64 of output and errors). Requests run side by side.
 """
 
 import base64
 import contextlib
 import json
 import os
-import select
 import signal
 import struct
 import subprocess
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 PORTS = ("/dev/virtio-ports/lab.agent", "/dev/virtio-ports/lab.people")
 LIMIT = 8 << 20  # more output than this is cut at its beginning
@@ -29,39 +29,35 @@ ENVIRONMENT = {
 class Port:
     """One virtio-serial port; the other side may leave and come back at any byte."""
 
-    def __init__(self, path):
-        self.descriptor = os.open(path, os.O_RDWR)
-        self.lock = threading.Lock()
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR)
+        self._lock = threading.Lock()
 
-    def read(self, count):
-        """Exactly `count` bytes, or None when the other side left in between."""
+    def read(self, count: int) -> bytes:
+        """Exactly `count` bytes, or none when the other side left in between."""
         data = b""
         while len(data) < count:
             try:
-                piece = os.read(self.descriptor, count - len(data))
+                piece = os.read(self._descriptor, count - len(data))
             except OSError:
                 piece = b""
             if not piece:
                 time.sleep(0.02)
                 if data:
-                    return None
+                    return b""
             data += piece
         return data
 
-    def write(self, message):
+    def write(self, message: dict[str, Any]) -> None:
+        """Sends a message; when nobody is there to read it, it is lost."""
         data = json.dumps(message).encode()
         data = struct.pack(">I", len(data)) + data
-        with self.lock:
+        with self._lock, contextlib.suppress(OSError):
             while data:
-                try:
-                    data = data[os.write(self.descriptor, data):]
-                except BlockingIOError:
-                    select.select([], [self.descriptor], [])
-                except OSError:  # nobody is there to read it
-                    return
+                data = data[os.write(self._descriptor, data) :]
 
 
-def execute(request):
+def execute(request: dict[str, Any]) -> tuple[int, bytes]:
     """The exit status and the output of the command; 124 when it took too long."""
     process = subprocess.Popen(
         ["/bin/bash", "-c", request["cmd"]],
@@ -73,28 +69,28 @@ def execute(request):
         cwd="/root",
     )
     feed = base64.b64decode(request["stdin"]) if "stdin" in request else None
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         out = process.communicate(feed, timeout=request["timeout"])[0]
         return process.returncode, out
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    try:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
         return 124, process.communicate(timeout=5)[0]
-    except subprocess.TimeoutExpired:
-        return 124, b"(its processes cannot be killed: uninterruptible sleep)"
+    return 124, b"(its processes cannot be killed, or another one holds its output open)"
 
 
-def serve(port, request):
+def serve(port: Port, request: dict[str, Any]) -> None:
+    """Answers one request."""
     try:
         status, out = (0, b"") if request["op"] == "ping" else execute(request)
-    except Exception as error:  # whatever it is, the caller must get an answer
+    except (OSError, ValueError, KeyError) as error:  # the caller must get an answer
         status, out = 126, repr(error).encode()
     port.write({"id": request["id"], "rc": status, "out": base64.b64encode(out[-LIMIT:]).decode()})
 
 
-def listen(path):
-    while not os.path.exists(path):
+def listen(path: Path) -> None:
+    """Serves one port for good."""
+    while not path.exists():
         time.sleep(0.05)
     port = Port(path)
     while True:
@@ -104,6 +100,7 @@ def listen(path):
             threading.Thread(target=serve, args=(port, json.loads(body)), daemon=True).start()
 
 
-for each in PORTS[1:]:
-    threading.Thread(target=listen, args=(each,), daemon=True).start()
-listen(PORTS[0])
+if __name__ == "__main__":
+    for each in PORTS[1:]:
+        threading.Thread(target=listen, args=(Path(each),), daemon=True).start()
+    listen(Path(PORTS[0]))

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """screenshot.py FILE.png: the picture of the X display $DISPLAY, taken with Qt."""
 
 import os

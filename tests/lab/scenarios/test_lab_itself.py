@@ -14,7 +14,9 @@ def test_gadgets_have_the_identity_they_were_given(bare_lab: Lab) -> None:
         "stick": client.gadget("stick", "mass", "0951", "1666", "S1"),
         "keys": client.gadget("keys", "hid", "046d", "c31c"),
     }
-    identity = client.run(f"cd /sys/bus/usb/devices/{places['cam']}; cat idVendor idProduct serial product").out.split("\n")
+    identity = client.run(f"cd /sys/bus/usb/devices/{places['cam']}; cat idVendor idProduct serial product").out.split(
+        "\n"
+    )
     assert identity == ["0bda", "58c2", "1234", "Camera \u2603"]
     client.until("test -c /dev/ttyACM0 && test -b /dev/sda && ls /dev/hidraw0")
     assert not client.run(f"test -e /sys/bus/usb/devices/{places['keys']}/serial", check=False)
@@ -55,7 +57,10 @@ def test_restore_puts_both_guests_back(bare_lab: Lab) -> None:
     bare_lab.client.usb_add("usb-kbd", "keys")
     bare_lab.server.run("touch /root/late; systemctl stop dbus.socket dbus")
     bare_lab.restore("here")
-    assert bare_lab.client.run("cat /root/mark; kill -0 $(cat /root/pid) && echo alive").out.split() == ["before", "alive"]
+    assert bare_lab.client.run("cat /root/mark; kill -0 $(cat /root/pid) && echo alive").out.split() == [
+        "before",
+        "alive",
+    ]
     assert bare_lab.server.run("ls /root/late 2>/dev/null; systemctl is-active dbus", check=False).out == "active"
     assert bare_lab.client.plugged() == []
     bare_lab.client.run("ping -c1 -W5 server || exec 3<>/dev/tcp/10.9.0.1/1", check=False)
@@ -90,7 +95,9 @@ def test_a_core_dump_is_seen(bare_lab: Lab) -> None:
 
 
 def test_a_service_that_came_back_by_itself_is_seen(bare_lab: Lab) -> None:
-    bare_lab.server.run("systemd-run -q --unit=qvd-test -p Restart=always -p RestartSec=0.1 -p StartLimitBurst=99 sleep 1")
+    bare_lab.server.run(
+        "systemd-run -q --unit=qvd-test -p Restart=always -p RestartSec=0.1 -p StartLimitBurst=99 sleep 1"
+    )
     bare_lab.server.until("[ $(systemctl show -P NRestarts qvd-test) -ge 1 ]")
     with pytest.raises(Unhealthy, match=r"server: qvd-test\.service: restarted"):
         bare_lab.health()

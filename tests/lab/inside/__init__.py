@@ -1,0 +1,1 @@
+"""Files that lie in a guest below /usr/local/lib/lab."""
