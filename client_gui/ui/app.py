@@ -14,6 +14,7 @@ from client_gui.engine import Engine
 from client_gui.session import Session
 from client_gui.ui import accessible
 from client_gui.ui.bridge import Bridge, EngineLike
+from client_gui.ui.garbage import GarbageDuty
 from client_gui.ui.look import Look
 from client_gui.ui.messages import tr
 from client_gui.ui.picker import Picker
@@ -30,12 +31,14 @@ def run(descriptor: int | None) -> int:
     application.setApplicationDisplayName(tr("USB devices"))
     application.setDesktopFileName("qvd-usb-picker")
     accessible.install()
+    garbage = GarbageDuty()
     memory = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "qvd-usbip", "picker")
     window = PickerRun(Engine(), memory, descriptor)
     stop_signals = StopSignals(window.close)
     window.open()
     application.exec()
     stop_signals.restore()
+    garbage.end()
     return window.exit_status
 
 
@@ -48,7 +51,7 @@ class PickerRun(QObject):
         self.exit_status = 0
         self._engine = engine
         self.bridge = Bridge(engine, self)
-        self.picker = Picker(engine, Look(parent=self), memory)
+        self.picker = Picker(engine, Look(), memory)
         self.bridge.changed.connect(self.picker.show_snapshot)
         self.bridge.stopped.connect(self._finish)
         self.picker.closing.connect(self.close)

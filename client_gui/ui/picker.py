@@ -39,6 +39,7 @@ class Picker(QWidget):
         super().__init__()
         self._engine = engine
         self._look = look
+        look.setParent(self)  # whatever paints needs it until the end
         self._memory = memory
         self._troubles: tuple[Trouble, ...] = ()
         self._seen_snapshot = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +29,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/gui" in item.path.as_posix():
             item.add_marker(pytest.mark.qt_log_level_fail("WARNING"))
+
+
+@pytest.fixture(autouse=True)
+def _collect_in_this_thread() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +82,6 @@ def picker(qtbot: QtBot, engine: FakeEngine, look: Look, memory: QSettings) -> P
 
 
 @pytest.fixture
-def seen(picker: Picker, qtbot: QtBot) -> Seen:
+def seen(picker: Picker) -> Seen:
     """The window as assistive technology sees it."""
-    return Seen(picker, qtbot)
+    return Seen(picker)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QAccessibleInterface
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from pytestqt.qtbot import QtBot
 
 Role = QAccessible.Role
 
@@ -19,9 +18,8 @@ Role = QAccessible.Role
 class Seen:
     """A window in the eyes of assistive technology."""
 
-    def __init__(self, window: QWidget, qtbot: QtBot) -> None:
+    def __init__(self, window: QWidget) -> None:
         self._window = window
-        self._qtbot = qtbot
 
     def all(self) -> Iterator[QAccessibleInterface]:
         """Yields every visible part, from top to bottom."""
@@ -69,11 +67,11 @@ class Seen:
 
     def click(self, name: str) -> None:
         """Clicks the control with this name."""
-        self._qtbot.mouseClick(self.widget(name), Qt.MouseButton.LeftButton)
+        QTest.mouseClick(self.widget(name), Qt.MouseButton.LeftButton)
 
     def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
         """Presses a key where the focus is."""
-        self._qtbot.keyClick(QApplication.focusWidget() or self._window, key, modifier)
+        QTest.keyClick(QApplication.focusWidget() or self._window, key, modifier)
 
     def focused(self) -> str:
         """Returns the name of the control with the focus."""

@@ -78,7 +78,7 @@ class Painted(QObject):
         super().__init__()
         self.names: set[str] = set()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # Qt's name
         if event.type() == QEvent.Type.Paint:
             self.names.add(watched.property("key"))
         return False
@@ -143,7 +143,9 @@ def test_current_row_open_panel_and_scroll_survive_a_refresh(
     assert "usbip-host" in seen.texts()
 
 
-def test_focus_goes_to_the_next_row_when_its_device_is_unplugged(picker: Picker, engine: FakeEngine, seen: Seen) -> None:
+def test_focus_goes_to_the_next_row_when_its_device_is_unplugged(
+    picker: Picker, engine: FakeEngine, seen: Seen
+) -> None:
     engine.show(samples.BRIO, samples.STICK, samples.YUBIKEY)
     QApplication.processEvents()
     picker.list.make_current(samples.STICK.key)
@@ -182,7 +184,9 @@ def test_filter_finds_by_name_vendor_kind_identity_and_status(
     assert [row.split(",")[0] for row in seen.rows()] == left
 
 
-def test_filter_that_hides_everything_says_so_and_can_be_cleared(picker: Picker, engine: FakeEngine, seen: Seen) -> None:
+def test_filter_that_hides_everything_says_so_and_can_be_cleared(
+    picker: Picker, engine: FakeEngine, seen: Seen
+) -> None:
     engine.show(*samples.EVERY_KIND_OF_ROW)
     QApplication.processEvents()
     picker.search.edit.setText("plotter")

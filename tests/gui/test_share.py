@@ -113,13 +113,9 @@ def test_device_without_a_name_is_called_by_what_it_is(seen: Seen, engine: FakeE
 
 def test_something_turns_only_while_a_device_is_busy(picker: Picker, engine: FakeEngine) -> None:
     picker.list._look._motion = True
-    engine.show(samples.SERIAL)
-    QApplication.processEvents()
-    assert picker.list.pulse.active
-    engine.show(replace(samples.SERIAL, state=DeviceState.IN_USE))
-    QApplication.processEvents()
-    assert not picker.list.pulse.active
-    engine.show(samples.SERIAL)
-    engine.show()
-    QApplication.processEvents()
-    assert not picker.list.pulse.active
+    seen = []
+    for rows in ((samples.SERIAL,), (replace(samples.SERIAL, state=DeviceState.IN_USE),), (samples.SERIAL,), ()):
+        engine.show(*rows)
+        QApplication.processEvents()
+        seen.append(picker.list.pulse.active)
+    assert seen == [True, False, True, False]

@@ -105,7 +105,10 @@ def test_same_troubles_keep_their_card_and_its_focus(engine: FakeEngine, seen: S
     [
         ("As root: modprobe x.", ("", "sudo modprobe x", "")),
         ("As root: a /b.c && d; then e.", ("", "sudo a /b.c && sudo d", "Then e.")),
-        ("Install it; from its sources, as root: make install.", ("Install it; from its sources:", "sudo make install", "")),
+        (
+            "Install it; from its sources, as root: make install.",
+            ("Install it; from its sources:", "sudo make install", ""),
+        ),
         ("Ask somebody.", ("Ask somebody.", "", "")),
         ("", ("", "", "")),
     ],
@@ -228,7 +231,7 @@ def test_rows_stay_reachable_at_the_smallest_window(engine: FakeEngine, picker: 
 
 def test_dark_desktop_is_followed_while_open(engine: FakeEngine, picker: Picker) -> None:
     engine.show(samples.BRIO)
-    picker._look.set_dark(True)  # noqa: FBT003  # one plain setting
+    picker._look.set_dark(True)  # one plain setting
     QApplication.processEvents()
     corner = picker.grab().toImage().pixelColor(2, picker.height() // 2)
     assert corner.name().upper() == "#14181A"
