@@ -13,10 +13,11 @@ from tests.lab.demo.desk import SHARE_LIST_FILE, Desk
 from tests.lab.demo.timeline import LinkBrokenError, Seen, Timeline
 from tests.lab.demo.witness import Facts, Sight, Witness
 from tests.lab.lab import Lab
+from tests.lab.product import SLAVE_KEYS
 
 CONTAINER, STRANGER = "one", "two"
 ADDRESS = "10.9.1.11:11100"
-KEY = "demo-2f6b0c7d9a"
+KEY = SLAVE_KEYS[CONTAINER]
 PATIENCE = 40.0  # seconds for each link; the machine may be slow
 
 
@@ -86,10 +87,8 @@ class Way:
         self.server = Witness(self.lab.server, "server")
 
     def prepare(self) -> None:
-        """Sets the stage: the user's desk, the container's key, the witnesses."""
+        """Sets the stage: the user's desk and the witnesses."""
         self.desk.prepare()
-        one = self.lab.container(CONTAINER)
-        one.run("install -m 0600 /dev/stdin /etc/qvd/slave.key", stdin=f"{KEY}\n".encode())
         identities = [device.identity for device in DEVICES]
         self.client.start(SHARE_LIST_FILE, *identities)
         self.server.start(CONTAINER, f"/sys/fs/bpf/qvd/{CONTAINER}", *identities)
