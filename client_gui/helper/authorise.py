@@ -124,6 +124,8 @@ def check_device(policy: Policy, device: Device, consent: frozenset[str]) -> Non
         raise QvdUsbError(DEVICE_IS_HUB, busid=busid)
     if device.below_vhci:
         raise QvdUsbError(DEVICE_BELOW_VHCI, busid=busid)
+    if not device.authorized:
+        raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule="this computer's administrator has not authorised it")
     for network in device.networks:
         if network.up:
             raise QvdUsbError(NETWORK_IN_USE, busid=busid, use=network.name)

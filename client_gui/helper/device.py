@@ -40,6 +40,7 @@ class Device:
     """What was seen of a device at one moment; `folder` is an open descriptor of its sysfs folder."""
 
     __slots__ = (
+        "authorized",
         "below_vhci",
         "blocks",
         "busid",
@@ -68,6 +69,7 @@ class Device:
         cls: int,
         driver: str,
         below_vhci: bool,
+        authorized: bool,
         descriptors: bytes,
     ) -> None:
         self.folder = folder
@@ -79,6 +81,7 @@ class Device:
         self.cls = cls
         self.driver = driver
         self.below_vhci = below_vhci
+        self.authorized = authorized
         self.descriptors = descriptors
         self.interfaces: list[tuple[int, int, int]] = []
         self.blocks: list[Block] = []
@@ -105,9 +108,10 @@ class Device:
 class Block:
     """A disk or partition below the device: kernel name, numbers, and who holds it (device mapper, md …)."""
 
-    __slots__ = ("holders", "name", "number")
+    __slots__ = ("holders", "name", "number", "whole")
 
-    def __init__(self, name: str, number: str, holders: list[str]) -> None:
+    def __init__(self, name: str, number: str, holders: list[str], *, whole: bool) -> None:
+        self.whole = whole
         self.name = name
         self.number = number
         self.holders = holders
@@ -208,6 +212,7 @@ def _device(folder: int, root: int, busid: BusId) -> Device | None:
         speed=speed_of(speed),
         driver=driver_of(folder),
         below_vhci="/vhci_hcd." in place,
+        authorized=read_text(folder, "authorized") != "0",
         descriptors=_read(folder, "descriptors") or b"",
     )
 
@@ -250,7 +255,8 @@ def _add_child(device: Device, name: str, folder: int) -> bool:
     if subsystem == "usb" and read_text(folder, "bDeviceClass") is not None:
         return False
     if subsystem == "block":
-        device.blocks.append(Block(name, read_text(folder, "dev") or "", _holders(folder)))
+        whole = read_text(folder, "partition") is None
+        device.blocks.append(Block(name, read_text(folder, "dev") or "", _holders(folder), whole=whole))
     elif subsystem == "net":
         flags = read_text(folder, "flags") or "0x0"
         device.networks.append(Network(name, up=bool(int(flags, 16) & 1)))

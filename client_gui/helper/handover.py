@@ -90,6 +90,9 @@ def settle_leftover(place: Place, claim: Claim, uid: int) -> bool:
     record = claim.load()
     if uid not in {0, -1 if record is None else record.uid} or not claim.exists:
         return False
+    if record is not None and record.boot != place.boot:
+        claim.drop()
+        return False
     if record is not None and record.mode == CALLED and record.phase == BOUND and record.boot == place.boot:
         device = observe(place.root, claim.busid)
         if device is not None:

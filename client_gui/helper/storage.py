@@ -32,8 +32,8 @@ def hold(root: int, device: Device) -> list[int]:
                 raise _in_use(device, block, "held by " + ", ".join(block.holders))
             if (use := _mounted(root, block)) or (use := _swap(root, block)):
                 raise _in_use(device, block, use)
-            fd = _claim(root, device, block)
-            if fd >= 0:
+            # the claim on a disk holds its partitions too, against ourselves as well
+            if block.whole and (fd := _claim(root, device, block)) >= 0:
                 held.append(fd)
     except BaseException:
         let_go(held)

@@ -18,6 +18,16 @@ AVAILABLE, USED, UNUSABLE = 1, 2, 3
 SLOTS = 16
 _DRIVER = "sys/bus/usb/drivers/" + NAME
 _BUS = "sys/bus/usb"
+_REFUSALS = {
+    errno.ENODEV,
+    errno.EBUSY,
+    errno.EINVAL,
+    errno.ENOENT,
+    errno.ENXIO,
+    errno.EIO,
+    errno.EPERM,
+    errno.ENOMEM,
+}
 _MODPROBE = ("/usr/sbin/modprobe", "/sbin/modprobe")
 
 
@@ -39,7 +49,16 @@ def tried(folder: int, name: str, text: str) -> bool:
     try:
         write(folder, name, text)
     except OSError as error:
-        if error.errno in {errno.ENODEV, errno.EBUSY, errno.EINVAL, errno.ENOENT, errno.ENXIO, errno.EIO, errno.EPERM}:
+        if error.errno in {
+            errno.ENODEV,
+            errno.EBUSY,
+            errno.EINVAL,
+            errno.ENOENT,
+            errno.ENXIO,
+            errno.EIO,
+            errno.EPERM,
+            errno.ENOMEM,
+        }:
             return False
         raise
     return True

@@ -30,6 +30,7 @@ class SlavePeer:
         self.problem = ""
         self.lines: list[bytes] = []
         self.requests: list[str] = []
+        self._told: dict[str, tuple[AckState, str]] = {}
         self._changed = threading.Condition()
         self._connections: list[socket.socket] = []
         self._shared: list[socket.socket] = []
@@ -145,10 +146,9 @@ class SlavePeer:
             if self.manner == "ack-silent":
                 self._changed.wait(request.wait + 10)
                 return b""
-            before = getattr(self, "_told", None)
-            if before == (self.state, self.problem):
+            if self._told.get(request.attach_id) == (self.state, self.problem):
                 self._changed.wait(request.wait)
-            self._told = (self.state, self.problem)
+            self._told[request.attach_id] = (self.state, self.problem)
             return server.answer_ack(Ack(state=self.state, problem=self.problem, at={self.state: 1}))
 
 

@@ -129,11 +129,16 @@ class FakeKernel:
         return next((slot for slot in self.slots if slot.name == busid), None)
 
     def add_disk(self, busid: str, name: str, number: str = "8:16") -> Path:
-        """A disk below the device's first interface."""
+        """A disk with a partition, below the device's first interface."""
         disk = self.folder(busid) / f"{busid}:1.0" / "host0" / "block" / name
         (disk / "holders").mkdir(parents=True)
         (disk / "dev").write_text(number + "\n")
-        (disk / "subsystem").symlink_to(os.path.relpath(self.root / "sys/bus/block", disk))
+        partition = disk / f"{name}1"
+        partition.mkdir()
+        (partition / "partition").write_text("1\n")
+        (partition / "dev").write_text(number.replace("16", "17") + "\n")
+        for folder in (disk, partition):
+            (folder / "subsystem").symlink_to(os.path.relpath(self.root / "sys/bus/block", folder))
         return disk
 
     def add_network(self, busid: str, name: str, flags: int) -> None:

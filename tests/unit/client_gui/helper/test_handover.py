@@ -11,7 +11,7 @@ from client_gui.helper.authorise import parse_policy
 from client_gui.helper.device import Identity
 from client_gui.helper.handover import Place, Wish
 from client_gui.helper.ownership import BINDING, BOUND, CALLED, LENT, Claim, Record
-from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.errors import CONFIG_UNWRITABLE, QvdUsbError
 from qvd_usbip.ids import BusId
 from tests.unit.client_gui.helper.fake_kernel import BOOT, CAMERA, KEYBOARD, SERIAL_ADAPTER, STICK, FakeKernel, Killed
 
@@ -145,6 +145,75 @@ def test_a_mounted_stick_is_refused(kernel: FakeKernel, place: Place) -> None:
     with pytest.raises(QvdUsbError, match=r"sdb mounted on /media/user/BACKUP"):
         take(place)
     assert untouched(kernel)
+
+
+def test_a_mounted_partition_is_refused(kernel: FakeKernel, place: Place) -> None:
+    kernel.plug("1-4", "0781:5581", interfaces=STICK)
+    kernel.add_disk("1-4", "sdb", "8:16")
+    (kernel.root / "proc/self/mountinfo").write_text("30 22 8:17 / /media/user/BACKUP rw - vfat /dev/sdb1 rw\n")
+    with pytest.raises(QvdUsbError, match=r"sdb1 mounted on /media/user/BACKUP"):
+        take(place)
+
+
+def test_a_free_stick_is_claimed_until_its_driver_is_off(
+    kernel: FakeKernel, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk alone: a second exclusive open, of its partition, would be refused by the kernel."""
+    kernel.plug("1-4", "0781:5581", interfaces=STICK)
+    kernel.add_disk("1-4", "sdb", "8:16")
+    plain, opened, seen = os.open, list[int](), list[tuple[str, bool]]()
+
+    def exclusive(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if not str(path).startswith("dev/sd"):
+            return plain(path, flags, mode, dir_fd=dir_fd)
+        assert (path, bool(flags & os.O_EXCL), bool(flags & os.O_ACCMODE)) == ("dev/sdb", True, False)
+        opened.append(plain(os.devnull, os.O_RDONLY))
+        return opened[-1]
+
+    def still_open(name: str, text: str) -> None:
+        try:
+            os.fstat(opened[0])
+        except OSError:
+            seen.append((name, False))
+        else:
+            seen.append((name, True))
+
+    null = Path(os.devnull).stat().st_rdev
+    disk = kernel.folder("1-4") / "1-4:1.0/host0/block/sdb/dev"
+    disk.write_text(f"{os.major(null)}:{os.minor(null)}\n")
+    monkeypatch.setattr(os, "open", exclusive)
+    kernel.before_write = still_open
+    take(place)
+    assert len(opened) == 1
+    assert seen[0] == ("driver/unbind", True)
+    assert seen[1:] == [("match_busid", False), ("bind", False)]
+
+
+def test_a_device_the_administrator_did_not_authorise(kernel: FakeKernel, place: Place) -> None:
+    (kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA) / "authorized").write_text("0\n")
+    with pytest.raises(QvdUsbError, match="has not authorised"):
+        take(place)
+    assert untouched(kernel)
+
+
+def test_a_full_disk_does_not_keep_a_device_from_coming_back(
+    kernel: FakeKernel, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
+    saves: list[str] = []
+    plain = Claim.save
+
+    def full(self: Claim, record: Record) -> None:
+        saves.append(record.phase)
+        if len(saves) > 1:
+            raise QvdUsbError(CONFIG_UNWRITABLE, path="run", reason="the disk is full")
+        plain(self, record)
+
+    monkeypatch.setattr(Claim, "save", full)
+    assert refusal(place) == "config-unwritable"
+    assert kernel.driver_of("1-4") == "usb"
+    assert kernel.entry("1-4") is None
+    assert recorded(kernel) == []
 
 
 @pytest.mark.parametrize("use", ["holder", "swap"])
