@@ -54,7 +54,7 @@ def connect(dash: str | None, descriptor: int | None, *, as_json: bool) -> int:
     session = read_session(source)
     files = settings.Files.of_user()
     _require_possible(session, files, check)
-    engine = Engine(files)
+    engine = Engine(files, check=check)
     engine.set_session(session)
     report = Report(as_json=as_json)
     with _wakeup() as wakeup:

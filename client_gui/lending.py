@@ -313,4 +313,4 @@ def _event_of(ack: Ack) -> Event:
         return Event(kind=Happened.ACK_REFUSED, fault=Fault(code=ack.problem or "device-refused"))
     if ack.state is AckState.FAILED:
         return Event(kind=Happened.ACK_REFUSED, fault=Fault(code=ack.problem or "attach-failed"))
-    return Event(kind=Happened.ACK_ATTACHED)
+    return Event(kind=Happened.ACK_ATTACHED, fault=Fault(code=ack.problem) if ack.problem else None)

@@ -51,8 +51,8 @@ class Loop:
             self._selector.register(descriptor, events, callback)
 
     def unwatch(self, descriptor: int) -> None:
-        """Undoes `watch`, before the descriptor is closed; nothing if it is not watched."""
-        if descriptor in self._selector.get_map():
+        """Undoes `watch`, before the descriptor is closed; nothing if it is not watched, or -1."""
+        if descriptor >= 0 and descriptor in self._selector.get_map():
             self._selector.unregister(descriptor)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:

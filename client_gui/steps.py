@@ -262,7 +262,7 @@ def _acknowledged(machine: Machine, event: Event, now: float) -> Machine:
     match event.kind:
         case Happened.ACK_ATTACHED:
             reach = Reach.READY if machine.reach is Reach.READY else Reach.ATTACHED
-            return replace(_with_step(machine, "attached", now), reach=reach, fault=None, limit=None)
+            return replace(_with_step(machine, "attached", now), reach=reach, fault=event.fault, limit=None)
         case Happened.ACK_READY:
             attached = _with_step(machine, "attached", now)
             return replace(_with_step(attached, "ready", now), reach=Reach.READY, fault=None, limit=None)
