@@ -33,6 +33,10 @@ class Listener:
 
     def serve(self) -> None:
         """Accept until `stop`; conversations that run then end with the process."""
+        with self._wake, self._woken:
+            self._serve()
+
+    def _serve(self) -> None:
         poll = select.poll()
         waiting = {each.fileno(): each for each in self._sockets}
         for descriptor, listening in waiting.items():
@@ -47,7 +51,8 @@ class Listener:
 
     def stop(self) -> None:
         """Make `serve` return; may be called from a signal handler or another thread."""
-        self._wake.send(b"x")
+        if self._wake.fileno() >= 0:
+            self._wake.send(b"x")
 
     def _accept(self, listening: socket.socket) -> None:
         try:

@@ -37,6 +37,8 @@ class FakeBroker:
 
     def close(self) -> None:
         """Crash: the listener goes, its socket stays in the folder."""
+        if self._listener.fileno() < 0:
+            return
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._listener.close()
@@ -60,10 +62,18 @@ class FakeBroker:
             if not data:
                 return
             request = broker.decode_request(data)
-            self.connections += [socket.socket(fileno=each) for each in descriptors]
+            self._keep([socket.socket(fileno=each) for each in descriptors])
             self.requests.append(request)
             if not self.mute:
                 channel.send(self.reply(request))
+
+    def _keep(self, passed: list[socket.socket]) -> None:
+        """A connection that is not attached is closed, as the agent does."""
+        if not self.problem and not self.mute and self.reply == self._answer:
+            self.connections += passed
+        else:
+            for connection in passed:
+                connection.close()
 
     def _answer(self, request: broker.Request) -> bytes:
         if self.problem:
