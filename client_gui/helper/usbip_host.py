@@ -49,16 +49,7 @@ def tried(folder: int, name: str, text: str) -> bool:
     try:
         write(folder, name, text)
     except OSError as error:
-        if error.errno in {
-            errno.ENODEV,
-            errno.EBUSY,
-            errno.EINVAL,
-            errno.ENOENT,
-            errno.ENXIO,
-            errno.EIO,
-            errno.EPERM,
-            errno.ENOMEM,
-        }:
+        if error.errno in _REFUSALS:
             return False
         raise
     return True
