@@ -58,6 +58,7 @@ ACK_PATH = "/usbip/attach/"
 PING_PATH = "/usbip/ping"
 _ATTACH_ID = "Usbip-Attach-Id"
 _PROBLEM = "Usbip-Problem"
+_HTTP = b"HTTP/"
 _MAX_BODY = max(ack.MAX_BYTES, MAX_PING)
 
 # What a status means where the server gives no problem of its own.
@@ -128,6 +129,7 @@ class _Exchange:
             raise errors.QvdUsbError(errors.SESSION_MALFORMED, reason="its key or host has odd characters") from error
         self._status = 0
         self._problem = ""
+        self._start = b""
         self._body = b""
 
     def _sent(self, event: h11.Event) -> bytes:
@@ -135,6 +137,9 @@ class _Exchange:
 
     def _received(self, data: bytes) -> bytes | Refused | None:
         """The body of a 200, None while it is incomplete; 101 is an empty body. `data` empty: the peer closed."""
+        self._start += data[: len(_HTTP) - len(self._start)]
+        if not _HTTP.startswith(self._start):  # at once: who speaks another protocol may wait for us to go on
+            return Refused(status=0, problem=errors.SLAVE_PROTOCOL, reason="it does not speak HTTP")
         try:
             self._connection.receive_data(data)
             return self._events()
@@ -293,8 +298,8 @@ class Server:
             request = self._connection.next_event()
         except h11.RemoteProtocolError as error:
             return _refusal(400, str(error))
-        if not isinstance(request, h11.Request):
-            return _refusal(400, "it is no request")
+        if not isinstance(request, h11.Request) or request.http_version != b"1.1":
+            return _refusal(400, "it is no request of HTTP/1.1")
         return self._key_refusal(request) or self._body_refusal(request) or _routed(request)
 
     def _key_refusal(self, request: h11.Request) -> Refusal | None:

@@ -1,0 +1,95 @@
+"""The share list is QVD's grammar, prints what it reads, and means exactly the devices that it names."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qvd_usbip import errors, share_list
+from qvd_usbip.ids import BusId, VidPid
+from qvd_usbip.share_list import Entry, ShareList, entry_for, parse
+from qvd_usbip.usb import UsbDevice
+from tests.unit.qvd_usbip.strategies import hostile_text, only, vidpids
+
+entries = st.builds(Entry, vidpid=vidpids, serial=st.none() | hostile_text.filter(bool))
+
+
+def device(vidpid: str, serial: str = "") -> UsbDevice:
+    return UsbDevice(busid=BusId(1, (4,)), vidpid=VidPid.parse(vidpid), serial=serial, busnum=1, devnum=2)
+
+
+def test_the_list_of_the_guide() -> None:
+    parsed = parse("0441:0012, 0bda:58c2@1234")
+    assert [str(entry) for entry in parsed.entries] == ["0441:0012", "0bda:58c2@1234"]
+    assert str(parsed) == "0441:0012, 0bda:58c2@1234"
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", " , ,", "\t"])
+def test_an_empty_list(text: str) -> None:
+    assert parse(text) == ShareList()
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("0BDA:58C2@AbC", "0bda:58c2@AbC"),
+        ("0bda:58c2@1234,0bda:58c2@1234", "0bda:58c2@1234"),
+        (" 0bda:58c2 @ 1234 ,", "0bda:58c2@1234"),
+        ("0bda:58c2@a@b", "0bda:58c2@a@b"),
+        ("0bda:58c2@SN 12 34", "0bda:58c2@SN 12 34"),
+        ("0bda:58c2@50%", "0bda:58c2@50%"),
+        ("0bda:58c2@a%2Cb", "0bda:58c2@a%2Cb"),
+    ],
+)
+def test_reading_is_generous_and_printing_exact(text: str, printed: str) -> None:
+    assert str(parse(text)) == printed
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "0bda", "0bda:58c2@", "0bda:58c2@ ", "0bda:58c2 1234", "@1234", "0bda:58c2@%FF", "1-4", "0bda:58c2;1"]
+)
+def test_refused(text: str) -> None:
+    assert only(errors.SHARE_LIST_MALFORMED, parse, f"0441:0012, {text}") is None
+
+
+@given(st.lists(entries, max_size=5))
+def test_round_trip(listed: list[Entry]) -> None:
+    wanted = ShareList(entries=tuple(dict.fromkeys(listed)))
+    assert parse(str(wanted)) == wanted
+
+
+@given(hostile_text)
+def test_hostile_text_raises_only_our_error(text: str) -> None:
+    for candidate in (text, f"0bda:58c2@{text}"):
+        parsed = only(errors.SHARE_LIST_MALFORMED, parse, candidate)
+        if parsed is not None:
+            assert parse(str(parsed)) == parsed
+
+
+@given(hostile_text)
+def test_a_device_can_always_be_listed_and_then_only_it_is_meant(serial: str) -> None:
+    meant = device("0bda:58c2", serial)
+    listed = parse(str(ShareList().with_entry(entry_for(meant))))
+    assert listed.matches(meant)
+    assert not listed.matches(device("0bda:58c3", serial))
+    if serial:
+        assert not listed.matches(device("0bda:58c2"))
+        assert not listed.matches(device("0bda:58c2", serial + "x"))
+
+
+def test_an_entry_without_serial_means_every_such_device() -> None:
+    assert parse("0bda:58c2").matches(device("0bda:58c2", "1234"))
+    assert parse("0bda:58c2").matches(device("0bda:58c2"))
+
+
+def test_entry_matching_names_the_first() -> None:
+    listed = parse("0bda:58c2@1, 0bda:58c2")
+    assert listed.entry_matching(device("0bda:58c2", "2")) == Entry(vidpid=VidPid(0x0BDA, 0x58C2))
+    assert listed.entry_matching(device("0441:0012")) is None
+
+
+def test_adding_and_removing_change_only_that() -> None:
+    listed = parse("0441:0012, 0bda:58c2@1, 0bda:58c2")
+    assert listed.with_entry(listed.entries[1]) is listed
+    assert str(listed.without(listed.entries[1])) == "0441:0012, 0bda:58c2"
+    assert str(listed.without_device(device("0bda:58c2", "1"))) == "0441:0012"
+    assert str(listed.with_entry(share_list.entry_for(device("1234:5678")))) == f"{listed}, 1234:5678"
