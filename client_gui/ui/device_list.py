@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MARGIN: Final = 16
 GAP: Final = 12
+REVEAL: Final = 400  # milliseconds in which a row opens, with some to spare
+FEW: Final = 4  # new rows at once that fade in; more are a list that is being made
 BATCH: Final = 32  # rows made per turn of the event loop
 SPOKEN: Final = frozenset(
     {DeviceState.ATTACHED, DeviceState.IN_USE, DeviceState.NOT_SHARED, DeviceState.CONFIRM, DeviceState.FAILED}
@@ -74,6 +76,8 @@ class DeviceList(QScrollArea):
         self._placing = QTimer(self, singleShot=True, interval=0)
         self._placing.timeout.connect(self._place)
         self._page.rearranged.connect(self._placing.start)
+        self._revealed = ""
+        self._revealing = QTimer(self, singleShot=True, interval=REVEAL)
         model.rowsInserted.connect(self._build)
         model.rowsAboutToBeRemoved.connect(self._drop)
         model.rowsMoved.connect(self._arrange)
@@ -100,8 +104,12 @@ class DeviceList(QScrollArea):
                 theirs.connect(mine)
             widget.chosen.connect(self.make_current)
             widget.resized.connect(self._placing.start)
+            widget.unfolded.connect(self._reveal)
             self._rows[row.key] = widget
         self._arrange()
+        if self.isVisible() and len(missing) <= FEW and len(missing) < len(self._rows):
+            for row in missing:
+                self._rows[row.key].appear()
         if len(missing) > BATCH:
             QTimer.singleShot(0, self, self._build)
 
@@ -215,6 +223,21 @@ class DeviceList(QScrollArea):
         if anchor is not None:
             row, offset = anchor
             self.verticalScrollBar().setValue(self.card.y() + row.y() - offset)
+
+        opening = self._rows.get(self._revealed) if self._revealing.isActive() else None
+        if opening is not None:
+            self._show_whole(opening)
+
+    def _reveal(self, key: str) -> None:
+        """Keeps a row in view while it opens."""
+        self._revealed = key
+        self._revealing.start()
+        self._place()
+
+    def _show_whole(self, row: DeviceRow) -> None:
+        bar, top = self.verticalScrollBar(), self.card.y() + row.y()
+        hidden = top + row.height() + GAP - bar.value() - self.viewport().height()
+        bar.setValue(min(top, bar.value() + max(0, hidden)))
 
     def _anchor(self) -> tuple[DeviceRow, int] | None:
         scrolled = self.verticalScrollBar().value()

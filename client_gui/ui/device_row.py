@@ -15,9 +15,9 @@ from client_gui.ui.details import DetailsPanel
 from client_gui.ui.failed_strip import FailedStrip
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.messages import tr
-from client_gui.ui.motion import Glide, Pulse
+from client_gui.ui.motion import VEIL_LIFTS, Glide, Pulse, Veil
 from client_gui.ui.row_layout import GAP, SMALL_GAP, RowPlaces, RowSizes, place_row
-from client_gui.ui.row_paint import TURNING, RowFace, paint_row, status_icon_rect
+from client_gui.ui.row_paint import STEPPING, TURNING, RowFace, paint_row, status_icon_rect
 from client_gui.ui.switch import Switch
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class DeviceRow(QWidget):
     forget = Signal(str)
     copy = Signal(str)
     chosen = Signal(str)
+    unfolded = Signal(str)
     resized = Signal()
 
     def __init__(self, row: Row, look: Look, sizes: RowSizes, pulse: Pulse, parent: QWidget) -> None:
@@ -152,6 +153,8 @@ class DeviceRow(QWidget):
             self.panel = None
         self._settle()
         self.chosen.emit(self.row.key)
+        if opened:
+            self.unfolded.emit(self.row.key)
 
     def _adopt(self, before: QWidget, *controls: QPushButton) -> None:
         for control in controls:
@@ -159,6 +162,11 @@ class DeviceRow(QWidget):
             control.setFocusPolicy(self.switch.focusPolicy())
             control.show()
             before = control
+
+    def appear(self) -> None:
+        """Fades in, for a device that was plugged in while the list was seen."""
+        if self._look.duration(VEIL_LIFTS) > 0:
+            Veil(self._look, self)
 
     # --- focus
 
@@ -203,7 +211,7 @@ class DeviceRow(QWidget):
     def _places(self) -> RowPlaces:
         action = self.forget_button.sizeHint().width() - 2 * RESERVE if self.forget_button else 0
         return place_row(
-            self._sizes, width=self.width(), rule=not self._first, busy=self.row.state in TURNING, action_width=action
+            self._sizes, width=self.width(), rule=not self._first, busy=self.row.state in STEPPING, action_width=action
         )
 
     def _body_width(self, places: RowPlaces) -> int:

@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from PySide6.QtCore import QAbstractAnimation, QEasingCurve, QObject, QTimer, QVariantAnimation
+from PySide6.QtCore import QAbstractAnimation, QEasingCurve, QObject, Qt, QTimer, QVariantAnimation
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QWidget
 
 from client_gui.ui.look import Look
 
 BEAT: Final = 30  # milliseconds
+VEIL_LIFTS: Final = 150  # milliseconds
 
 
 class Pulse(QObject):
@@ -84,3 +87,27 @@ class Glide(QObject):
     def _follow(self, value: float) -> None:
         self.value = float(value)
         self._moved()
+
+
+class Veil(QWidget):
+    """Covers a new widget with the ground it stands on, lifts, and is gone."""
+
+    def __init__(self, look: Look, covered: QWidget) -> None:
+        super().__init__(covered)
+        self._look = look
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.resize(covered.size())
+        self._cover = Glide(look, VEIL_LIFTS, 1.0, self._lift, self)
+        self._cover.to(0.0)
+        self.show()
+
+    def _lift(self) -> None:
+        self.update()
+        if self._cover.value <= 0.0:
+            self.deleteLater()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paints what is left of the cover; the lines above and below stay visible."""
+        color = self._look.color("surface")
+        color.setAlphaF(self._cover.value)
+        QPainter(self).fillRect(self.rect().adjusted(0, 1, 0, -1), color)

@@ -93,10 +93,7 @@ class ProblemCard(QWidget):
             2: tr("Two things are missing on this computer"),
         }.get(len(troubles), tr("{n} things are missing on this computer", n=len(troubles)))
         self.setAccessibleName(title)
-        lead = tr(
-            "Until they are there, devices are listed but cannot be shared. "
-            "Run each command in a terminal, then check again."
-        )
+        lead = _lead(troubles)
         layout = QVBoxLayout()
         layout.setContentsMargins(RESERVE, 0, RESERVE, 0)
         layout.setSpacing(6)
@@ -122,6 +119,15 @@ class ProblemCard(QWidget):
         paint_card(painter, self._look, self, fill="surface", radius=12)
         line = self._lead.geometry().bottom() + 16
         painter.fillRect(PADDING, line, self.width() - 2 * PADDING, 1, self._look.color("line"))
+
+
+def _lead(troubles: tuple[Trouble, ...]) -> str:
+    if any(messages.split_remedy(trouble.remedy)[1] for trouble in troubles):
+        return tr(
+            "Until they are there, devices are listed but cannot be shared. "
+            "Run each command in a terminal, then check again."
+        )
+    return tr("Until this is put right, devices are listed but cannot be shared.")
 
 
 def paint_card(painter: QPainter, look: Look, card: QWidget, *, fill: str, radius: float) -> None:

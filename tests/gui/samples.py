@@ -108,6 +108,10 @@ YUBIKEY = device(
     "1050:0407@", "YubiKey 5 NFC", "Yubico", Kind.SECURITY_KEY, ticked=True, state=DeviceState.ATTACHED, serial=""
 )
 
+SERIAL_WITH_STEPS = replace(
+    SERIAL, key="0403:6001@2", product="Zebra", steps=steps(12, 43, 453, 508), state=DeviceState.IN_USE
+)
+
 EVERY_KIND_OF_ROW = (BRIO, SCANNER, HEADSET, SERIAL, KEYBOARD, STICK, YUBIKEY)
 
 

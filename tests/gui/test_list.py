@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QEvent, QObject
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QApplication
 
 from client_gui.state import DeviceState, Row
 from client_gui.ui.model import DeviceModel
+from client_gui.ui.motion import Veil
 from tests.gui import samples
 
 if TYPE_CHECKING:
@@ -204,3 +205,29 @@ def test_device_that_is_plugged_in_while_filtered_stays_hidden(picker: Picker, e
     assert [row.split(",")[0] for row in seen.rows()] == ["BRIO Ultra HD Webcam"]
     picker.search.edit.clear()
     assert len(seen.rows()) == 2
+
+
+def test_row_that_opens_below_the_window_is_brought_into_view(
+    picker: Picker, engine: FakeEngine, seen: Seen, qtbot: QtBot
+) -> None:
+    engine.show(*samples.EVERY_KIND_OF_ROW, samples.SERIAL_WITH_STEPS)
+    qtbot.wait(20)
+    picker.list.make_current(samples.SERIAL_WITH_STEPS.key)
+    picker.list.focus_current()
+    seen.key(Qt.Key.Key_Return)
+    qtbot.wait(20)
+    row = picker.list.row_widget(samples.SERIAL_WITH_STEPS.key)
+    assert row is not None
+    assert row.visibleRegion().boundingRect() == row.rect()
+
+
+def test_device_plugged_in_later_fades_in_and_is_then_bare(picker: Picker, engine: FakeEngine, qtbot: QtBot) -> None:
+    picker.list._look._motion = True
+    engine.show(samples.BRIO)
+    qtbot.wait(20)
+    engine.show(samples.BRIO, samples.STICK)
+    QApplication.processEvents()
+    row = picker.list.row_widget(samples.STICK.key)
+    assert row is not None
+    assert row.findChildren(Veil)
+    qtbot.waitUntil(lambda: not row.findChildren(Veil), timeout=2000)
