@@ -13,10 +13,20 @@ from qvd_usbip.ids import DevNum
 from vma_hooks.acl import encode_group_acl, mode_under
 from vma_hooks.beneath import NOT_THERE, descend, make_folder
 from vma_hooks.nodes import Nodes
-from vma_hooks.plan import Grant, NodePlan
+from vma_hooks.plan import NodePlan
 
 _FULL = frozenset((errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY)) | NOT_THERE
 _NO_ACL = frozenset((errno.EOPNOTSUPP, errno.ENOSYS))
+
+
+class Grant:
+    """Who besides root may open a node: one group, by number, and its rights (4 read, 2 write, 1 execute)."""
+
+    __slots__ = ("bits", "gid")
+
+    def __init__(self, gid: int, bits: int) -> None:
+        self.gid = gid
+        self.bits = bits
 
 
 def open_records(path: str, nodes: Nodes) -> int:
@@ -42,11 +52,12 @@ def open_records(path: str, nodes: Nodes) -> int:
     return records
 
 
-def make_node(plan: NodePlan, *, dev: int, records: int, nodes: Nodes) -> None:
+def make_node(plan: NodePlan, grant: Grant | None, *, dev: int, records: int, nodes: Nodes) -> None:
     """Put the planned node in place, complete; a node of ours that is there already is replaced.
 
     Args:
-        plan: verb `make`; its `grant` is the one group that may open the node, None leaves it at 0600.
+        plan: verb `make`.
+        grant: the one group that may open the node; None leaves it at 0600.
         dev: directory descriptor of /dev.
         records: descriptor from open_records.
         nodes: how nodes are made.
@@ -64,7 +75,7 @@ def make_node(plan: NodePlan, *, dev: int, records: int, nodes: Nodes) -> None:
     try:
         _refuse_foreign(plan, path, folder, records, nodes)
         _record(plan.kind, plan.number, path, records)
-        unsupported = _place(plan, folder, nodes)
+        unsupported = _place(plan, grant, folder, nodes)
     finally:
         os.close(folder)
     if unsupported:
@@ -117,13 +128,13 @@ def _refuse_foreign(plan: NodePlan, path: str, folder: int, records: int, nodes:
         os.unlink(f"{there[0]}{there[1]}", dir_fd=records)
 
 
-def _place(plan: NodePlan, folder: int, nodes: Nodes) -> bool:
+def _place(plan: NodePlan, grant: Grant | None, folder: int, nodes: Nodes) -> bool:
     """Make the node under another name, give it its rights, then its own name; True when the list was not possible."""
     unfinished = _unfinished(plan.kind, plan.number)
     _unlink(unfinished, folder)
     nodes.make(unfinished, folder, plan.kind, plan.number)
     try:
-        unsupported = _give_rights(unfinished, plan.grant, folder, nodes)
+        unsupported = _give_rights(unfinished, grant, folder, nodes)
         os.rename(unfinished, plan.path[-1], src_dir_fd=folder, dst_dir_fd=folder)
     except OSError:
         _unlink(unfinished, folder)

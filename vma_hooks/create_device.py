@@ -5,11 +5,11 @@ import sys
 
 from qvd_usbip.errors import NODE_KEPT, NODE_REFUSED, USAGE, QvdUsbError
 from qvd_usbip.uevent import Uevent, from_environment, place_of
-from vma_hooks.apply import drop_node, make_node, open_records, recorded_at
+from vma_hooks.apply import Grant, drop_node, make_node, open_records, recorded_at
 from vma_hooks.beneath import open_folder
 from vma_hooks.nodes import Nodes
 from vma_hooks.own_hub import event_of, list_devices, shown_number
-from vma_hooks.plan import Grant, NodePlan, confine, plan
+from vma_hooks.plan import NodePlan, confine, plan
 from vma_hooks.settings import SETTINGS_FILE, group_number, load_settings
 from vma_hooks.words import complain
 
@@ -66,6 +66,13 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     return run(sys.argv[1:] if argv is None else argv, os.environ, INSTALLED, Nodes())
 
 
+def start() -> None:
+    """Run the program that udevd starts: main, then leave at once; a tidy end of Python costs more than the work."""
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)
+
+
 def run(arguments: "Sequence[str]", environment: "Mapping[str, str]", places: Places, nodes: Nodes) -> int:
     """Run one command on the given places; see main."""
     try:
@@ -98,12 +105,12 @@ def on_event(event: Uevent, places: Places, nodes: Nodes) -> None:
         shown = shown_number(sys_folder, event.devpath)
     finally:
         os.close(sys_folder)
-    grant, trouble = _find_grant(places.settings) if event.action == "add" else (None, None)
-    wanted = plan(event, shown, grant)
+    wanted = plan(event, shown)
     if wanted is None:
         return
+    grant, trouble = _find_grant(places.settings) if wanted.verb == "make" else (None, None)
     try:
-        _apply(wanted, places, nodes)
+        _apply(wanted, grant, places, nodes)
     except OSError as error:
         problem = NODE_REFUSED if wanted.verb == "make" else NODE_KEPT
         raise QvdUsbError(problem, node=event.devname, reason=error.strerror) from error
@@ -168,13 +175,13 @@ def delete(device: str, places: Places, nodes: Nodes) -> None:
         os.close(dev)
 
 
-def _apply(wanted: NodePlan, places: Places, nodes: Nodes) -> None:
+def _apply(wanted: NodePlan, grant: Grant | None, places: Places, nodes: Nodes) -> None:
     dev = open_folder(places.dev)
     try:
         records = open_records(places.records, nodes)
         try:
             if wanted.verb == "make":
-                make_node(wanted, dev=dev, records=records, nodes=nodes)
+                make_node(wanted, grant, dev=dev, records=records, nodes=nodes)
             else:
                 drop_node(wanted.kind, wanted.number, dev=dev, records=records, nodes=nodes)
         finally:

@@ -8,37 +8,25 @@ CHARACTER, BLOCK = "c", "b"
 _DEPTH, _NAME = 8, 255
 
 
-class Grant:
-    """Who besides root may open a node: one group, by number, and its rights (4 read, 2 write, 1 execute)."""
-
-    __slots__ = ("bits", "gid")
-
-    def __init__(self, gid: int, bits: int) -> None:
-        self.gid = gid
-        self.bits = bits
-
-
 class NodePlan:
     """What one event asks for: `make` or `drop` the node `kind``number` at the path beneath /dev."""
 
-    __slots__ = ("grant", "kind", "number", "path", "verb")
+    __slots__ = ("kind", "number", "path", "verb")
 
-    def __init__(self, verb: str, kind: str, number: DevNum, path: tuple[str, ...], grant: Grant | None) -> None:
+    def __init__(self, verb: str, kind: str, number: DevNum, path: tuple[str, ...]) -> None:
         self.verb = verb
         self.kind = kind
         self.number = number
         self.path = path
-        self.grant = grant
 
 
-def plan(event: Uevent, shown: DevNum | None, grant: Grant | None) -> NodePlan | None:
+def plan(event: Uevent, shown: DevNum | None) -> NodePlan | None:
     """Decide what an event means for /dev.
 
     Args:
         event: action, devpath and properties, as udevd passes them.
         shown: the number the kernel shows at the event's devpath right now; None when there is nothing, which is
             also how a container sees a device on another container's hub.
-        grant: the right a new node gets; None leaves it to root.
 
     Returns:
         None when there is nothing to do: not below a vhci hub, no node, another action, or the kernel has already
@@ -55,8 +43,8 @@ def plan(event: Uevent, shown: DevNum | None, grant: Grant | None) -> NodePlan |
     kind = BLOCK if event.is_block else CHARACTER
     path = confine(event.devname)
     if event.action == "add":
-        return NodePlan("make", kind, number, path, grant) if shown == number else None
-    return NodePlan("drop", kind, number, path, None) if shown != number else None
+        return NodePlan("make", kind, number, path) if shown == number else None
+    return NodePlan("drop", kind, number, path) if shown != number else None
 
 
 def confine(devname: str) -> tuple[str, ...]:

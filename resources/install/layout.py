@@ -124,7 +124,7 @@ VMA = Role(
     ),
     items=(
         # No site packages: the hook runs once per event, and half its time would go into looking for them.
-        _start(f"{QVD_BIN}/qvd-create-device", "vma_hooks.create_device:main", "-IS"),
+        _start(f"{QVD_BIN}/qvd-create-device", "vma_hooks.create_device:start", "-IS"),
         _start(f"{QVD_BIN}/qvd-usb-slaveserver", "vma_hooks.slave_server:main"),
         _start(f"{QVD_BIN}/qvd-vma-slaveserver-usbip", "vma_hooks.attach:main"),
         _copy(f"{UNITS}/qvd-create-device-coldplug.service", "systemd/qvd-create-device-coldplug.service"),
