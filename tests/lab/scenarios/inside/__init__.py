@@ -1,0 +1,1 @@
+"""Programs that a scenario runs inside a guest."""

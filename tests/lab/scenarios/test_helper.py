@@ -1,0 +1,171 @@
+"""The setuid helper on a real kernel: whatever happens to it, the device ends on its local driver."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Guest, Lab
+
+pytestmark = pytest.mark.deep
+
+HELPER = "/usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux"
+IDENTITY = "0bda 58c2 1234"
+_LENDER = Path(__file__).with_name("inside") / "lender.py"
+
+
+class Port:
+    """A serial adapter in a port of the client."""
+
+    def __init__(self, guest: Guest) -> None:
+        self.guest = guest
+        guest.push(_LENDER, "/usr/local/bin/lender.py")
+        self.busid = guest.gadget("serial", "acm", "0bda", "58c2", "1234")
+        self.at_home()
+
+    @property
+    def folder(self) -> str:
+        return f"/sys/bus/usb/devices/{self.busid}"
+
+    def lend(self, steps: str, *, check: bool = True, user: str = "user") -> list[str]:
+        """Runs the engine by hand; the lines it printed."""
+        out = self.guest.run_as(
+            user, f"python3 /usr/local/bin/lender.py {self.busid} {IDENTITY} -- {steps}", check=check
+        ).out
+        return out.splitlines()
+
+    def helper(self, words: str, user: str = "user") -> int:
+        """Calls the helper as an old client does; its exit status."""
+        return self.guest.run_as(user, f"{HELPER} {words}", check=False).rc
+
+    def at_home(self, seconds: float = 10) -> None:
+        """It has its local driver and its interfaces, and nothing is left of the loan."""
+        self.guest.until(
+            f"test $(basename $(readlink {self.folder}/driver)) = usb && test -e {self.folder}/{self.busid}:1.0/driver",
+            seconds,
+        )
+        self.guest.until("! ls /run/qvd-usbip/[0-9]* 2>/dev/null", seconds)
+        assert self.busid not in self.table()
+
+    def table(self) -> list[str]:
+        return self.guest.run("cat /sys/bus/usb/drivers/usbip-host/match_busid 2>/dev/null", check=False).out.split()
+
+
+@pytest.fixture
+def port(lab: Lab) -> Port:
+    return Port(lab.client)
+
+
+def states(lines: list[str]) -> list[str]:
+    return [json.loads(line)["state"] for line in lines if line.startswith("{")]
+
+
+def test_lent_exported_dropped_by_the_peer_and_returned(port: Port) -> None:
+    lines = port.lend("export hangup wait export return")
+    assert states(lines) == ["bound", "exported", "dropped", "exported", "returned"]
+    bound = json.loads(lines[0])
+    assert f"line {bound['devid']} {bound['speed']}" in lines
+    assert lines[-1] == "exit 0"
+    port.at_home()
+
+
+@pytest.mark.parametrize("steps", ["die", "export die"])
+def test_the_engine_is_killed(port: Port, steps: str) -> None:
+    port.lend(steps, check=False)
+    port.at_home(5)
+
+
+def test_the_helper_is_killed(port: Port) -> None:
+    """Nobody but root can; the next run, the user's own included, finishes what it left."""
+    guest = port.guest
+    line = f"{port.busid} {IDENTITY}"
+    guest.spawn(f"runuser -u user -- python3 /usr/local/bin/lender.py {line} -- export sleep 60", "lender")
+    guest.until(f"grep -qx 2 {port.folder}/usbip_status")
+    assert not guest.run_as("user", "pkill -KILL -f helper/main.py", check=False)
+    guest.run("pkill -KILL -f helper/main.py")
+    assert guest.run(f"readlink {port.folder}/driver").out.endswith("usbip-host")
+    assert port.helper("recover", user="other") == 0
+    assert guest.run(f"readlink {port.folder}/driver").out.endswith("usbip-host")
+    assert port.helper("recover") == 0
+    port.at_home()
+
+
+@pytest.mark.parametrize("number", range(1, 15))
+def test_killed_at_each_write(port: Port, number: int) -> None:
+    """Each write(2) of a bind and an unbind, the records' too: the next run brings the device home."""
+    guest = port.guest
+    inject = f"strace -qq -f -o /dev/null -e trace=write -e inject=write:signal=KILL:when={number}"
+    guest.run(f"{inject} {HELPER} bind {port.busid} || :; {inject} {HELPER} unbind {port.busid} || :")
+    guest.run(f"{HELPER} recover; {HELPER} unbind {port.busid} 2>/dev/null || :")
+    port.at_home()
+
+
+def test_unplugged_while_exported(port: Port) -> None:
+    guest = port.guest
+    line = f"{port.busid} {IDENTITY}"
+    guest.spawn(
+        f"runuser -u user -- python3 /usr/local/bin/lender.py {line} -- export wait wait >/tmp/answers 2>&1", "lender"
+    )
+    guest.until(f"grep -qx 2 {port.folder}/usbip_status")
+    guest.gadget_remove("serial")
+    guest.until("grep -q exit /tmp/answers")
+    lines = guest.read("/tmp/answers").decode().splitlines()
+    assert states(lines) == ["bound", "exported", "dropped", "returned"]
+    assert json.loads(lines[3])["problem"] == "device-gone"
+    guest.until("! ls /run/qvd-usbip/[0-9]* 2>/dev/null")
+    # plugged in again it works locally, and can be lent; then the kernel forgets the port too
+    assert guest.gadget("serial", "acm", "0bda", "58c2", "1234") == port.busid
+    guest.until(f"test $(basename $(readlink {port.folder}/driver)) = usb")
+    assert states(port.lend("export return")) == ["bound", "exported", "returned"]
+    port.at_home()
+
+
+def test_old_callers(port: Port) -> None:
+    assert port.helper(f"unbind {port.busid}") == 39
+    assert port.helper(f"bind {port.busid}") == 0
+    assert port.helper(f"bind {port.busid}") == 0
+    assert port.helper(f"unbind {port.busid}", user="other") == 29
+    connect = (
+        "import os, socket, subprocess; near, far = socket.socketpair(); os.dup2(near.fileno(), 0); "
+        f"done = subprocess.run(['{HELPER}', 'connect', '{port.busid}', '0']); "
+        "print(done.returncode, far.recv(64).decode())"
+    )
+    devid, speed = port.guest.run_as("user", f'python3 -c "{connect}"').out.split()[1:]
+    assert (int(devid) >> 16, int(speed)) == (int(port.busid.split("-")[0]), 3)
+    assert port.helper(f"unbind {port.busid}") == 0
+    port.at_home()
+
+
+def test_who_is_not_permitted(port: Port) -> None:
+    assert port.helper("lend", user="other") == 29
+    port.guest.run("chmod 666 /etc/qvd/usbip-policy.conf")
+    assert port.helper(f"bind {port.busid}") == 30
+    port.at_home()
+
+
+def test_a_keyboard_needs_consent(lab: Lab) -> None:
+    guest = lab.client
+    guest.push(_LENDER, "/usr/local/bin/lender.py")
+    busid = guest.gadget("keys", "hid", "046d", "c31c", "K1")
+    guest.until(f"ls {'/sys/bus/usb/devices'}/{busid}/{busid}:1.0/driver")
+    line = f"python3 /usr/local/bin/lender.py {busid} 046d c31c K1"
+    refused = guest.run_as("user", f"{line} --", check=False).out.splitlines()
+    assert json.loads(next(each for each in refused if each.startswith("{")))["problem"] == "device-locked"
+    assert states(guest.run_as("user", f"{line} keyboard -- return").out.splitlines()) == ["bound", "returned"]
+
+
+def test_a_stick_mounted_in_another_namespace(lab: Lab) -> None:
+    guest = lab.client
+    guest.push(_LENDER, "/usr/local/bin/lender.py")
+    busid = guest.gadget("stick", "mass", "0951", "1666", "S1")
+    guest.until("test -b /dev/sda")
+    guest.run("mkfs.vfat /dev/sda")
+    guest.spawn("unshare -m sh -c 'mount /dev/sda /mnt && touch /tmp/mounted && sleep 600'", "holder")
+    guest.until("test -e /tmp/mounted")
+    line = f"python3 /usr/local/bin/lender.py {busid} 0951 1666 S1"
+    refused = guest.run_as("user", f"{line} --", check=False).out.splitlines()
+    assert json.loads(next(each for each in refused if each.startswith("{")))["problem"] == "storage-in-use"
+    guest.run("systemctl stop holder")
+    guest.until("python3 -c \"import os; os.open('/dev/sda', os.O_RDONLY | os.O_EXCL)\"")
+    assert states(guest.run_as("user", f"{line} -- return").out.splitlines()) == ["bound", "returned"]
+    guest.until("test -b /dev/sda")
