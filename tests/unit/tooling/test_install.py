@@ -132,22 +132,23 @@ def test_every_module_is_compiled_under_the_path_it_will_have(staged: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("program", "flags", "module"),
+    ("program", "flags", "entry"),
     [
-        ("usr/bin/qvd-usb", "-I", "client_gui.cli"),
-        ("usr/bin/qvd-usb-picker", "-I", "client_gui.ui.main"),
-        ("usr/sbin/qvd-usb-agent", "-I", "server_agent.cli"),
-        ("usr/lib/qvd/bin/qvd-create-device", "-IS", "vma_hooks.create_device"),
-        ("usr/lib/qvd/bin/qvd-usb-slaveserver", "-I", "vma_hooks.slave_server"),
-        ("usr/lib/qvd/bin/qvd-vma-slaveserver-usbip", "-I", "vma_hooks.attach"),
+        ("usr/bin/qvd-usb", "-I", "client_gui.cli:main"),
+        ("usr/bin/qvd-usb-picker", "-I", "client_gui.ui.main:main"),
+        ("usr/sbin/qvd-usb-agent", "-I", "server_agent.cli:main"),
+        ("usr/lib/qvd/bin/qvd-create-device", "-IS", "vma_hooks.create_device:start"),
+        ("usr/lib/qvd/bin/qvd-usb-slaveserver", "-I", "vma_hooks.slave_server:main"),
+        ("usr/lib/qvd/bin/qvd-vma-slaveserver-usbip", "-I", "vma_hooks.attach:main"),
     ],
 )
 def test_start_script_names_interpreter_and_module(
-    repository: Path, staged: Path, program: str, flags: str, module: str
+    repository: Path, staged: Path, program: str, flags: str, entry: str
 ) -> None:
+    module, _, function = entry.partition(":")
     first, *rest = (staged / program).read_text(encoding="utf-8").splitlines()
     assert first == f"#!{sys.executable} {flags}"
-    assert f"from {module} import main" in rest
+    assert f"from {module} import {function}" in rest
     assert (repository / (module.replace(".", "/") + ".py")).is_file()
     assert "@" not in "".join(rest)
 
