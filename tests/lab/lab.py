@@ -102,7 +102,7 @@ class Lab:
     # health
 
     def health(self) -> None:
-        """Raises Unhealthy for a complaint of a kernel, a core dump, or a unit of ours that came back or failed unasked."""
+        """Raises Unhealthy for a kernel's complaint, a core dump, or a unit of ours that restarted or failed."""
         found = []
         for guest in self.guests:
             found += [f"{guest.name}: kernel: {line}" for line in guest.dmesg_problems()]

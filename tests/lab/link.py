@@ -48,7 +48,11 @@ class Link:
     def _listen(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection.makefile("rb") as stream:
             while len(head := stream.read(4)) == 4:
-                answer = json.loads(stream.read(struct.unpack(">I", head)[0]))
+                (size,) = struct.unpack(">I", head)
+                body = stream.read(size)
+                if len(body) < size:
+                    break
+                answer = json.loads(body)
                 waiting = self._waiting.pop(answer["id"], None)  # none: its caller gave up
                 if waiting:
                     waiting.answer = answer

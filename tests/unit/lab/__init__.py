@@ -1,0 +1,1 @@
+"""Tests of the laboratory itself that need no guest."""

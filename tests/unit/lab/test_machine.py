@@ -1,0 +1,127 @@
+"""What the machines are made of and started with."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.lab import accelerator, product, qemu, recipe
+from tests.lab.build import archives_key, image_key
+from tests.lab.containers import base_config, plain_config
+from tests.lab.errors import LabError
+from tests.lab.lab import Lab
+
+
+def machine(role: str = "server", state: Path | None = None) -> qemu.Machine:
+    return qemu.Machine(
+        role=recipe.ROLES[role],
+        kernel=Path("/c/vmlinuz"),
+        initrd=Path("/c/initrd"),
+        disk=Path("/c/disk.qcow2"),
+        run=Path("/tmp/qvdlab-x"),
+        accelerator="tcg",
+        state=state,
+    )
+
+
+def test_the_guests_talk_to_each_other_and_to_nobody_else() -> None:
+    lines = {role: qemu.command_line(machine(role), "qemu") for role in recipe.ROLES}
+    for line in lines.values():
+        assert sum(word == "-netdev" for word in line) == 1
+        assert "-nodefaults" in line
+    assert "local.path=/tmp/qvdlab-x/server.lan,remote.type=unix,remote.path=/tmp/qvdlab-x/client.lan" in " ".join(
+        lines["server"]
+    )
+    assert "local.path=/tmp/qvdlab-x/client.lan,remote.type=unix,remote.path=/tmp/qvdlab-x/server.lan" in " ".join(
+        lines["client"]
+    )
+
+
+def test_a_stored_state_needs_the_same_machine() -> None:
+    booted = qemu.command_line(machine(), "qemu")
+    resumed = qemu.command_line(machine(state=Path("/c/a b.state")), "qemu")
+    assert resumed == [*booted, "-incoming", "exec:cat '/c/a b.state'"]
+
+
+def test_the_role_comes_with_the_kernel_command_line() -> None:
+    line = qemu.kernel_command_line(recipe.ROLES["client"], "debug")
+    assert "systemd.hostname=client" in line.split()
+    assert "systemd.mask=apparmor.service" in line.split()
+    assert line.endswith(" debug")
+    assert "systemd.mask" not in qemu.kernel_command_line(recipe.ROLES["server"], "")
+
+
+def test_sockets_fit_into_107_bytes() -> None:
+    for role in recipe.ROLES:
+        for name in ("agent", "people", "console", "qmp", "qmp2", "lan"):
+            path = Path("/tmp/qvdlab-a-rather-long-name.abcdefgh") / f"{role}.{name}"
+            assert len(str(path)) < 108
+
+
+def test_debian_12_has_no_pyside_packages() -> None:
+    assert not [name for name in recipe.SUITES["bookworm"].guest_packages if "pyside" in name]
+    assert [name for name in recipe.SUITES["trixie"].guest_packages if "pyside" in name]
+
+
+def test_an_unknown_suite_is_refused() -> None:
+    with pytest.raises(LabError, match="no suite 'buster'"):
+        recipe.suite_named("buster")
+
+
+def test_each_suite_has_its_own_keys() -> None:
+    keys = {key(suite) for key in (archives_key, image_key) for suite in recipe.SUITES.values()}
+    assert len(keys) == 2 * len(recipe.SUITES)
+    assert all(re.fullmatch("[0-9a-f]{12}", key) for key in keys)
+
+
+def test_containers_have_fixed_addresses_and_leave_usb_to_the_product() -> None:
+    one, two = base_config("one"), base_config("two")
+    assert "10.9.1.11/24" in one
+    assert "10.9.1.12/24" in two
+    assert "vhci" not in one
+    assert "apparmor" not in one
+    assert "vhci_hcd.5" in plain_config("two", 5)
+
+
+def test_the_product_key_follows_the_working_tree(tmp_path: Path) -> None:
+    for part in product.PARTS:
+        path = tmp_path / part
+        if "." in part or part == "Makefile":
+            path.write_text("x")
+        else:
+            (path / "__pycache__").mkdir(parents=True)
+            (path / "module.py").write_text("x")
+    before = product.tree_key(tmp_path)
+    (tmp_path / "qvd_usbip/__pycache__/module.pyc").write_text("x")
+    (tmp_path / "README.md").write_text("x")
+    assert product.tree_key(tmp_path) == before
+    (tmp_path / "vma_hooks/module.py").write_text("y")
+    assert product.tree_key(tmp_path) != before
+
+
+@pytest.mark.parametrize("order", ["tcg", "kvm"])
+def test_the_accelerator_is_as_ordered(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    accelerator.accelerator.cache_clear()
+    monkeypatch.setenv("QVD_LAB_ACCEL", order)
+    assert accelerator.accelerator() == order
+    accelerator.accelerator.cache_clear()
+
+
+def test_without_an_order_kvm_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    accelerator.accelerator.cache_clear()
+    monkeypatch.delenv("QVD_LAB_ACCEL", raising=False)
+    monkeypatch.setattr(accelerator, "_kvm_works", lambda: pytest.fail("kvm was probed"))
+    assert accelerator.accelerator() == "tcg"
+    accelerator.accelerator.cache_clear()
+
+
+def test_a_wrong_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    accelerator.accelerator.cache_clear()
+    monkeypatch.setenv("QVD_LAB_ACCEL", "xen")
+    with pytest.raises(LabError, match="QVD_LAB_ACCEL=xen"):
+        accelerator.accelerator()
+
+
+def test_an_unknown_level_is_refused() -> None:
+    with pytest.raises(LabError, match="no level 'best'"), Lab.open(level="best"):
+        pytest.fail("it was opened")
