@@ -59,6 +59,7 @@ class Desk:
         self._leaving: list[Exporter] = []
         self._session: Session | None = None
         self._candidates: list[Candidate] | None = None
+        self._looking_up = False
         self._requirement: Fault | None = None
         self._checked_at = float("-inf")
 
@@ -157,10 +158,16 @@ class Desk:
         self._loop.call_later(0.0, self._after_move)
 
     def _after_move(self) -> None:
+        if self._session is not None and not self._looking_up and self._unreachable():
+            self._look_up(self._session)  # its address may have changed
         if any(lending.machine.phase is Phase.IDLE for lending in self._lendings.values()):
             self.refresh()
         else:
             self._on_change()
+
+    def _unreachable(self) -> bool:
+        machines = [lending.machine for lending in self._lendings.values()]
+        return any(machine.fault is not None and machine.fault.code == "slave-unreachable" for machine in machines)
 
     def set_session(self, session: Session | None) -> None:
         """Shares with this session from now on, and with no other; None: with none."""
@@ -168,6 +175,7 @@ class Desk:
             return
         self._session = None
         self._candidates = None
+        self._looking_up = False
         self._drive()
         self._session = session
         if session is not None:
@@ -175,12 +183,15 @@ class Desk:
         self.refresh()
 
     def _look_up(self, session: Session) -> None:
-        self._candidates = candidates_without_lookup(session.address)
-        if self._candidates is not None:
+        found = candidates_without_lookup(session.address)
+        if found is not None:
+            self._candidates = found
             return
+        self._looking_up = True
 
         def heard(found: list[Candidate]) -> None:
-            if self._session is session and not self._candidates:
+            if self._session is session and self._looking_up:
+                self._looking_up = False
                 self._candidates = found
                 self.refresh()
 

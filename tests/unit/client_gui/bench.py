@@ -132,6 +132,8 @@ class Bench:
     def close(self) -> None:
         """Ends engine and peer."""
         self.peer.manner = "close"
+        self.helper.behave()
+        self.helper.end_hung()
         if self.engine is not None:
             self.engine.stop()
         self.peer.close()

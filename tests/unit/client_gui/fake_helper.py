@@ -6,6 +6,9 @@ stands in the file `manner` beside it, what it did in the file `diary`.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -16,6 +19,8 @@ import json, os, select, signal, socket, sys, time
 here = os.path.dirname(os.path.abspath(sys.argv[0]))
 engine = socket.socket(fileno=0)
 connection = None
+with open(os.path.join(here, "pids"), "a") as pids:
+    pids.write(str(os.getpid()) + "\n")
 
 
 def manner():
@@ -106,13 +111,25 @@ class FakeHelper:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "helper"
         self._folder = folder
+        self._told: set[str] = set()
         self.path.write_text(PROGRAM.format(python=sys.executable))
         self.path.chmod(0o755)
         self.behave()
 
     def behave(self, *manner: str) -> None:
-        """From now on `hang-STEP`, `die-…`, `crash-…`, `garbage-…`, `refuse-…`, `status-…` (bind, export, return), `keep`."""
+        """From now on `hang-STEP`, `die-…`, `crash-…`, `garbage-…`, `refuse-…`, `status-…`
+        (bind, export, return) or `keep`."""
+        self._told.update(manner)
         (self._folder / "manner").write_text(" ".join(manner))
+
+    def end_hung(self) -> None:
+        """Kills every run of it, where it was told to hang: nothing else ends those."""
+        pids = self._folder / "pids"
+        if not pids.exists() or not any(word.startswith(("hang", "keep")) for word in self._told):
+            return
+        for pid in pids.read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
     def diary(self) -> list[str]:
         """What it noted, all runs one after the other."""

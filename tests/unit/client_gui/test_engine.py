@@ -7,12 +7,13 @@ import time
 
 import pytest
 
+from client_gui.engine import Engine
 from client_gui.presence import read_status
 from client_gui.state import DeviceState
 from qvd_usbip.ack import AckState
 from qvd_usbip.errors import QvdUsbError
 from tests.unit.client_gui.bench import Bench
-from tests.unit.client_gui.slave_peer import KEY
+from tests.unit.client_gui.slave_peer import KEY, SlavePeer
 
 ENTRY = "0bda:58c2@1234"
 
@@ -232,8 +233,6 @@ def test_plaintext_to_another_computer_is_refused(bench: Bench) -> None:
 
 
 def test_a_session_over_a_unix_socket(bench: Bench) -> None:
-    from tests.unit.client_gui.slave_peer import SlavePeer
-
     bench.peer.close()
     bench.peer = SlavePeer(bench.folder / "slave.sock")
     share(bench)
@@ -243,8 +242,6 @@ def test_a_session_over_a_unix_socket(bench: Bench) -> None:
 def test_a_second_engine_of_the_same_user_is_told_so(bench: Bench) -> None:
     share(bench)
     bench.wait_state(DeviceState.IN_USE)
-    from client_gui.engine import Engine
-
     with pytest.raises(QvdUsbError) as caught:
         Engine(bench.files, runtime=bench.runtime, listen=False).set_session(bench.session())
     assert caught.value.problem.code == "session-exists"
