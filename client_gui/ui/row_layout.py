@@ -1,4 +1,4 @@
-"""PURE: where the parts of one device's row stand, for any width and font."""
+"""EFFECT: (none but that it asks Qt for widths) where the parts of one device's row stand, for any width and font."""
 
 from __future__ import annotations
 
