@@ -1,0 +1,48 @@
+"""EFFECT: measures every promise in one run, prints the table, writes build/bench/report.json.
+
+Exit status 0 whether the goals are met or not: a slow machine is no defect. 1 when something could not be measured.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+from tests.bench.goals import Finding, format_table
+from tests.bench.lab_rounds import measure
+from tests.lab import LabError
+from tests.lab.accelerator import accelerator
+from tests.lab.recipe import SUITES
+
+REPORT = Path(__file__).resolve().parents[2] / "build/bench/report.json"
+
+
+def write_report(findings: list[Finding], suite: str) -> None:
+    """Keep every single time, and on what they were taken."""
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "accelerator": accelerator(), "suite": suite}
+    report = {"v": 1, "machine": machine, "goals": [finding.as_json() for finding in findings]}
+    REPORT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Run the bench; see the module."""
+    parser = argparse.ArgumentParser(prog="python3 -m tests.bench", description="speed, goal by goal: met or missed")
+    parser.add_argument("--suite", choices=sorted(SUITES), default="trixie", help="the Debian release of the guests")
+    parser.add_argument("--rounds", type=int, default=20, help="how often each short command is timed (default 20)")
+    options = parser.parse_args()
+    try:
+        findings = measure(options.suite, options.rounds)
+    except LabError as error:
+        print(f"not measured: {error}", file=sys.stderr)
+        return 1
+    write_report(findings, options.suite)
+    print(format_table(findings))
+    print(f"on {os.cpu_count()} cpus, {accelerator()}; each time: {REPORT.relative_to(REPORT.parents[2])}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

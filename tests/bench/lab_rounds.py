@@ -1,0 +1,124 @@
+"""EFFECT: the measurements that need the lab: a real device, a real container, both ends of the way."""
+
+import json
+import shlex
+from pathlib import Path
+
+from tests.bench.goals import HOOK, LIST, READY, Finding
+from tests.lab import Lab
+from tests.lab.product import SLAVE_KEYS
+from tests.lab.progress import say, stage
+
+_INSIDE = Path(__file__).parent / "inside"
+_TOOLS = "/usr/local/lib/bench"
+_RUN = "/run/bench"
+_KEY = "0bda:58c2@1234"
+_BARE = ["python3", "-I", "-S", "-c", "pass"]
+HOOK_PATH = "/usr/lib/qvd/bin/qvd-create-device"
+AGENT = "qvd-usb-agent.service"
+
+
+class Bench:
+    """A serial adapter at the client, and the container `one` it can be shared with."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.one = lab.container("one")
+        for guest in lab.guests:
+            guest.push(_INSIDE, _TOOLS)
+        self.one.put_file(f"{_TOOLS}/turns.py", (_INSIDE / "turns.py").read_text(encoding="utf-8"))
+        self.busid = lab.client.gadget("serial", "acm", "0bda", "58c2", "1234")
+        self._ticks = 0
+
+    def start_engine(self) -> None:
+        """Starts the engine that the picker has, as the user."""
+        session = {"v": 1, "name": "bench", "address": f"{self.one.address}:11100", "key": SLAVE_KEYS["one"],
+                   "encryption": "none"}  # fmt: skip
+        client = self.lab.client
+        client.run(
+            f"mkdir -p {_RUN} ~user/.qvd && mkfifo {_RUN}/orders && touch {_RUN}/times && chown -R user {_RUN} ~user/.qvd"
+            " && printf 'client.usb.enable=1\\nclient.usb.allow_plaintext=1\\n' >~user/.qvd/client.conf"
+            " && install -d -o user -m 0700 /run/user/1000"
+        )
+        client.run(f"cat >{_RUN}/session", stdin=json.dumps(session))
+        command = f"cd; exec python3 {_TOOLS}/tick.py {_KEY} {_RUN}/times <{_RUN}/session"
+        client.spawn(
+            f"exec runuser -u user -- env XDG_RUNTIME_DIR=/run/user/1000 bash -c {shlex.quote(command)}", "bench"
+        )
+
+    def tick(self, *, on: bool) -> float:
+        """Ticks or unticks through the engine; the seconds that took."""
+        self._ticks += 1
+        self.lab.client.run(f"echo {'tick' if on else 'untick'} >{_RUN}/orders")
+        return float(self.lab.client.until(f"sed -n '{self._ticks}{{p;q}}' {_RUN}/times | grep .", timeout=120).out)
+
+    def by_hand(self) -> float:
+        """Does the whole job with usbip, bpftool, mknod and setfacl; the seconds that took."""
+        self.lab.server.run(f"systemctl stop {AGENT}", timeout=120)
+        self.one.run(f"chmod 0644 {HOOK_PATH}")
+        try:
+            out = self.lab.server.run(f"{_TOOLS}/by_hand.sh {self.busid}", timeout=180).out
+        finally:
+            self.one.run(f"chmod 0755 {HOOK_PATH}")
+            self.lab.server.run(f"systemctl start {AGENT}", timeout=120)
+        return float(out.splitlines()[-1])
+
+
+def _turns(run: str, rounds: int, **commands: list[str]) -> str:
+    request = json.dumps({"rounds": rounds, "commands": commands})
+    return f"{run} python3 {_TOOLS}/turns.py <<'END'\n{request}\nEND"
+
+
+def time_to_ready(bench: Bench, rounds: int) -> Finding:
+    """Ticks and does it by hand in turn; leaves the device shared."""
+    ours, by_hand = [], []
+    bench.lab.client.run("usbipd -D")
+    bench.lab.client.spawn(f"exec python3 {_TOOLS}/binder.py", "binder")
+    bench.start_engine()
+    for number in range(rounds + 1):
+        took = bench.tick(on=True), 0.0
+        bench.tick(on=False)
+        took = took[0], bench.by_hand()
+        say(f"round {number}: {took[0]:.2f} s, by hand {took[1]:.2f} s{'' if number else ' (not counted)'}")
+        if number:
+            ours.append(took[0])
+            by_hand.append(took[1])
+    bench.tick(on=True)
+    return Finding(goal=READY, ours=ours, reference=by_hand)
+
+
+def time_of_hook(bench: Bench, rounds: int) -> Finding:
+    """Repeats the add event of the shared device in the container; each makes a new node and puts it in place."""
+    event = bench.one.run(
+        "r=$(cd /run/qvd-create-device && ls -d c189:*); n=/dev/$(readlink /run/qvd-create-device/$r);"
+        " p=$(readlink -f /sys/dev/char/${r#c}); echo ACTION=add DEVPATH=${p#/sys} DEVNAME=$n SUBSYSTEM=usb MAJOR=189"
+        " MINOR=${r#*:}"
+    ).out
+    out = bench.one.run(
+        _turns(f"env {event}", rounds, ours=[HOOK_PATH, "--from-env"], reference=_BARE), timeout=300
+    ).out
+    taken = json.loads(out)
+    return Finding(goal=HOOK, ours=taken["ours"], reference=taken["reference"])
+
+
+def time_of_list(bench: Bench, rounds: int) -> Finding:
+    """Lists the client's devices, ten of them."""
+    out = bench.lab.client.run_as(
+        "user", _turns("", rounds, ours=["qvd-usb", "list"], lsusb=["lsusb"], bare=_BARE), timeout=300
+    ).out
+    taken = json.loads(out)
+    reference = [one + other for one, other in zip(taken["lsusb"], taken["bare"], strict=True)]
+    return Finding(goal=LIST, ours=taken["ours"], reference=reference)
+
+
+def measure(suite: str, rounds: int) -> list[Finding]:
+    """Every finding, from one run of one lab."""
+    with Lab.open(suite=suite, level="product", name="bench") as lab:
+        bench = Bench(lab)
+        with stage("timing tick to ready, and the same by hand"):
+            ready = time_to_ready(bench, max(3, rounds // 4))
+        with stage("timing the hook"):
+            hook = time_of_hook(bench, rounds)
+        with stage("timing the list"):
+            listed = time_of_list(bench, rounds)
+    return [hook, listed, ready]
