@@ -87,13 +87,10 @@ def settle_leftover(place: Place, claim: Claim, uid: int) -> bool:
 
     An old caller's bind that still stands is no leftover.
     """
-    record = claim.load()
+    record = claim.load(place.boot)
     if uid not in {0, -1 if record is None else record.uid} or not claim.exists:
         return False
-    if record is not None and record.boot != place.boot:
-        claim.drop()
-        return False
-    if record is not None and record.mode == CALLED and record.phase == BOUND and record.boot == place.boot:
+    if record is not None and record.mode == CALLED and record.phase == BOUND:
         device = observe(place.root, claim.busid)
         if device is not None:
             device.close()
@@ -104,7 +101,7 @@ def settle_leftover(place: Place, claim: Claim, uid: int) -> bool:
 
 def discard_stale(place: Place, claim: Claim, uid: int) -> None:
     """Removes the caller's own record of a bind that does not stand any more: replugged, or unbound by hand."""
-    record = claim.load()
+    record = claim.load(place.boot)
     if record is not None and uid in {0, record.uid}:
         settle_leftover(place, claim, uid)
 
@@ -115,10 +112,10 @@ def standing(place: Place, claim: Claim, wish: Wish) -> Device | None:
     Raises:
         QvdUsbError: foreign-owner, return-failed.
     """
+    record = claim.load(place.boot)
     if not claim.exists:
         return None
-    record = claim.load()
-    if record is None or record.boot != place.boot or record.mode == LENT or record.phase != BOUND:
+    if record is None or record.mode == LENT or record.phase != BOUND:
         give_back(place, claim)
         return None
     device = observe(place.root, claim.busid)
@@ -148,26 +145,30 @@ def _bind(place: Place, claim: Claim, driver: int, device: Device, wish: Wish) -
         phase=BINDING,
     )
     held = storage.hold(place.root, device)
-    claim.save(record)
     now = None
     try:
+        claim.save(record)
         usbip_host.take_off(device)
         storage.let_go(held)
         usbip_host.bind(driver, claim.busid)
         now = _present(place, claim.busid)
-        if now.driver != usbip_host.NAME:
-            raise QvdUsbError(
-                BIND_FAILED, busid=str(claim.busid), reason=f"the device is on driver {now.driver or '-'}"
-            )
-        if not now.same(device):
-            raise QvdUsbError(DEVICE_CHANGED, busid=str(claim.busid))
+        _check_bound(now, device)
         claim.save(record.at(BOUND))
     except (OSError, QvdUsbError) as error:
-        storage.let_go(held)
         if now is not None:
             now.close()
         raise _rolled_back(place, claim, error) from error
+    finally:
+        storage.let_go(held)
     return now
+
+
+def _check_bound(now: Device, before: Device) -> None:
+    """Decides whether the bind took the device that was judged, and none that was plugged in meanwhile."""
+    if now.driver != usbip_host.NAME:
+        raise QvdUsbError(BIND_FAILED, busid=str(now.busid), reason=f"the device is on driver {now.driver or '-'}")
+    if not now.same(before):
+        raise QvdUsbError(DEVICE_CHANGED, busid=str(now.busid))
 
 
 def _rolled_back(place: Place, claim: Claim, error: OSError | QvdUsbError) -> QvdUsbError:
@@ -199,11 +200,7 @@ def give_back(place: Place, claim: Claim) -> bool:
     Raises:
         QvdUsbError: return-failed when it is plugged in and no local driver has it; the record stays for the next run.
     """
-    record = claim.load()
-    if record is not None and record.boot != place.boot:
-        # this boot's kernel never heard of it
-        claim.drop()
-        return True
+    record = claim.load(place.boot)
     if record is not None and record.phase != RETURNING:
         _note_return(claim, record)
     device = observe(place.root, claim.busid)
@@ -276,7 +273,7 @@ def bound_device(place: Place, claim: Claim, uid: int) -> Device:
         QvdUsbError: device-gone, not-bound, foreign-owner, device-changed.
     """
     device = observe(place.root, claim.busid)
-    record = claim.load()
+    record = claim.load(place.boot)
     refusal: Problem | None = None
     if device is None:
         raise QvdUsbError(DEVICE_GONE, busid=str(claim.busid))

@@ -123,16 +123,23 @@ class Claim:
             # its last holder removed the file between our open and our lock: the lock is on a file nobody finds
             os.close(fd)
 
-    def load(self) -> Record | None:
-        """Returns the record, None where there is none that can be read."""
+    def load(self, boot: str) -> Record | None:
+        """Returns the record, None where there is none that can be read.
+
+        A record of another boot is removed: this boot's kernel never heard of what it stands for.
+        """
         try:
             fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
-            return parse_record(self.busid, os.read(fd, _LIMIT))
+            record = parse_record(self.busid, os.read(fd, _LIMIT))
         finally:
             os.close(fd)
+        if record is not None and record.boot != boot:
+            self.drop()
+            return None
+        return record
 
     @property
     def exists(self) -> bool:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from client_gui.locks import locks_of
 from client_gui.selection import Situation, keys_of, rows_of, wanted
 from client_gui.state import DeviceState, Row
-from client_gui.steps import Fault, Machine, Phase, Reach
+from client_gui.steps import Machine, Phase, Reach, standing
+from client_gui.troubles import Fault
 from client_gui.wishes import Wishes, parse_ports
 from qvd_usbip import share_list
 from qvd_usbip.ids import BusId
@@ -81,14 +82,14 @@ def test_what_stands_in_the_way_of_all_is_told_at_the_ticked_devices() -> None:
 
 
 def test_a_moving_device_shows_its_machine() -> None:
-    machine = Machine(phase=Phase.SHARED, wanted=True, reach=Reach.READY)
-    assert only_row(ADAPTER, machines={PORT: machine}).state is DeviceState.IN_USE
+    shared = standing(Machine(phase=Phase.SHARED, wanted=True, reach=Reach.READY), 0.0)
+    assert only_row(ADAPTER, standings={PORT: shared}).state is DeviceState.IN_USE
 
 
 def test_a_failed_device_says_why_and_when_it_is_tried_again() -> None:
     fault = Fault(code="slave-silent", seconds=12)
     machine = Machine(phase=Phase.RESTING, wanted=True, fault=fault, limit=107.2)
-    row = only_row(ADAPTER, wishes=wished("0bda:58c2"), machines={PORT: machine}, now=100.0)
+    row = only_row(ADAPTER, wishes=wished("0bda:58c2"), standings={PORT: standing(machine, 100.0)})
     assert (row.state, row.problem, row.retry_in) == (DeviceState.FAILED, "slave-silent", 8.0)
     assert "12 s" in row.problem_text
     assert row.remedy

@@ -134,7 +134,9 @@ def test_links_that_form_a_loop(files: Files) -> None:
 
 
 def test_nothing_but_the_share_list_changes(files: Files) -> None:
-    text = "# comment \u00e4\r\n! other\r\nclient.usb.share_list = 0441:0012\r\nunknown.key:  spaced  \nno newline at end"
+    text = (
+        "# comment \u00e4\r\n! other\r\nclient.usb.share_list = 0441:0012\r\nunknown.key:  spaced  \nno newline at end"
+    )
     write(files, text)
     files.user.chmod(0o640)
     after = change_wishes(files, add)

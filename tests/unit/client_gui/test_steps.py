@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from client_gui import steps
 from client_gui.state import DeviceState
-from client_gui.steps import Act, Event, Fault, Happened, Machine, Phase, Reach, decide, retry_delay, shown
+from client_gui.steps import Act, Event, Happened, Machine, Phase, Reach, decide, retry_delay, shown
+from client_gui.troubles import Fault
 
 FAULTY = {
     Happened.HELPER_REFUSED,
