@@ -15,7 +15,7 @@ from vma_hooks.beneath import NOT_THERE, descend, make_folder
 from vma_hooks.nodes import Nodes
 from vma_hooks.plan import NodePlan
 
-_FULL = frozenset((errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY)) | NOT_THERE
+_IN_USE = frozenset((errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY))
 _NO_ACL = frozenset((errno.EOPNOTSUPP, errno.ENOSYS))
 
 
@@ -74,7 +74,8 @@ def make_node(plan: NodePlan, grant: Grant | None, *, dev: int, records: int, no
     folder = descend(dev, plan.path[:-1], make=True)
     try:
         _refuse_foreign(plan, path, folder, records, nodes)
-        _record(plan.kind, plan.number, path, records)
+        if before != path:
+            os.symlink(path, f"{plan.kind}{plan.number}", dir_fd=records)
         unsupported = _place(plan, grant, folder, nodes)
     finally:
         os.close(folder)
@@ -104,15 +105,15 @@ def drop_node(kind: str, number: DevNum, *, dev: int, records: int, nodes: Nodes
                 os.unlink(name, dir_fd=folder)
         finally:
             os.close(folder)
-        _remove_empty(folders, dev)
+    _remove_empty(folders, dev)
     os.unlink(f"{kind}{number}", dir_fd=records)
     return True
 
 
 def recorded_at(path: str, records: int) -> list[tuple[str, DevNum]]:
     """List the numbers recorded for one path beneath /dev."""
-    names = [name for name in os.listdir(records) if not name.startswith(".")]
-    return [(name[0], DevNum.parse(name[1:])) for name in names if os.readlink(name, dir_fd=records) == path]
+    names = [name for name in os.listdir(records) if os.readlink(name, dir_fd=records) == path]
+    return [(name[0], DevNum.parse(name[1:])) for name in names]
 
 
 def _refuse_foreign(plan: NodePlan, path: str, folder: int, records: int, nodes: Nodes) -> None:
@@ -182,13 +183,6 @@ def _recorded(kind: str, number: DevNum, records: int) -> str | None:
         return None
 
 
-def _record(kind: str, number: DevNum, path: str, records: int) -> None:
-    unfinished = f".{kind}{number}"
-    _unlink(unfinished, records)
-    os.symlink(path, unfinished, dir_fd=records)
-    os.rename(unfinished, f"{kind}{number}", src_dir_fd=records, dst_dir_fd=records)
-
-
 def _unlink(name: str, folder: int) -> None:
     try:
         os.unlink(name, dir_fd=folder)
@@ -200,15 +194,12 @@ def _remove_empty(folders: list[str], dev: int) -> None:
     for depth in range(len(folders), 0, -1):
         try:
             parent = descend(dev, folders[: depth - 1])
+            try:
+                os.rmdir(folders[depth - 1], dir_fd=parent)
+            finally:
+                os.close(parent)
         except OSError as error:
-            if error.errno in NOT_THERE:
-                continue
-            raise
-        try:
-            os.rmdir(folders[depth - 1], dir_fd=parent)
-        except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in _IN_USE:
                 return
-            raise
-        finally:
-            os.close(parent)
+            if error.errno not in NOT_THERE:
+                raise

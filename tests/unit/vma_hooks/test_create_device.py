@@ -214,7 +214,7 @@ def test_a_link_put_in_the_way_leads_nowhere(image: Image) -> None:
 def test_what_a_killed_run_left_is_cleaned_by_the_next(image: Image) -> None:
     event = image.plug(TTY, "ttyACM0", "166:0", "tty")
     image.records.mkdir(mode=0o700)
-    (image.records / ".c166:0").symlink_to("ttyACM0")
+    (image.records / "c166:0").symlink_to("ttyACM0")
     (image.dev / ".qvd-create-device.c166:0").touch()
     assert image.on(event) == 0
     assert image.left() == ["dev/ttyACM0", "run/c166:0"]
