@@ -11,8 +11,7 @@ import time
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from client_gui.dial import Dial
-from client_gui.steps import Fault
-from client_gui.troubles import fault_of
+from client_gui.troubles import Fault, fault_of
 from qvd_usbip.errors import PEER_GONE, SLAVE_UNREACHABLE, QvdUsbError
 from qvd_usbip.wire import AckClient, AckUnsupported, Refused, UpgradeClient, Upgraded
 

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     if arguments in (["list"], ["list", "--json"]):  # the one command that has to be quick: without argparse
-        from client_gui.commands import show_list
+        from client_gui.list_devices import show_list
 
         return show_list(as_json=len(arguments) == 2)
     parsed = _parser().parse_args(arguments)
@@ -54,11 +54,11 @@ def _dispatch(parsed: argparse.Namespace) -> int:
         from client_gui.connect import connect
 
         return connect(parsed.session, parsed.session_fd, as_json=parsed.json)
+    if parsed.command == "list":
+        return _run(["list", "--json"] if parsed.json else ["list"])
     from client_gui import commands
 
     match parsed.command:
-        case "list":
-            return commands.show_list(as_json=parsed.json)
         case "share":
             return commands.share(parsed.device, as_json=parsed.json)
         case "unshare":

@@ -1,68 +1,37 @@
-"""EFFECT: the commands of `qvd-usb` that look or tick and are done at once."""
+"""EFFECT: the commands of `qvd-usb` that tick devices, and the one that asks the running engine."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_gui import selection, settings
-from client_gui.listing import json_of_row, table
+from client_gui.listing import table
 from client_gui.locks import locks_of
+from client_gui.presence import read_status, runtime_folder
+from client_gui.reported import rows_of_status
 from client_gui.scan import Scanner
-from client_gui.selection import Situation, rows_of
 from client_gui.settings import Files
 from client_gui.targets import names, parse_target
 from client_gui.targets import share as share_target
 from client_gui.targets import unshare as unshare_target
-from qvd_usbip.errors import NO_SESSION, SHARING_DISABLED, QvdUsbError, printable, report
+from qvd_usbip.errors import NO_SESSION, SHARING_DISABLED, QvdUsbError, printable
 from qvd_usbip.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from client_gui.settings import Settings
-    from client_gui.state import Row
     from client_gui.wishes import Wishes
     from qvd_usbip.ids import BusId
     from qvd_usbip.share_list import Entry
     from qvd_usbip.usb import UsbDevice
 
 
-def show_list(*, as_json: bool) -> int:
-    """Prints the devices; where the configuration is broken they are listed all the same, and that is said."""
-    trouble: QvdUsbError | None = None
-    try:
-        read = settings.load(Files.of_user())
-    except QvdUsbError as error:
-        read, trouble = settings.defaults(), error
-    devices = Scanner(Path(read.usbroot)).scan()
-    rows = _as_engine_says(rows_of(devices, Situation(wishes=read.wishes, locks=locks_of(devices))))
-    if as_json:
-        _print_json({"v": 1, "devices": [json_of_row(row) for row in rows]})
-    else:
-        print(table(rows) if rows else "No USB devices are plugged in.")
-    if trouble is not None:
-        print(report(trouble), file=sys.stderr)
-        return trouble.problem.exit_status
-    return 0
-
-
-def _as_engine_says(rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """The rows with the states of the engine that runs, if one does."""
-    if not any(row.ticked for row in rows):
-        return rows
-    from client_gui.presence import read_status, runtime_folder
-    from client_gui.reported import with_reported
-
-    status = read_status(runtime_folder(os.environ, os.geteuid()))
-    return rows if status is None else with_reported(rows, status)
-
-
 def _print_json(value: object) -> None:
-    import json
-
     print(json.dumps(value, ensure_ascii=True))
 
 
@@ -115,9 +84,6 @@ def _notes(targets: Sequence[BusId | Entry], devices: Sequence[UsbDevice], after
 
 def show_status(*, as_json: bool) -> int:
     """Prints what the engine that runs is doing."""
-    from client_gui.presence import read_status, runtime_folder
-    from client_gui.reported import rows_of_status
-
     status = read_status(runtime_folder(os.environ, os.geteuid()))
     if status is None:
         raise QvdUsbError(NO_SESSION)

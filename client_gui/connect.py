@@ -20,7 +20,7 @@ from client_gui.requirements import check
 from client_gui.session import require_privacy
 from client_gui.session_pipe import at_end, read_session
 from client_gui.state import DeviceState, Snapshot
-from qvd_usbip.errors import NO_SESSION, SHARING_DISABLED, QvdUsbError, printable, problem_of
+from qvd_usbip.errors import INTERNAL, NO_SESSION, SHARING_DISABLED, QvdUsbError, printable, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from client_gui.session import Session
     from client_gui.settings import Files
     from client_gui.state import Row
-    from client_gui.steps import Fault
+    from client_gui.troubles import Fault
 
 HOPELESS = frozenset({"slave-refused-key", "slave-key-missing"})
 """Problems of the session itself: no device can be shared with it, so the command ends."""
+
+WELL = frozenset({DeviceState.NOT_SHARED, DeviceState.ATTACHED, DeviceState.IN_USE, DeviceState.ABSENT})
+"""States in which an earlier failure of the device does not count any more."""
 
 
 def connect(dash: str | None, descriptor: int | None, *, as_json: bool) -> int:
@@ -62,9 +65,12 @@ def connect(dash: str | None, descriptor: int | None, *, as_json: bool) -> int:
         engine.start()
         try:
             _wait(source, wakeup.descriptor, lambda: report.hopeless or not engine.is_alive())
+            if not engine.is_alive():
+                raise QvdUsbError(INTERNAL, reason="the engine ended by itself")
+            status = report.exit_status  # of the session as it was; what follows is its orderly end
         finally:
             engine.stop()
-    return report.exit_status
+    return status
 
 
 def _require_possible(session: Session, files: Files, missing: Callable[[str], Fault | None]) -> None:
@@ -119,7 +125,8 @@ class Report:
         self._note_fault(row)
 
     def _note_fault(self, row: Row) -> None:
-        self._failing.pop(row.key, None)
+        if row.state in WELL:
+            self._failing.pop(row.key, None)
         if row.state in {DeviceState.FAILED, DeviceState.BLOCKED, DeviceState.LOCKED} and row.ticked:
             self._failing[row.key] = row.problem
             self._complain(f"{row.busid}: {row.problem_text}", row.remedy)

@@ -14,7 +14,7 @@ from client_gui.scan import Scanner
 from client_gui.selection import Situation
 from client_gui.session import require_privacy, view_of
 from client_gui.state import Row, SessionView, Snapshot
-from client_gui.steps import Phase
+from client_gui.steps import Phase, standing
 from client_gui.troubles import fault_of, trouble_of
 from qvd_usbip.errors import SHARING_DISABLED, QvdUsbError
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from client_gui.loop import Loop
     from client_gui.session import Session
     from client_gui.settings import Files, Signature
-    from client_gui.steps import Fault
+    from client_gui.troubles import Fault, Standing
     from client_gui.wishes import Wishes
     from qvd_usbip.ids import BusId
     from qvd_usbip.usb import UsbDevice
@@ -74,7 +74,7 @@ class Desk:
             self._scanner = Scanner(root)
         try:
             self._devices = tuple(self._scanner.scan())
-            self._scan_fault = None
+            self._scan_fault = next((fault_of(error) for error in self._scanner.left_out.values()), None)
         except QvdUsbError as error:
             self._scan_fault = fault_of(error)
         self._drive()
@@ -105,9 +105,13 @@ class Desk:
             in_session=self._session is not None,
             obstacle=self._obstacle(),
             locks=locks_of(self._devices),
-            machines={busid: lending.machine for busid, lending in self._lendings.items()},
-            now=time.monotonic(),
+            standings=self._standings(),
         )
+
+    def _standings(self) -> dict[BusId, Standing]:
+        now = time.monotonic()
+        all_of_them = {busid: standing(lending.machine, now) for busid, lending in self._lendings.items()}
+        return {busid: found for busid, found in all_of_them.items() if found is not None}
 
     def _obstacle(self) -> Fault | None:
         if not self._read_once:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from client_gui.session import Address
-    from client_gui.steps import Fault
+    from client_gui.troubles import Fault
 
 Candidate = tuple[int, object]
 """Address family, and what `connect` takes for it."""

@@ -18,6 +18,7 @@ from client_gui.loop import Loop
 from client_gui.presence import Presence, runtime_folder
 from client_gui.settings import Files
 from client_gui.state import Snapshot
+from client_gui.troubles import Fault, trouble_of
 from qvd_usbip.errors import QvdUsbError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from client_gui.session import Session
-    from client_gui.steps import Fault
 
     Subscriber = Callable[[Snapshot], None]
 
@@ -131,6 +131,7 @@ class Engine:
 
     def _run(self) -> None:
         hotplug = self._start_hotplug()
+        in_order = False
         try:
             self._desk.refresh()
             self._loop.call_later(RESCAN_EVERY, self._rescan_regularly)
@@ -138,7 +139,10 @@ class Engine:
             while not self._may_end():
                 self._loop.turn(1.0)
                 self._publish()
+            in_order = True
         finally:
+            if not in_order:  # a mistake of ours: Python prints it, and whoever watches is told
+                self._show(replace(self._snapshot, rows=(), problems=(trouble_of(Fault(code="internal")),)))
             self._desk.abandon()
             if hotplug is not None:
                 self._loop.unwatch(hotplug.fileno())
@@ -194,8 +198,10 @@ class Engine:
             return
         self._news = False
         fresh = self._desk.snapshot(self._snapshot.generation)
-        if fresh == self._snapshot:
-            return
+        if fresh != self._snapshot:
+            self._show(fresh)
+
+    def _show(self, fresh: Snapshot) -> None:
         self._snapshot = replace(fresh, generation=self._snapshot.generation + 1)
         if self._presence is not None:
             self._write_status(self._presence)

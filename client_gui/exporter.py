@@ -14,8 +14,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from client_gui.steps import Fault
-from client_gui.troubles import fault_of
+from client_gui.troubles import Fault, fault_of
 from qvd_usbip.errors import HELPER_DIED, HELPER_MISSING, PROBLEMS, QvdUsbError, printable
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from client_gui import steps
 from client_gui.channel import Absent, Acknowledgement, Upgrade
 from client_gui.exporter import Answer, Exporter
-from client_gui.steps import Act, Event, Fault, Happened, Machine, Phase
+from client_gui.steps import Act, Event, Happened, Machine, Phase
+from client_gui.troubles import Fault
 from qvd_usbip.ack import AckState
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from client_gui.steps import Fault
-from client_gui.troubles import fault_of
+from client_gui.troubles import Fault, fault_of
 from qvd_usbip.errors import HELPER_MISSING, HELPER_NOT_SETUID, USBIP_HOST_UNAVAILABLE, QvdUsbError
 
 

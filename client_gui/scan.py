@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from qvd_usbip.ids import BusId
     from qvd_usbip.usb import Interface, UsbDevice
 
-LOG = logging.getLogger(__name__)
-
 EXPORT_DRIVER = "usbip-host"
 
 
@@ -30,10 +27,10 @@ class Scanner:
     def __init__(self, usbroot: Path) -> None:
         self.usbroot = usbroot
         self._interfaces: dict[object, tuple[Interface, ...]] = {}
-        self._unreadable: set[BusId] = set()
+        self.left_out: dict[BusId, QvdUsbError] = {}
 
     def scan(self) -> list[UsbDevice]:
-        """Reads every device below the folder; one that goes away meanwhile, or cannot be read, is left out.
+        """Reads every device below the folder; one that cannot be read is `left_out`.
 
         Raises:
             QvdUsbError: sysfs-unreadable, where the folder itself cannot be read.
@@ -43,6 +40,7 @@ class Scanner:
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             raise QvdUsbError(SYSFS_UNREADABLE, busid=self.usbroot, reason=reason) from error
+        self.left_out = {}
         devices = [self._with_interfaces(device) for busid in busids if (device := self._read(busid)) is not None]
         present = {_incarnation(device) for device in devices}
         self._interfaces = {name: known for name, known in self._interfaces.items() if name in present}
@@ -51,11 +49,11 @@ class Scanner:
     def _read(self, busid: BusId) -> UsbDevice | None:
         try:
             return read_device(self.usbroot, busid)
-        except (OSError, QvdUsbError) as error:
-            if busid not in self._unreadable:  # once, not every few seconds
-                LOG.warning("device left out: busid=%s reason=%s", busid, error)
-            self._unreadable.add(busid)
-            return None
+        except QvdUsbError as error:
+            self.left_out[busid] = error
+        except OSError as error:
+            self.left_out[busid] = QvdUsbError(SYSFS_UNREADABLE, busid=busid, reason=os.strerror(error.errno or 0))
+        return None
 
     def _with_interfaces(self, device: UsbDevice) -> UsbDevice:
         name = _incarnation(device)

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from client_gui.state import DeviceState, Row
-from client_gui.steps import Fault, Machine, Phase, shown
-from client_gui.troubles import describe, fault_of
+from client_gui.troubles import Fault, Standing, describe, fault_of
 from client_gui.wishes import Wishes, identity_of, is_ticked, twins_of
 from qvd_usbip.errors import printable
 from qvd_usbip.kinds import Kind, kind_of
@@ -32,8 +31,7 @@ class Situation:
     in_session: bool = False
     obstacle: Fault | None = None
     locks: Mapping[BusId, QvdUsbError] = field(default_factory=dict)
-    machines: Mapping[BusId, Machine] = field(default_factory=dict)
-    now: float = 0.0
+    standings: Mapping[BusId, Standing] = field(default_factory=dict)
 
 
 def listed(devices: Iterable[UsbDevice]) -> tuple[UsbDevice, ...]:
@@ -83,9 +81,9 @@ def _row(device: UsbDevice, key: str, present: Sequence[UsbDevice], situation: S
         identity=identity_of(device),
         twin=bool(twins_of(device, present)),
     )
-    machine = situation.machines.get(device.busid)
-    if machine is not None and machine.phase is not Phase.IDLE:
-        return _moving(row, machine, situation.now)
+    standing = situation.standings.get(device.busid)
+    if standing is not None:
+        return _moving(row, standing)
     lock = situation.locks.get(device.busid)
     if lock is not None:
         return _with_fault(replace(row, state=DeviceState.LOCKED), fault_of(lock))
@@ -94,11 +92,9 @@ def _row(device: UsbDevice, key: str, present: Sequence[UsbDevice], situation: S
     return replace(row, state=DeviceState.WAITING) if row.ticked else row
 
 
-def _moving(row: Row, machine: Machine, now: float) -> Row:
-    resting = machine.phase is Phase.RESTING and machine.limit is not None
-    retry_in = float(max(0, -int((now - (machine.limit or now)) // 1))) if resting else None
-    moved = replace(row, state=shown(machine), steps=machine.steps, retry_in=retry_in)
-    return moved if machine.fault is None else _with_fault(moved, machine.fault)
+def _moving(row: Row, standing: Standing) -> Row:
+    moved = replace(row, state=standing.state, steps=standing.steps, retry_in=standing.retry_in)
+    return moved if standing.fault is None else _with_fault(moved, standing.fault)
 
 
 def _with_fault(row: Row, fault: Fault) -> Row:

@@ -6,10 +6,12 @@ the engine sends TIME_UP when `Machine.limit` has passed. Times are seconds of a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from client_gui.state import DeviceState, Step
+from client_gui.troubles import Fault, Standing
 
 RELEASE_LIMIT = 20.0
 """Module loaded, device taken from its driver, in seconds."""
@@ -91,19 +93,6 @@ class Reach(StrEnum):
     UNCONFIRMED = "unconfirmed"
     ATTACHED = "attached"
     READY = "ready"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Why a share failed: a Problem code, its sentence and remedy where they are known better than the code tells.
-
-    `seconds` is how long was waited, where that is the reason.
-    """
-
-    code: str
-    text: str = ""
-    remedy: str = ""
-    seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,3 +340,12 @@ def shown(machine: Machine) -> DeviceState:
     state = _SHOWN[machine.phase]
     blocked = machine.fault is not None and machine.fault.code in BLOCKING
     return DeviceState.BLOCKED if state is DeviceState.FAILED and blocked else state
+
+
+def standing(machine: Machine, now: float) -> Standing | None:
+    """Decides what a row shows of the machine; None where it has nothing to say."""
+    if machine.phase is Phase.IDLE:
+        return None
+    resting = machine.phase is Phase.RESTING and machine.limit is not None
+    retry_in = float(max(0, math.ceil((machine.limit or now) - now))) if resting else None
+    return Standing(state=shown(machine), steps=machine.steps, fault=machine.fault, retry_in=retry_in)

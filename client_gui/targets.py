@@ -24,7 +24,7 @@ def parse_target(text: str) -> BusId | Entry:
         QvdUsbError: busid-malformed, vidpid-malformed, share-list-malformed.
     """
     if ":" not in text:
-        return BusId.parse(text.strip())
+        return BusId.parse(text)
     VidPid.parse(text.partition("@")[0].strip())
     entries = share_list.parse(text).entries
     if len(entries) != 1:

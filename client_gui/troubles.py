@@ -1,10 +1,38 @@
-"""PURE: a fault -> the sentence and the remedy that a person reads."""
+"""PURE: what goes wrong with one device or with all, and the sentence and remedy that a person reads."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from client_gui.state import Trouble
-from client_gui.steps import Fault
 from qvd_usbip.errors import QvdUsbError, problem_of
+
+if TYPE_CHECKING:
+    from client_gui.state import DeviceState, Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why a share failed: a Problem code, its sentence and remedy where they are known better than the code tells.
+
+    `seconds` is how long was waited, where that is the reason.
+    """
+
+    code: str
+    text: str = ""
+    remedy: str = ""
+    seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far one device is on its way; `retry_in` in seconds, where it is tried again."""
+
+    state: DeviceState
+    steps: tuple[Step, ...] = ()
+    fault: Fault | None = None
+    retry_in: float | None = None
 
 
 def describe(fault: Fault, **context: str) -> tuple[str, str]:

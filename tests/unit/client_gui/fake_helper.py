@@ -34,7 +34,11 @@ def note(word):
 
 
 def say(**message):
-    engine.send(json.dumps({{"v": 1, **message}}).encode())
+    try:
+        engine.send(json.dumps({{"v": 1, **message}}).encode())
+    except OSError:
+        note("left alone")
+        sys.exit(0)
 
 
 def misbehave(step):
@@ -64,11 +68,8 @@ def go_home(word):
         note("keeps")
         time.sleep(60)
     note("returned")
-    try:
-        say(state="returned")
-    except OSError:
-        pass
     note(word)
+    say(state="returned")
     sys.exit(0)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from client_gui import settings, wishes
 from client_gui.settings import Files, Settings, change_wishes, load
 from client_gui.wishes import Wishes
-from qvd_usbip import share_list
+from qvd_usbip import properties, share_list
 from qvd_usbip.errors import QvdUsbError
 
 if TYPE_CHECKING:
@@ -260,8 +260,6 @@ def test_a_file_or_folder_that_may_not_be_written(files: Files) -> None:
 
 @given(st.text())
 def test_whatever_the_file_holds_it_is_read_or_refused(text: str) -> None:
-    from qvd_usbip import properties
-
     try:
         values = properties.expand(properties.layered(settings.DEFAULTS, properties.parse(text)))
         settings.interpret(values)
