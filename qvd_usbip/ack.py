@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 2048
 _VERSION = 1
-_MAX_MILLISECONDS = 86_400_000
+_MAX_MILLISECONDS = 9_999_999_999  # 115 days: a device may be `gone` long after it came
 _MAX_TEXT = 255
 
 
@@ -46,7 +46,7 @@ class Ack:
 
     def as_fields(self) -> dict[str, object]:
         """As it stands in JSON, without the version."""
-        at = {str(state): milliseconds for state, milliseconds in self.at.items()}
+        at = {str(state): min(milliseconds, _MAX_MILLISECONDS) for state, milliseconds in self.at.items()}
         return {"state": str(self.state), "at": at, "problem": self.problem, "node": self.node}
 
     def encode(self) -> bytes:

@@ -101,6 +101,8 @@ def edit(text: str, key: str, value: str) -> str:
     line = f"{_written(key, ' =:')}={_written(value, '')}"
     if not found:
         gap = "" if not text or text.endswith(("\n", "\r")) else newline
+        if _is_continued(text.rstrip("\r\n")):  # the last line waits for more, which must not be ours
+            gap += newline
         return f"{text}{gap}{line}{newline}"
     start, end = found[-1]
     return text[:start] + line + text[end:]

@@ -1,8 +1,8 @@
 """PURE: client.usb.share_list, the devices a user wants to share: `0441:0012, 0bda:58c2@1234`.
 
-A serial number is written as it is. Where it holds what the grammar needs (a comma, a blank at an end, a control
-character), that character is written as %XX, its UTF-8 bytes in hexadecimal; QVD's own client does not know such
-devices at all.
+A serial number is written as it is. Where it holds what this grammar or the configuration file needs (a comma, a blank
+at an end, a control character, "${"), that character is written as %XX, its UTF-8 bytes in hexadecimal; QVD's own
+client does not know such devices at all.
 """
 
 from __future__ import annotations
@@ -55,10 +55,6 @@ class ShareList:
         """The list without this entry."""
         return ShareList(entries=tuple(each for each in self.entries if each != entry))
 
-    def without_device(self, device: UsbDevice) -> ShareList:
-        """The list without any entry that means this device, so that it is not shared any more."""
-        return ShareList(entries=tuple(each for each in self.entries if not each.matches(device)))
-
     def __str__(self) -> str:
         return ", ".join(map(str, self.entries))
 
@@ -97,6 +93,8 @@ def _needs_escape(serial: str, at: int, last: int) -> bool:
     char = serial[at]
     if char == "%":
         return all(digit in _HEX for digit in serial[at + 1 : at + 3]) and at + 2 <= last
+    if char == "$":  # a configuration file would take "${" for a reference to another key
+        return serial[at + 1 : at + 2] == "{"
     return char == "," or not char.isprintable() or (char.isspace() and at in (0, last))
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LIMIT = 1 << 20
 _TEMPORARY = ".new"
 _STRAY_SECONDS = 60
+_NO_FOLDER_SYNC = frozenset((errno.EINVAL, errno.ENOTSUP, errno.EBADF))  # file systems that know no fsync of a folder
+_NOT_OURS = frozenset((errno.ENOENT, errno.EPERM, errno.EACCES, errno.EISDIR))
 
 
 def read_bounded(path: "Location", limit: int = LIMIT) -> bytes:
@@ -99,7 +101,7 @@ def _replace(folder: str, name: str, data: bytes, mode: int) -> None:
         except BaseException:
             _unlink(temporary, folder_descriptor)
             raise
-        os.fsync(folder_descriptor)
+        _sync_folder(folder_descriptor)
         _sweep(name, folder_descriptor, written)
     finally:
         os.close(folder_descriptor)
@@ -119,16 +121,24 @@ def _write_new(temporary: str, folder: int, data: bytes, mode: int) -> float:
         os.close(descriptor)
 
 
+def _sync_folder(folder: int) -> None:
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+
+
 def _sweep(name: str, folder: int, now: float) -> None:
     """Remove what savers that were killed left behind; a living one's file is seconds old."""
     for stray in os.listdir(folder):
         if stray.startswith(f".{name}.") and stray.endswith(_TEMPORARY):
             try:
-                age = now - os.stat(stray, dir_fd=folder, follow_symlinks=False).st_mtime
-            except FileNotFoundError:
-                continue
-            if age > _STRAY_SECONDS:
-                _unlink(stray, folder)
+                if now - os.stat(stray, dir_fd=folder, follow_symlinks=False).st_mtime > _STRAY_SECONDS:
+                    os.unlink(stray, dir_fd=folder)
+            except OSError as error:
+                if error.errno not in _NOT_OURS:
+                    raise
 
 
 def _unlink(name: str, folder: int) -> None:

@@ -16,7 +16,7 @@ Given = TypeVar("Given")
 Read = TypeVar("Read")
 
 # Few letters that mean something to our grammars are worth more than all of Unicode.
-HOSTILE = "\0\n\r\t \x1b\\/.,:;@%-=#!{}[]\"'0123456789abcdefXYZ_\u202e\u2028\uff11\u0663\udc80é"
+HOSTILE = "\0\n\r\t \x1b\\/.,:;@%-=#!${}[]\"'0123456789abcdefXYZ_\u202e\u2028\uff11\u0663\udc80é"
 
 hostile_text = st.text(alphabet=HOSTILE, max_size=60) | st.text(max_size=40)
 hostile_bytes = st.binary(max_size=200) | hostile_text.map(lambda text: text.encode("utf-8", "surrogatepass"))

@@ -18,7 +18,7 @@ problems = st.sampled_from(["", *errors.PROBLEMS])
 acks = st.builds(
     Ack,
     state=states,
-    at=st.dictionaries(states, st.integers(0, 86_400_000)),
+    at=st.dictionaries(states, st.integers(0, 9_999_999_999)),
     problem=problems,
     node=st.just("") | nodes,
 )
@@ -55,6 +55,11 @@ def test_answer_round_trip(answer: Answer) -> None:
 @given(acks)
 def test_ack_round_trip(given_ack: Ack) -> None:
     assert ack.decode(given_ack.encode()) == given_ack
+
+
+def test_a_device_gone_after_a_year_is_still_told() -> None:
+    year = 365 * 24 * 3600 * 1000
+    assert ack.decode(Ack(state=AckState.GONE, at={AckState.GONE: year}).encode()).state is AckState.GONE
 
 
 def test_the_words_on_the_wire() -> None:

@@ -144,5 +144,10 @@ def test_edit_of_an_empty_file() -> None:
     assert properties.edit("", "a", "1") == "a=1\n"
 
 
+@pytest.mark.parametrize("text", ["a=b\\", "a=b\\\n", "# c\\", "a=b\\\r\n"])
+def test_edit_after_a_line_that_waits_for_more(text: str) -> None:
+    assert properties.parse(properties.edit(text, "k", "v")) == properties.parse(text) | {"k": "v"}
+
+
 def test_edit_of_a_file_that_cannot_be_read_is_refused() -> None:
     assert only(errors.SETTINGS_MALFORMED, lambda text: properties.edit(text, "a", "1"), "x=\\u1") is None

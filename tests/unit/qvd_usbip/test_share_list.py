@@ -1,10 +1,10 @@
 """The share list is QVD's grammar, prints what it reads, and means exactly the devices that it names."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qvd_usbip import errors, share_list
+from qvd_usbip import errors, properties, share_list
 from qvd_usbip.ids import BusId, VidPid
 from qvd_usbip.share_list import Entry, ShareList, entry_for, parse
 from qvd_usbip.usb import UsbDevice
@@ -76,6 +76,15 @@ def test_a_device_can_always_be_listed_and_then_only_it_is_meant(serial: str) ->
         assert not listed.matches(device("0bda:58c2", serial + "x"))
 
 
+@given(st.lists(entries, max_size=3))
+@example([Entry(vidpid=VidPid(1, 2), serial="${client.usb.share_list}")])
+def test_no_serial_number_can_break_the_configuration_file(listed: list[Entry]) -> None:
+    wanted = ShareList(entries=tuple(dict.fromkeys(listed)))
+    text = properties.edit("client.usb.enable=1\n", "client.usb.share_list", str(wanted))
+    settings = properties.expand(properties.parse(text))
+    assert parse(settings["client.usb.share_list"]) == wanted
+
+
 def test_an_entry_without_serial_means_every_such_device() -> None:
     assert parse("0bda:58c2").matches(device("0bda:58c2", "1234"))
     assert parse("0bda:58c2").matches(device("0bda:58c2"))
@@ -91,5 +100,4 @@ def test_adding_and_removing_change_only_that() -> None:
     listed = parse("0441:0012, 0bda:58c2@1, 0bda:58c2")
     assert listed.with_entry(listed.entries[1]) is listed
     assert str(listed.without(listed.entries[1])) == "0441:0012, 0bda:58c2"
-    assert str(listed.without_device(device("0bda:58c2", "1"))) == "0441:0012"
     assert str(listed.with_entry(share_list.entry_for(device("1234:5678")))) == f"{listed}, 1234:5678"

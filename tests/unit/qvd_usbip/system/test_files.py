@@ -228,6 +228,33 @@ def test_what_killed_savers_left_is_swept_up_later(tmp_path: Path) -> None:
     assert names(tmp_path) == [".client.conf.2c3d.new", ".x.new", "client.conf"]
 
 
+def test_a_stray_that_cannot_be_removed_does_no_harm(tmp_path: Path) -> None:
+    stray = tmp_path / ".client.conf.0a1b.new"
+    stray.mkdir()
+    os.utime(stray, (0, 0))
+    save_atomic(tmp_path / "client.conf", b"x", 0o600)
+    assert (tmp_path / "client.conf").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(("code", "fails"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_folder_that_cannot_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, fails: bool
+) -> None:
+    fsync = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    if fails:
+        assert problem(lambda: save_atomic(tmp_path / "client.conf", b"x", 0o600)) is errors.CONFIG_UNWRITABLE
+    else:
+        save_atomic(tmp_path / "client.conf", b"x", 0o600)
+    assert (tmp_path / "client.conf").read_bytes() == b"x"
+
+
 def test_many_savers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "client.conf"
     contents = [f"{number}".encode() * 5000 for number in range(8)]
