@@ -74,6 +74,12 @@ WantedBy=multi-user.target
 """,
 }
 
+#: systemd's own services abort when their watchdog starves: on a busy building machine that proves nothing.
+_NO_WATCHDOG = {
+    f"etc/systemd/system/systemd-{name}.service.d/lab.conf": "[Service]\nWatchdogSec=0\n"
+    for name in ("journald", "logind", "networkd", "udevd")
+}
+
 _CONTAINER_FILES = {
     "etc/machine-id": "",
     "etc/hostname": "container\n",
@@ -126,7 +132,7 @@ def _prune_apparmor(root: Path) -> None:
 
 def make_container_root(root: Path) -> None:
     """The containers' root: accounts, group, and no unit that a container does not need."""
-    _write(root, _CONTAINER_FILES)
+    _write(root, _CONTAINER_FILES | _NO_WATCHDOG)
     _accounts(root)
     _chroot(root, "groupadd", "--system", "qvduser")
     _chroot(root, "usermod", "-aG", "qvduser", "user")
@@ -137,7 +143,7 @@ def make_container_root(root: Path) -> None:
 
 def make_guest_root(root: Path) -> None:
     """The guests' root: network by role, the lab's agent, core dumps kept, modules pruned."""
-    _write(root, _GUEST_FILES)
+    _write(root, _GUEST_FILES | _NO_WATCHDOG)
     (root / "etc/hostname").unlink(missing_ok=True)  # the role comes with the kernel's command line
     _accounts(root)
     tools = root / "usr/local/lib/lab"

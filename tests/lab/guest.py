@@ -2,11 +2,12 @@
 
 import io
 import itertools
+import json
 import shlex
 import tarfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.lab.link import Link
 from tests.lab.recipe import Role
 
 _TOOLS = "/usr/local/lib/lab"
+_PORTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,23 @@ class Result:
         return self.rc == 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Plugged:
+    """One of QEMU's USB devices as it was plugged, and its medium, if it has one."""
+
+    device: dict[str, Any]
+    medium: dict[str, Any]
+
+    def arguments(self) -> list[str]:
+        """The same for QEMU's command line."""
+        medium = ["-blockdev", json.dumps(self.medium)] if self.medium else []
+        return [*medium, "-device", json.dumps(self.device)]
+
+
+def _dashed(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {key.replace("_", "-"): value for key, value in arguments.items()}
+
+
 class Guest:
     """A running machine of the lab; made by Lab."""
 
@@ -37,8 +56,8 @@ class Guest:
         self.role = role
         self.link = link
         self.qemu = machine
-        self._plugged: dict[str, dict[str, Any]] = {}
-        self._kept: dict[str, dict[str, dict[str, Any]]] = {}
+        self._plugged: dict[str, _Plugged] = {}
+        self._kept: dict[str, dict[str, _Plugged]] = {}
         self._media = itertools.count()
 
     # commands and files
@@ -82,7 +101,8 @@ class Guest:
 
     def spawn(self, cmd: str, unit: str) -> None:
         """Starts a bash command in the background as the transient service `unit`; its output is in the journal."""
-        self.run(["systemd-run", "--quiet", "--collect", f"--unit={unit}", "bash", "-c", cmd])
+        literal = cmd.replace("$", "$$")  # systemd expands variables itself
+        self.run(["systemd-run", "--quiet", "--collect", f"--unit={unit}", "bash", "-c", literal])
 
     def push(self, src: Path | str, dst: str) -> None:
         """Copies a file to the path `dst`, or the content of a folder into the folder `dst`; owner root."""
@@ -116,38 +136,35 @@ class Guest:
 
     def qmp(self, cmd: str, **args: Any) -> Any:
         """A command to the guest's QEMU (QMP); an underscore in an argument's name stands for a dash."""
-        return self.qemu.monitor.command(cmd, **{key.replace("_", "-"): value for key, value in args.items()})
+        return self.qemu.monitor.command(cmd, **_dashed(args))
 
     def usb_add(self, driver: str, id: str, **props: Any) -> None:  # noqa: A002 - QEMU's own word
-        """Plugs one of QEMU's USB devices, such as usb-kbd, usb-storage (with its own 32 MiB medium), usb-audio.
+        """Plugs one of QEMU's USB devices, such as usb-kbd, usb-storage (with a 32 MiB medium of its own), usb-audio.
 
         Args:
             driver: QEMU's name of the device.
             id: how `usb_del` will call it.
             props: its properties, `serial="1234"` for one.
         """
-        arguments: dict[str, Any] = {"driver": driver, "id": id, "bus": "xhci.0"}
-        arguments.update({key.replace("_", "-"): value for key, value in props.items()})
-        node = ""
-        if driver == "usb-storage" and "drive" not in arguments:
-            node = self._add_medium(id)
-            arguments["drive"] = node
-        self.qmp("device_add", **arguments)
-        self._plugged[id] = {"node": node, "arguments": arguments}
+        taken = {plugged.device["port"] for plugged in self._plugged.values()}
+        port = next((number for number in map(str, range(1, _PORTS + 1)) if number not in taken), None)
+        if id in self._plugged or port is None:
+            raise LabError(f"{self.name}: {id!r} is plugged already, or all {_PORTS} ports are taken")
+        device = {"driver": driver, "id": id, "bus": "xhci.0", "port": port, **_dashed(props)}
+        medium: dict[str, Any] = {}
+        if driver == "usb-storage" and "drive" not in device:
+            medium = self._new_medium()
+            device["drive"] = medium["node-name"]
+            self.qmp("blockdev-add", **medium)
+        self.qmp("device_add", **device)
+        self._plugged[id] = _Plugged(device, medium)
 
-    def _add_medium(self, name: str) -> str:
+    def _new_medium(self) -> dict[str, Any]:
         """A scratch disk: qcow2, since a raw one cannot be part of a checkpoint."""
         node = f"medium{next(self._media)}"
         path = self.qemu.machine.disk.with_name(f"{self.name}.{node}.qcow2")
         qemu.make_scratch_disk(path, 32 << 20)
-        self.qmp(
-            "blockdev-add",
-            driver="qcow2",
-            node_name=node,
-            file={"driver": "file", "filename": str(path)},
-            discard="unmap",
-        )
-        return node
+        return {"driver": "qcow2", "node-name": node, "file": {"driver": "file", "filename": str(path)}}
 
     def usb_del(self, id: str) -> None:  # noqa: A002 - QEMU's own word
         """Unplugs a device that `usb_add` plugged."""
@@ -155,14 +172,10 @@ class Guest:
         if gone is None:
             raise LabError(f"{self.name}: no device {id!r} was plugged with usb_add")
         self.qmp("device_del", id=id)
-        if gone["node"]:
-            self._remove_medium(gone["node"])
-
-    def _remove_medium(self, node: str) -> None:
         deadline = time.monotonic() + 10
-        while True:
+        while gone.medium:
             try:
-                self.qmp("blockdev-del", node_name=node)
+                self.qmp("blockdev-del", node_name=gone.medium["node-name"])
             except LabError:  # the guest has not let go of the device yet
                 if time.monotonic() > deadline:
                     raise
@@ -177,28 +190,25 @@ class Guest:
     # its whole state
 
     def save_state(self, name: str) -> None:
-        """Keeps the paused guest's state under `name`."""
-        self._human_or_raise(f"savevm {name}", f"{self.name}: its state cannot be kept")
+        """Keeps the paused guest's state under `name`, in its disk."""
+        if answer := self.qemu.monitor.human(f"savevm {name}", limit=120).strip():
+            raise LabError(f"{self.name}: its state cannot be kept: {answer}")
         self._kept[name] = dict(self._plugged)
 
     def load_state(self, name: str) -> None:
-        """Puts the paused guest back into the state `name`; what `usb_add` plugged since then is unplugged."""
+        """Puts the guest back into the state `name`, with QEMU's devices as they were plugged then.
+
+        A new QEMU reads it: within one, the emulated processor's time stamp counter never goes back, so that the guest
+        would see its clock leap by all the time since the checkpoint.
+        """
         if name not in self._kept:
             raise LabError(f"{self.name}: there is no checkpoint {name!r}")
-        wanted = self._kept[name]
-        for identity in [each for each in self._plugged if each not in wanted]:
-            self.usb_del(identity)
-        for identity, plugged in wanted.items():
-            if identity not in self._plugged:
-                raise LabError(
-                    f"{self.name}: {identity} was unplugged since the checkpoint {name}", "plug it again before"
-                )
-            self._plugged[identity] = plugged
-        self._human_or_raise(f"loadvm {name}", f"{self.name}: cannot go back to {name}")
-
-    def _human_or_raise(self, line: str, problem: str) -> None:
-        if answer := self.qemu.monitor.human(line, limit=120).strip():
-            raise LabError(f"{problem}: {answer}")
+        self.link.reset()
+        self.qemu.end()
+        self._plugged = dict(self._kept[name])
+        devices = tuple(word for plugged in self._plugged.values() for word in plugged.arguments())
+        machine = replace(self.qemu.machine, state=None, checkpoint=name, devices=devices)
+        self.qemu = qemu.Qemu(machine)
 
     # gadgets on dummy_hcd
 

@@ -16,7 +16,7 @@ from tests.lab.recipe import ROLES
 from tests.lab.runs import Folders
 
 _BOOT_LIMIT = 600.0
-_WAKE_LIMIT = 60.0
+_WAKE_LIMIT = 120.0
 #: A command in each guest that ends when nothing is left to start.
 _SETTLED = "systemctl is-system-running --wait || true; udevadm settle"
 
@@ -59,9 +59,10 @@ class Pair:
             undo.pop_all()
 
     def _wait(self, guest: Guest) -> None:
-        if guest.qemu.machine.state:
+        woken = bool(guest.qemu.machine.state or guest.qemu.machine.checkpoint)
+        if woken:
             guest.qemu.go_on()
-        limit = _WAKE_LIMIT if guest.qemu.machine.state else _BOOT_LIMIT
+        limit = _WAKE_LIMIT if woken else _BOOT_LIMIT
         deadline = time.monotonic() + limit
         while True:
             try:
@@ -92,6 +93,15 @@ class Pair:
         for guest in self.guests.values():
             guest.qmp("cont")
         self.both(lambda guest: guest.set_clock())
+
+    def restore(self, name: str) -> None:
+        """Puts both back into the checkpoint `name`; call it on the main thread, as all that starts a QEMU."""
+        for guest in self.guests.values():
+            guest.link.reset()
+            guest.qemu.end()
+        for guest in self.guests.values():
+            guest.load_state(name)
+        self.both(self._wait)
 
     def store(self, folder: Path) -> None:
         """Ends both guests and leaves their memory, devices and disks in `folder`, to go on from as often as wanted."""

@@ -30,6 +30,10 @@ class Machine:
     append: str = ""
     state: Path | None = None
     """A stored state to go on from; none: boot."""
+    checkpoint: str = ""
+    """A checkpoint inside the disk to go on from."""
+    devices: tuple[str, ...] = ()
+    """Arguments for the USB devices that were plugged at that checkpoint."""
 
     def socket(self, name: str) -> Path:
         """The path of one of its sockets; short, since a unix socket's path has 107 bytes at most."""
@@ -65,7 +69,12 @@ def command_line(machine: Machine, qemu: str) -> list[str]:
         *("-append", kernel_command_line(role, machine.append)),
         *("-drive", f"file={machine.disk},if=none,id=root,format=qcow2,cache=unsafe,discard=unmap"),
         *("-device", "virtio-blk-pci,drive=root", "-device", "virtio-rng-pci"),
-        *("-serial", f"file:{machine.run}/{role.name}.serial.log"),
+        *(
+            "-chardev",
+            f"file,id=serial,path={machine.run}/{role.name}.serial.log,append=on",
+            "-serial",
+            "chardev:serial",
+        ),
         *("-device", "qemu-xhci,id=xhci,p2=8,p3=8"),
         *("-device", "virtio-serial-pci"),
         *("-chardev", _chardev(machine, "console"), "-device", "virtconsole,chardev=console"),
@@ -74,7 +83,9 @@ def command_line(machine: Machine, qemu: str) -> list[str]:
         *("-chardev", _chardev(machine, "qmp"), "-mon", "chardev=qmp,mode=control"),
         *("-chardev", _chardev(machine, "qmp2"), "-mon", "chardev=qmp2,mode=control"),
         *("-netdev", lan, "-device", f"virtio-net-pci,netdev=lan,mac={role.mac},romfile="),
+        *machine.devices,
         *(("-incoming", f"exec:cat {shlex.quote(str(machine.state))}") if machine.state else ()),
+        *(("-loadvm", machine.checkpoint) if machine.checkpoint else ()),
     ]
 
 
@@ -95,7 +106,7 @@ class Qemu:
         program = needs.system_program("qemu-system-x86_64")
         if not program:
             raise LabError("QEMU is not installed", "`apt-get install qemu-system-x86 qemu-utils`")
-        with self._log.open("wb") as log:
+        with self._log.open("ab") as log:
             self._process = processes.start(command_line(machine, program), output=log)
         self._monitor: Monitor | None = None
 

@@ -1,5 +1,7 @@
 """The lab keeps its own promises: devices, network, checkpoints, and a health check that sees what it must."""
 
+import time
+
 import pytest
 
 from tests.lab import CommandFailed, Lab, TimedOut, Unhealthy
@@ -52,8 +54,13 @@ def test_restore_puts_both_guests_back(bare_lab: Lab) -> None:
     bare_lab.client.run("echo before >/root/mark")
     bare_lab.client.spawn("echo $$ >/root/pid; exec sleep infinity", "sleeper")
     bare_lab.client.until("test -s /root/pid")
+    bare_lab.client.usb_add("usb-storage", "stick", serial="KEPT")
+    bare_lab.client.until("test -b /dev/sda && echo content >/dev/sda && sync")
     bare_lab.checkpoint("here")
+    before = float(bare_lab.client.run("cut -d' ' -f1 /proc/uptime").out)
+    bare_lab.client.run("sleep 5")
     bare_lab.client.run("echo after >/root/mark; kill $(cat /root/pid)")
+    bare_lab.client.usb_del("stick")
     bare_lab.client.usb_add("usb-kbd", "keys")
     bare_lab.server.run("touch /root/late; systemctl stop dbus.socket dbus")
     bare_lab.restore("here")
@@ -62,7 +69,10 @@ def test_restore_puts_both_guests_back(bare_lab: Lab) -> None:
         "alive",
     ]
     assert bare_lab.server.run("ls /root/late 2>/dev/null; systemctl is-active dbus", check=False).out == "active"
-    assert bare_lab.client.plugged() == []
+    assert float(bare_lab.client.run("cut -d' ' -f1 /proc/uptime").out) < before + 5, "its clock went back as well"
+    assert abs(float(bare_lab.client.run("date +%s.%N").out) - time.time()) < 5, "and it knows today's time"
+    assert bare_lab.client.plugged() == ["stick"]
+    bare_lab.client.run("echo 3 >/proc/sys/vm/drop_caches; head -c 7 /dev/sda | grep -qx content")
     bare_lab.client.run("ping -c1 -W5 server || exec 3<>/dev/tcp/10.9.0.1/1", check=False)
     bare_lab.client.until("ip neigh get 10.9.0.1 dev eth0 | grep -q lladdr")
 

@@ -1,6 +1,7 @@
 """What the machines are made of and started with."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,9 @@ def test_a_wrong_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(LabError, match="no level 'best'"), Lab.open(level="best"):
         pytest.fail("it was opened")
+
+
+def test_a_checkpoint_brings_its_devices_back() -> None:
+    booted = machine()
+    line = qemu.command_line(replace(booted, checkpoint="ready", devices=("-device", '{"driver": "usb-kbd"}')), "qemu")
+    assert line == [*qemu.command_line(booted, "qemu"), "-device", '{"driver": "usb-kbd"}', "-loadvm", "ready"]
