@@ -37,7 +37,9 @@ class Desk:
             self.guest.push(GUEST_FILES / name, f"{FOLDER}/{name}")
         self.start("screen", f"Xvfb {DISPLAY} -screen 0 {SCREEN} -nolisten tcp")
         self.start("bus", f"dbus-daemon --session --nofork --address=unix:path={FOLDER}/bus")
-        self.guest.until(f"test -S /tmp/.X11-unix/X{DISPLAY[1:]} && test -S {FOLDER}/bus", timeout=60)
+        self.guest.until(f"test -S {FOLDER}/bus", timeout=60)
+        self.start("accessibility", "/usr/libexec/at-spi-bus-launcher --launch-immediately")
+        self.guest.until(f"test -S /tmp/.X11-unix/X{DISPLAY[1:]}", timeout=60)
 
     def start(self, unit: str, command: str) -> None:
         """Runs a program of the user as a unit of its own."""
