@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from client_gui.dial import Dial
 from client_gui.troubles import Fault, fault_of
 from qvd_usbip.errors import PEER_GONE, SLAVE_UNREACHABLE, QvdUsbError
-from qvd_usbip.wire import AckClient, AckUnsupported, Refused, UpgradeClient, Upgraded
+from qvd_usbip.wire import AckClient, AckUnsupported, PingClient, Refused, UpgradeClient, Upgraded
 
 if TYPE_CHECKING:
     import socket
@@ -133,3 +133,15 @@ class Acknowledgement(_Conversation["Ack | AckUnsupported"]):
         """Goes on: the answer, why there is none, or None while it is not over."""
         heard = self._converse()
         return Absent() if isinstance(heard, AckUnsupported) else heard
+
+
+class Probe(_Conversation["Pong | AckUnsupported"]):
+    """Asks once for an echo."""
+
+    def __init__(self, session: Session, candidates: list[Candidate]) -> None:
+        super().__init__(session, candidates, PingClient(session.key, "here", _host_of(session)))
+
+    def advance(self) -> bool | Fault | None:
+        """Goes on: True if somebody is there who takes our key, why not, or None while it is not over."""
+        heard = self._converse()
+        return heard if heard is None or isinstance(heard, Fault) else True

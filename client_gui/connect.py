@@ -97,7 +97,8 @@ class Report:
     @property
     def exit_status(self) -> int:
         """The status of the first problem that still stands, or 0."""
-        return next((problem_of(code).exit_status for code in self._failing.values()), 0)
+        codes = [*self._failing.values(), *(trouble.code for trouble in self._before.problems)]
+        return problem_of(codes[0]).exit_status if codes else 0
 
     def show(self, snapshot: Snapshot) -> None:
         """Prints what is new in the snapshot."""
@@ -107,9 +108,10 @@ class Report:
             if trouble not in self._before.problems:
                 self._print("problem", json_of_troubles([trouble])[0], "")
                 self._complain(trouble.text, trouble.remedy)
+            self.hopeless = self.hopeless or trouble.code in HOPELESS
+        self._before = snapshot
         for row in snapshot.rows:
             self._show_row(row)
-        self._before = snapshot
 
     def _show_row(self, row: Row) -> None:
         before = self._rows.get(row.key)
@@ -129,7 +131,8 @@ class Report:
             self._failing.pop(row.key, None)
         if row.state in {DeviceState.FAILED, DeviceState.BLOCKED, DeviceState.LOCKED} and row.ticked:
             self._failing[row.key] = row.problem
-            self._complain(f"{row.busid}: {row.problem_text}", row.remedy)
+            if all(trouble.code != row.problem for trouble in self._before.problems):  # else it is said already
+                self._complain(f"{row.busid}: {row.problem_text}", row.remedy)
             self.hopeless = self.hopeless or row.problem in HOPELESS
 
     def _complain(self, text: str, remedy: str) -> None:

@@ -10,6 +10,7 @@ from client_gui import selection, settings, wishes
 from client_gui.dial import candidates_without_lookup, look_up
 from client_gui.lending import Lending, Means
 from client_gui.locks import locks_of
+from client_gui.reach import Reach
 from client_gui.scan import Scanner
 from client_gui.selection import Situation
 from client_gui.session import require_privacy, view_of
@@ -60,6 +61,7 @@ class Desk:
         self._session: Session | None = None
         self._candidates: list[Candidate] | None = None
         self._looking_up = False
+        self._reach: Reach | None = None
         self._requirement: Fault | None = None
         self._checked_at = float("-inf")
 
@@ -139,6 +141,7 @@ class Desk:
 
     def _drive(self) -> None:
         situation = self._situation()
+        self._ask_session()
         wanted = {device.busid: device for device in selection.wanted(self._devices, situation)}
         present = {device.busid: device for device in self._devices}
         for busid, lending in list(self._lendings.items()):
@@ -155,6 +158,13 @@ class Desk:
             if _same(self._lendings[busid].device, device):  # else the one that was there before has to come home first
                 self._lendings[busid].want(means)
 
+    def _ask_session(self) -> None:
+        """Finds out whether the session answers, once it may be spoken to at all."""
+        ready = self._session is not None and self._candidates is not None and self._privacy_fault() is None
+        if self._reach is None and self._session is not None and ready:
+            self._reach = Reach(self._loop, self._session, self._known_candidates, self._moved)
+            self._reach.ask()
+
     def _known_candidates(self) -> list[Candidate]:
         return self._candidates or []
 
@@ -170,8 +180,10 @@ class Desk:
             self._on_change()
 
     def _unreachable(self) -> bool:
-        machines = [lending.machine for lending in self._lendings.values()]
-        return any(machine.fault is not None and machine.fault.code == "slave-unreachable" for machine in machines)
+        faults = [lending.machine.fault for lending in self._lendings.values()]
+        return any(
+            fault is not None and fault.code == "slave-unreachable" for fault in (*faults, self._session_fault())
+        )
 
     def set_session(self, session: Session | None) -> None:
         """Shares with this session from now on, and with no other; None: with none."""
@@ -180,6 +192,9 @@ class Desk:
         self._session = None
         self._candidates = None
         self._looking_up = False
+        if self._reach is not None:
+            self._reach.stop()
+            self._reach = None
         self._drive()
         self._session = session
         if session is not None:
@@ -243,7 +258,7 @@ class Desk:
     def snapshot(self, generation: int) -> Snapshot:
         """Everything that is to be shown now."""
         situation = self._situation()
-        faults = (self._settings_fault, self._scan_fault, situation.obstacle, self._action_fault)
+        faults = (self._settings_fault, self._scan_fault, situation.obstacle, self._session_fault(), self._action_fault)
         problems = tuple(dict.fromkeys(trouble_of(fault) for fault in faults if fault is not None))
         return Snapshot(
             rows=selection.rows_of(self._devices, situation),
@@ -255,11 +270,14 @@ class Desk:
     def _session_view(self) -> SessionView | None:
         if self._session is None:
             return None
-        machines = [lending.machine for lending in self._lendings.values()]
-        reached = any(machine.phase in {Phase.EXPORTING, Phase.SHARED} for machine in machines)
-        faults = [machine.fault for machine in machines if machine.fault and machine.fault.code.startswith("slave-")]
-        trouble = trouble_of(faults[0]).text if faults and not reached else ""
-        return view_of(self._session, connected=reached, trouble=trouble)
+        shared = any(lending.machine.phase is Phase.SHARED for lending in self._lendings.values())
+        if shared or self._reach is None or self._reach.answered is None:
+            return view_of(self._session, connected=shared)
+        trouble = "" if self._reach.fault is None else trouble_of(self._reach.fault).text
+        return view_of(self._session, connected=self._reach.answered, trouble=trouble)
+
+    def _session_fault(self) -> Fault | None:
+        return None if self._reach is None else self._reach.fault
 
     def resting(self) -> bool:
         """Whether a countdown to the next try is shown."""
@@ -274,6 +292,8 @@ class Desk:
 
     def abandon(self) -> None:
         """Lets go of every device at once: their helpers return them."""
+        if self._reach is not None:
+            self._reach.stop()
         for lending in self._lendings.values():
             lending.abandon()
 

@@ -130,7 +130,7 @@ def view_of(session: Session, *, connected: bool, trouble: str = "") -> SessionV
     safety = "not encrypted" if session.encryption == "none" else "encrypted"
     if session.encryption == "none" and session.address.is_local:
         safety = "not encrypted, stays on this computer up to the tunnel"
-    standing = trouble or ("connected" if connected else "not reached yet")
+    standing = trouble.rstrip(".") or ("connected" if connected else "connecting")
     return SessionView(
         name=session.name,
         address=str(session.address),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from qvd_usbip.ack import Ack, AckState
@@ -32,6 +31,7 @@ class SlavePeer:
         self.requests: list[str] = []
         self._told: dict[str, tuple[AckState, str]] = {}
         self._changed = threading.Condition()
+        self._ended = threading.Event()
         self._connections: list[socket.socket] = []
         self._shared: list[socket.socket] = []
         self._listener = socket.socket(socket.AF_INET if path is None else socket.AF_UNIX)
@@ -61,6 +61,7 @@ class SlavePeer:
     def close(self) -> None:
         """Ends everything, and waits for it."""
         self.manner = "close"
+        self._ended.set()
         with self._changed:
             self._changed.notify_all()
         _end(self._listener)
@@ -89,8 +90,7 @@ class SlavePeer:
         match self.manner:
             case "silent":
                 connection.recv(1, socket.MSG_PEEK)
-                while self.manner == "silent":
-                    time.sleep(0.01)
+                self._ended.wait(30)
                 _end(connection)
             case "close":
                 _end(connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import selectors
 import socket
 import threading
@@ -20,8 +21,8 @@ def loop() -> Loop:
 def test_timers_fire_in_their_order_and_not_before(loop: Loop) -> None:
     fired: list[tuple[str, float]] = []
     began = time.monotonic()
-    for name, seconds in (("late", 0.06), ("early", 0.02)):
-        loop.call_later(seconds, lambda name=name: fired.append((name, time.monotonic() - began)))
+    loop.call_later(0.06, lambda: fired.append(("late", time.monotonic() - began)))
+    loop.call_later(0.02, lambda: fired.append(("early", time.monotonic() - began)))
     while len(fired) < 2:
         loop.turn(1.0)
     loop.close()
@@ -94,7 +95,7 @@ def test_a_socket_let_go_by_another_callback_of_the_same_turn_is_not_called(loop
             loop.unwatch(ours.fileno())
 
     for place, (ours, theirs) in enumerate(pairs):
-        loop.watch(ours.fileno(), selectors.EVENT_READ, lambda place=place: only_once(place))
+        loop.watch(ours.fileno(), selectors.EVENT_READ, functools.partial(only_once, place))
         theirs.send(b"x")
     loop.turn(1.0)
     loop.close()

@@ -1,0 +1,76 @@
+"""EFFECT: whether the session answers at all, found out before a device needs it, and from time to time again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from client_gui.channel import Probe
+from client_gui.troubles import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from client_gui.dial import Candidate
+    from client_gui.loop import Loop, Timer
+    from client_gui.session import Session
+
+ANSWER_LIMIT = 8.0
+"""How long the other end may take to answer, in seconds."""
+AGAIN_WHEN_GOOD = 30.0
+AGAIN_WHEN_BAD = 5.0
+
+
+class Reach:
+    """Asks the session for an echo; `answered` is None until the first answer, then whether the last one was good.
+
+    An older peer that answers "not found" is there, too.
+    """
+
+    def __init__(
+        self, loop: Loop, session: Session, candidates: Callable[[], list[Candidate]], on_change: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._session = session
+        self._candidates = candidates
+        self._on_change = on_change
+        self._probe: Probe | None = None
+        self._timer: Timer | None = None
+        self.answered: bool | None = None
+        self.fault: Fault | None = None
+
+    def ask(self) -> None:
+        """Asks now."""
+        self.stop()
+        self._probe = Probe(self._session, self._candidates())
+        self._timer = self._loop.call_later(ANSWER_LIMIT, self._give_up)
+        self._advance()
+
+    def stop(self) -> None:
+        """Asks no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._probe is not None:
+            self._loop.unwatch(self._probe.descriptor)
+            self._probe.close()
+            self._probe = None
+
+    def _advance(self) -> None:
+        if self._probe is None:
+            return
+        self._loop.unwatch(self._probe.descriptor)  # it may change its socket
+        outcome = self._probe.advance()
+        if outcome is None:
+            self._loop.watch(self._probe.descriptor, self._probe.interest, self._advance)
+        else:
+            self._heard(outcome if isinstance(outcome, Fault) else None)
+
+    def _give_up(self) -> None:
+        self._heard(Fault(code="slave-silent", seconds=round(ANSWER_LIMIT)))
+
+    def _heard(self, fault: Fault | None) -> None:
+        self.stop()
+        before = (self.answered, self.fault)
+        self.answered, self.fault = fault is None, fault
+        self._timer = self._loop.call_later(AGAIN_WHEN_GOOD if fault is None else AGAIN_WHEN_BAD, self.ask)
+        if before != (self.answered, self.fault):
+            self._on_change()
