@@ -4,6 +4,7 @@ Light module: QVD's own slave server starts a program of ours that reads nothing
 """
 
 from qvd_usbip import errors, ids
+from qvd_usbip.boundaries import line_end
 
 MAX_DEVICE_LINE = 64
 _MAX_DEVID = 0xFFFF_FFFF
@@ -26,11 +27,6 @@ class DeviceLine(ids.Value):
 def format_device_line(devid: int, speed: int) -> bytes:
     r"""The line "DEVID SPEED\n", decimal."""
     return f"{devid} {speed}\n".encode("ascii")
-
-
-def line_end(data: bytes) -> "int | None":
-    """Where the first line ends: behind its newline, None while that has not come."""
-    return data.find(b"\n") + 1 or None
 
 
 def parse_device_line(data: bytes) -> "DeviceLine | None":

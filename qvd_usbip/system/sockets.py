@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 from qvd_usbip import errors
-from qvd_usbip.device_line import MAX_DEVICE_LINE, line_end
+from qvd_usbip.boundaries import head_end, line_end
+from qvd_usbip.device_line import MAX_DEVICE_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ def read_head(connection: socket.socket, deadline: float, limit: int = 8192) -> 
     Args: deadline: on time.monotonic(); limit: bytes. Returns: the head; after `limit` bytes without an end, those.
     Raises: QvdUsbError slave-silent after the deadline, peer-gone if the peer closes before.
     """
-    return read_until(connection, _head_end, limit, deadline)
+    return read_until(connection, head_end, limit, deadline)
 
 
 def read_line(connection: socket.socket, deadline: float, limit: int = MAX_DEVICE_LINE) -> bytes:
@@ -111,8 +112,3 @@ def _wait(connection: socket.socket, deadline: float, started: float) -> None:
     poll.register(connection, select.POLLIN)
     if remaining <= 0 or not poll.poll(remaining * 1000):
         raise errors.QvdUsbError(errors.SLAVE_SILENT, seconds=max(0, round(deadline - started)))
-
-
-def _head_end(data: bytes) -> int | None:
-    ends = [at + len(end) for end in (b"\n\r\n", b"\n\n") if (at := data.find(end)) >= 0]
-    return min(ends, default=None)
