@@ -7,7 +7,8 @@ import pytest
 
 from tests.lab import Guest, Lab
 
-pytestmark = pytest.mark.deep
+deep = pytest.mark.deep
+core = pytest.mark.core
 
 HELPER = "/usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux"
 IDENTITY = "0bda 58c2 1234"
@@ -60,6 +61,7 @@ def states(lines: list[str]) -> list[str]:
     return [json.loads(line)["state"] for line in lines if line.startswith("{")]
 
 
+@core
 def test_lent_exported_dropped_by_the_peer_and_returned(port: Port) -> None:
     lines = port.lend("export hangup wait export return")
     assert states(lines) == ["bound", "exported", "dropped", "exported", "returned"]
@@ -69,12 +71,14 @@ def test_lent_exported_dropped_by_the_peer_and_returned(port: Port) -> None:
     port.at_home()
 
 
+@deep
 @pytest.mark.parametrize("steps", ["die", "export die"])
 def test_the_engine_is_killed(port: Port, steps: str) -> None:
     port.lend(steps, check=False)
     port.at_home(5)
 
 
+@deep
 def test_the_helper_is_killed(port: Port) -> None:
     """Nobody but root can; the next run, the user's own included, finishes what it left."""
     guest = port.guest
@@ -92,9 +96,9 @@ def test_the_helper_is_killed(port: Port) -> None:
 
 _KILL_AT_EACH_WRITE = """
 killed() {
-    strace --seccomp-bpf -qq -f -o /dev/null -e trace=write -e inject=write:signal=KILL:when=$2 HELPER $1 BUSID
+    strace -qq -f -o /dev/null -e trace=write -e inject=write:signal=KILL:when=$2 HELPER $1 BUSID
 }
-for number in 1 2 3 4 5 6 7; do
+for number in 1 2 3 4 5 6; do
     killed bind $number >/dev/null 2>&1 && bound=$number
     HELPER recover >/dev/null || exit 1
     [ "$bound" = $number ] || [ $(basename $(readlink FOLDER/driver)) = usb ] || exit 2
@@ -110,16 +114,18 @@ done
 """
 
 
+@deep
 def test_killed_at_each_write(port: Port) -> None:
     """Each write(2) of a bind and of an unbind, the records' too: the next run brings the device home."""
     script = _KILL_AT_EACH_WRITE.replace("HELPER", HELPER).replace("BUSID", port.busid).replace("FOLDER", port.folder)
     counts = port.guest.run(script, timeout=300).out.splitlines()
     # the last runs had fewer writes than that and were not killed: no write was left out
-    assert counts[-1] == "7 7 7", counts
-    assert counts[0] == "1"
+    assert counts[-1] == "6 6 6", counts
+    assert counts[0] == "1", counts
     port.at_home()
 
 
+@deep
 def test_unplugged_while_exported(port: Port) -> None:
     guest = port.guest
     line = f"{port.busid} {IDENTITY}"
@@ -140,6 +146,7 @@ def test_unplugged_while_exported(port: Port) -> None:
     port.at_home()
 
 
+@deep
 def test_old_callers(port: Port) -> None:
     assert port.helper(f"unbind {port.busid}") == 39
     assert port.helper(f"bind {port.busid}") == 0
@@ -156,6 +163,7 @@ def test_old_callers(port: Port) -> None:
     port.at_home()
 
 
+@deep
 def test_who_is_not_permitted(port: Port) -> None:
     assert port.helper("lend", user="other") == 29
     port.guest.run("chmod 666 /etc/qvd/usbip-policy.conf")
@@ -163,6 +171,7 @@ def test_who_is_not_permitted(port: Port) -> None:
     port.at_home()
 
 
+@deep
 def test_a_keyboard_needs_consent(lab: Lab) -> None:
     guest = lab.client
     guest.push(_LENDER, "/usr/local/bin/lender.py")
@@ -174,6 +183,7 @@ def test_a_keyboard_needs_consent(lab: Lab) -> None:
     assert states(guest.run_as("user", f"{line} keyboard -- return").out.splitlines()) == ["bound", "returned"]
 
 
+@deep
 def test_a_stick_mounted_in_another_namespace(lab: Lab) -> None:
     guest = lab.client
     guest.push(_LENDER, "/usr/local/bin/lender.py")
