@@ -15,11 +15,11 @@ from tests.lab.progress import say, stage
 from tests.lab.recipe import CONTAINERS, suite_named
 
 _UNITS = 'systemctl show -p Id,NRestarts,Result,ActiveState --no-pager --all "qvd-*"'
-#: Kernel log, core dumps, then the units of the guest and of each container; divided by form feeds.
+#: Kernel log, core dumps, then the units of the guest and of each container; divided by null bytes.
 _ASK = (
-    f"dmesg; printf '\\f'; ls -A /var/lib/lab/cores; printf '\\f'; hostname; {_UNITS}; "
+    f"dmesg; printf '\\0'; ls -A /var/lib/lab/cores; printf '\\0'; hostname; {_UNITS}; "
     "for name in $(lxc-ls --running -1 2>/dev/null); do "
-    f"printf '\\f'; echo container $name; lxc-attach -n $name -- {_UNITS}; done"
+    f"printf '\\0'; echo container $name; lxc-attach -n $name -- {_UNITS}; done"
 )
 
 
@@ -113,7 +113,7 @@ class Lab:
 
     def _complaints(self, guest: Guest) -> list[str]:
         """What is wrong in a guest and its containers; asked in one command, since each costs."""
-        parts = guest.run(_ASK, timeout=180, check=False).out.split("\f")
+        parts = guest.run(_ASK, timeout=180, check=False).out.split("\0")
         log, cores, *units = parts
         found = [f"{guest.name}: kernel: {line}" for line in health.kernel_problems(log)]
         found += [f"{guest.name}: core dump {name}" for name in cores.split()]

@@ -57,20 +57,19 @@ def test_restore_puts_both_guests_back(bare_lab: Lab) -> None:
     bare_lab.client.usb_add("usb-storage", "stick", serial="KEPT")
     bare_lab.client.until("test -b /dev/sda && echo content >/dev/sda && sync")
     bare_lab.checkpoint("here")
-    before = float(bare_lab.client.run("cut -d' ' -f1 /proc/uptime").out)
-    bare_lab.client.run("sleep 5")
     bare_lab.client.run("echo after >/root/mark; kill $(cat /root/pid)")
     bare_lab.client.usb_del("stick")
     bare_lab.client.usb_add("usb-kbd", "keys")
     bare_lab.server.run("touch /root/late; systemctl stop dbus.socket dbus")
+    late = float(bare_lab.client.run("sleep 8; cut -d' ' -f1 /proc/uptime").out)
     bare_lab.restore("here")
+    assert float(bare_lab.client.run("cut -d' ' -f1 /proc/uptime").out) < late, "its clock went back as well"
     assert bare_lab.client.run("cat /root/mark; kill -0 $(cat /root/pid) && echo alive").out.split() == [
         "before",
         "alive",
     ]
     assert bare_lab.server.run("ls /root/late 2>/dev/null; systemctl is-active dbus", check=False).out == "active"
-    assert float(bare_lab.client.run("cut -d' ' -f1 /proc/uptime").out) < before + 5, "its clock went back as well"
-    assert abs(float(bare_lab.client.run("date +%s.%N").out) - time.time()) < 5, "and it knows today's time"
+    assert abs(float(bare_lab.client.run("date +%s.%N").out) - time.time()) < 10, "and it knows today's time"
     assert bare_lab.client.plugged() == ["stick"]
     bare_lab.client.run("echo 3 >/proc/sys/vm/drop_caches; head -c 7 /dev/sda | grep -qx content")
     bare_lab.client.run("ping -c1 -W5 server || exec 3<>/dev/tcp/10.9.0.1/1", check=False)
