@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from client_gui.dial import Dial
 from client_gui.troubles import Fault, fault_of
 from qvd_usbip.errors import PEER_GONE, SLAVE_UNREACHABLE, QvdUsbError
-from qvd_usbip.wire import AckClient, AckUnsupported, PingClient, Refused, UpgradeClient, Upgraded
+from qvd_usbip.wire import Ack, AckClient, AckUnsupported, PingClient, Pong, Refused, UpgradeClient, Upgraded
 
 if TYPE_CHECKING:
     import socket
 
     from client_gui.dial import Candidate
     from client_gui.session import Session
-    from qvd_usbip.ack import Ack
 
 READ_SIZE = 4096
 
@@ -122,7 +121,7 @@ class Absent:
     """The other end is an older one that cannot say how far the device is."""
 
 
-class Acknowledgement(_Conversation["Ack | AckUnsupported"]):
+class Acknowledgement(_Conversation[Ack | AckUnsupported]):
     """Asks once how far the device is."""
 
     def __init__(self, session: Session, candidates: list[Candidate], attach_id: str, wait: int) -> None:
@@ -135,7 +134,7 @@ class Acknowledgement(_Conversation["Ack | AckUnsupported"]):
         return Absent() if isinstance(heard, AckUnsupported) else heard
 
 
-class Probe(_Conversation["Pong | AckUnsupported"]):
+class Probe(_Conversation[Pong | AckUnsupported]):
     """Asks once for an echo."""
 
     def __init__(self, session: Session, candidates: list[Candidate]) -> None:

@@ -93,6 +93,12 @@ def show_status(*, as_json: bool) -> int:
     session = status.get("session")
     if isinstance(session, dict):
         print(printable(str(session.get("text", ""))))
+    for trouble in _dicts(status.get("problems")):
+        print(printable(f"error: {trouble.get('text')} {trouble.get('remedy')}"), file=sys.stderr)
     rows = rows_of_status(status)
     print(table(rows) if rows else "No USB devices are plugged in.")
     return 0
+
+
+def _dicts(value: object) -> list[dict[str, object]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 LOOKUP_LIMIT = 15.0
 """How long a name service may take, in seconds; after that the connection fails, and is tried again."""
+LEAVE_LIMIT = 2.0
+"""How long helpers that were let go of are waited for at the very end, in seconds."""
 CHECK_EVERY = 10.0
 """How old the answer may be whether helper and kernel are there, in seconds."""
 
@@ -291,11 +293,14 @@ class Desk:
         return not self._leaving and all(lending.at_rest for lending in self._lendings.values())
 
     def abandon(self) -> None:
-        """Lets go of every device at once: their helpers return them."""
+        """Lets go of every device at once; their helpers return them, which is waited for a little."""
         if self._reach is not None:
             self._reach.stop()
         for lending in self._lendings.values():
             lending.abandon()
+        deadline = time.monotonic() + LEAVE_LIMIT
+        while any(not exporter.ended() for exporter in self._leaving) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
 
 def _same(one: UsbDevice, other: UsbDevice | None) -> bool:

@@ -63,7 +63,9 @@ class Engine:
         self._desk = Desk(self._loop, files or Files.of_user(), check, self._mark)
         self._runtime = runtime
         self._listen = listen
+        self._claiming = threading.Lock()
         self._presence: Presence | None = None
+        self._in_session = False
         self._snapshot = Snapshot()
         self._subscribers: list[Subscriber] = []
         self._news = False
@@ -109,9 +111,10 @@ class Engine:
         Raises:
             QvdUsbError: session-exists, where another process of this user shares already.
         """
-        if session is not None and self._presence is None:
-            folder = self._runtime or runtime_folder(os.environ, os.geteuid())
-            self._presence = Presence.claim(folder)
+        with self._claiming:
+            if session is not None and self._presence is None:
+                self._presence = Presence.claim(self._runtime or runtime_folder(os.environ, os.geteuid()))
+            self._in_session = session is not None
         self._loop.post(lambda: self._desk.set_session(session))
 
     def snapshot(self) -> Snapshot:
@@ -139,6 +142,7 @@ class Engine:
             while not self._may_end():
                 self._loop.turn(1.0)
                 self._publish()
+                self._release_claim()
             in_order = True
         finally:
             if not in_order:  # a mistake of ours: Python prints it, and whoever watches is told
@@ -149,6 +153,13 @@ class Engine:
             self._loop.close()
             if self._presence is not None:
                 self._presence.release()
+
+    def _release_claim(self) -> None:
+        """After the session's last device came home another program may share."""
+        with self._claiming:
+            if self._presence is not None and not self._in_session and self._desk.all_home():
+                self._presence.release()
+                self._presence = None
 
     def _start_hotplug(self) -> Hotplug | None:
         if not self._listen:

@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from client_gui.selection import EXPORT_DRIVER
 from qvd_usbip.errors import SYSFS_UNREADABLE, QvdUsbError
 from qvd_usbip.system.sysfs import list_busids, read_device
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
     from qvd_usbip.ids import BusId
     from qvd_usbip.usb import Interface, UsbDevice
-
-EXPORT_DRIVER = "usbip-host"
 
 
 class Scanner:

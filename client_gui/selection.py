@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 from client_gui.state import DeviceState, Row
 from client_gui.troubles import Fault, Standing, describe, fault_of
 from client_gui.wishes import Wishes, identity_of, is_ticked, twins_of
-from qvd_usbip.errors import printable
+from qvd_usbip.errors import ALREADY_IN_USE, QvdUsbError, printable
 from qvd_usbip.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from qvd_usbip.errors import QvdUsbError
     from qvd_usbip.ids import BusId
     from qvd_usbip.share_list import Entry
     from qvd_usbip.usb import UsbDevice
+
+
+EXPORT_DRIVER = "usbip-host"
+"""The driver that lends a device, as sysfs names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,9 @@ def _row(device: UsbDevice, key: str, present: Sequence[UsbDevice], situation: S
     standing = situation.standings.get(device.busid)
     if standing is not None:
         return _moving(row, standing)
+    if device.driver == EXPORT_DRIVER:  # by another program of this computer
+        held = QvdUsbError(ALREADY_IN_USE, busid=device.busid)
+        return _with_fault(replace(row, state=DeviceState.BLOCKED), fault_of(held))
     lock = situation.locks.get(device.busid)
     if lock is not None:
         return _with_fault(replace(row, state=DeviceState.LOCKED), fault_of(lock))
@@ -120,13 +126,16 @@ def _absent(entry: Entry) -> Row:
 
 
 def wanted(devices: Sequence[UsbDevice], situation: Situation) -> tuple[UsbDevice, ...]:
-    """Decides which devices are to be shared now."""
+    """Decides which devices are to be shared now.
+
+    A device without interfaces is one that the kernel has not finished with: what it is cannot be judged yet.
+    """
     if not situation.in_session or situation.obstacle is not None:
         return ()
     return tuple(
         device
         for device in listed(devices)
-        if is_ticked(device, situation.wishes) and device.busid not in situation.locks
+        if is_ticked(device, situation.wishes) and device.interfaces and device.busid not in situation.locks
     )
 
 

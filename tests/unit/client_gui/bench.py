@@ -50,6 +50,14 @@ class Bus:
         (place / f"{busid}:1.0" / "bAlternateSetting").write_text(" 0\n")
         place.rename(self.folder / busid)
 
+    def bind(self, busid: str, driver: str) -> None:
+        """Has the device go to a driver, as sysfs shows it: usbip-host takes its interfaces away."""
+        folder = self.folder / busid
+        (folder / "driver").unlink(missing_ok=True)
+        (folder / "driver").symlink_to(f"../../drivers/{driver}")
+        if driver == "usbip-host":
+            shutil.rmtree(folder / f"{busid}:1.0")
+
     def unplug(self, busid: str = "1-4") -> None:
         """Pulls a device."""
         gone = self.folder.parent / f"gone-{busid}"
@@ -100,7 +108,7 @@ class Bench:
             self.seen.append(snapshot)
             self._news.notify_all()
 
-    def wait(self, test: Callable[[Snapshot], bool], what: str, seconds: float = 10.0) -> Snapshot:
+    def wait(self, test: Callable[[Snapshot], bool], what: str, seconds: float = 30.0) -> Snapshot:
         """Waits for a snapshot that passes."""
         deadline = time.monotonic() + seconds
         with self._news:
@@ -110,7 +118,7 @@ class Bench:
                 self._news.wait(left)
             return self.seen[-1]
 
-    def wait_state(self, state: DeviceState, busid: str = "1-4", seconds: float = 10.0) -> Row:
+    def wait_state(self, state: DeviceState, busid: str = "1-4", seconds: float = 30.0) -> Row:
         """Waits until the device is in this state."""
 
         def found(snapshot: Snapshot) -> Row | None:

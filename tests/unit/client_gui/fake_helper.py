@@ -137,7 +137,7 @@ class FakeHelper:
         diary = self._folder / "diary"
         return diary.read_text().splitlines() if diary.exists() else []
 
-    def wait_for(self, word: str, times: int = 1, seconds: float = 10.0) -> None:
+    def wait_for(self, word: str, times: int = 1, seconds: float = 30.0) -> None:
         """Waits until it noted the word so often."""
         deadline = time.monotonic() + seconds
         while self.diary().count(word) < times:

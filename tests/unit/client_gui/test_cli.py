@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from client_gui import cli, connect, requirements
-from client_gui.presence import Presence
+from client_gui.presence import Presence, read_status
+from client_gui.reported import rows_of_status
 from client_gui.settings import Files
 from qvd_usbip.ack import AckState
 from qvd_usbip.errors import PROBLEMS, USBIP_HOST_UNAVAILABLE
@@ -232,17 +233,23 @@ class Pipe:
             self._write_end = -1
 
 
-def after(bench: Bench, word: str, action: Callable[[], None]) -> threading.Thread:
-    """Does something a moment after the helper noted the word."""
+def after(bench: Bench, state: str, action: Callable[[], None]) -> threading.Thread:
+    """Does something as soon as the running engine reports a device in this state."""
 
     def wait() -> None:
-        bench.helper.wait_for(word)
-        time.sleep(0.3)
+        deadline = time.monotonic() + 30
+        while state not in states_reported(bench) and time.monotonic() < deadline:
+            time.sleep(0.01)
         action()
 
     thread = threading.Thread(target=wait)
     thread.start()
     return thread
+
+
+def states_reported(bench: Bench) -> set[str]:
+    status = read_status(bench.runtime / "qvd-usbip")
+    return set() if status is None else {str(row.state) for row in rows_of_status(status)}
 
 
 def session_text(bench: Bench, **changes: object) -> str:
@@ -254,7 +261,7 @@ def test_connect_shares_until_the_pipe_closes(bench: Bench, capsys: pytest.Captu
     bench.bus.plug()
     bench.configure(ENTRY)
     pipe = Pipe(session_text(bench))
-    end = after(bench, "exported", pipe.close)
+    end = after(bench, "in-use", pipe.close)
     status, out, err = run(capsys, "connect", "--session-fd", str(pipe.read_end), "--json")
     end.join()
     lines = [json.loads(line) for line in out.splitlines()]
@@ -273,7 +280,7 @@ def test_connect_speaks_to_people_too(bench: Bench, capsys: pytest.CaptureFixtur
     bench.bus.plug()
     bench.configure(ENTRY)
     pipe = Pipe(session_text(bench))
-    end = after(bench, "exported", pipe.close)
+    end = after(bench, "in-use", pipe.close)
     status, out, _ = run(capsys, "connect", "--session-fd", str(pipe.read_end))
     end.join()
     assert status == 0
@@ -334,7 +341,7 @@ def test_a_peer_that_stays_silent_gives_the_status_at_the_end(bench: Bench, caps
     bench.bus.plug()
     bench.configure(ENTRY)
     pipe = Pipe(session_text(bench))
-    end = after(bench, "returned", pipe.close)
+    end = after(bench, "failed", pipe.close)
     status, _, err = run(capsys, "connect", "--session-fd", str(pipe.read_end))
     end.join()
     assert status == status_of("slave-limit")
@@ -346,7 +353,7 @@ def test_a_device_refused_by_the_server_gives_its_status(bench: Bench, capsys: p
     bench.bus.plug()
     bench.configure(ENTRY)
     pipe = Pipe(session_text(bench))
-    end = after(bench, "returned", pipe.close)
+    end = after(bench, "failed", pipe.close)
     assert run(capsys, "connect", "--session-fd", str(pipe.read_end))[0] == status_of("device-refused")
     end.join()
 

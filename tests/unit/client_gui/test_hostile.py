@@ -13,11 +13,11 @@ from tests.unit.client_gui.bench import Bench
 ENTRY = "0bda:58c2@1234"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same limits, counted faster."""
     for name, seconds in {
-        "RELEASE_LIMIT": 0.6, "CHANNEL_LIMIT": 0.5, "EXPORT_LIMIT": 0.5, "CONFIRM_LIMIT": 0.8, "RETURN_LIMIT": 0.5,
+        "RELEASE_LIMIT": 1.5, "CHANNEL_LIMIT": 1.0, "EXPORT_LIMIT": 1.0, "CONFIRM_LIMIT": 1.5, "RETURN_LIMIT": 1.0,
     }.items():  # fmt: skip
         monkeypatch.setattr(steps, name, seconds)
     monkeypatch.setattr(lending, "ACK_PAUSE", 0.1)
@@ -34,7 +34,6 @@ def share(bench: Bench, address: str = "") -> None:
 @pytest.mark.parametrize(
     ("manner", "code"),
     [
-        ("silent", "slave-silent"),
         ("close", "peer-gone"),
         ("garbage", "slave-protocol"),
         ("half", "peer-gone"),
@@ -59,6 +58,16 @@ def test_a_peer_that_does_not_take_the_device(bench: Bench, manner: str, code: s
     assert (row.retry_in is None) == (code in steps.FINAL)
     bench.helper.wait_for("returned")
     assert "exported" not in bench.helper.diary()
+
+
+@pytest.mark.usefixtures("short_limits")
+def test_a_peer_that_says_nothing(bench: Bench) -> None:
+    bench.peer.manner = "silent"
+    share(bench)
+    row = bench.wait_state(DeviceState.FAILED)
+    assert row.problem == "slave-silent"
+    assert row.retry_in is not None
+    bench.helper.wait_for("returned")
 
 
 def test_the_wrong_key_is_told_and_never_shown(bench: Bench) -> None:
@@ -97,6 +106,7 @@ def test_a_name_that_does_not_exist_is_told_and_asked_again(bench: Bench, monkey
     assert asked[:2] == ["desktop.invalid"] * 2
 
 
+@pytest.mark.usefixtures("short_limits")
 @pytest.mark.parametrize(
     ("manner", "code"),
     [("ack-silent", "slave-silent"), ("ack-garbage", "slave-protocol"), ("ack-close", "peer-gone")],
@@ -117,8 +127,6 @@ def test_a_peer_that_takes_the_device_and_never_says_how_far_it_is(bench: Bench,
         ("die-export", "helper-died"),
         ("crash-bind", "helper-died"),
         ("crash-export", "helper-died"),
-        ("hang-bind", "helper-silent"),
-        ("hang-export", "helper-silent"),
         ("garbage-bind", "helper-died"),
         ("garbage-export", "helper-died"),
         ("status-bind", "storage-in-use"),
@@ -141,6 +149,21 @@ def test_a_helper_that_does_not_lend_the_device(bench: Bench, manner: str, code:
     bench.wait_state(DeviceState.IN_USE)
 
 
+@pytest.mark.usefixtures("short_limits")
+@pytest.mark.parametrize("manner", ["hang-bind", "hang-export"])
+def test_a_helper_that_hangs(bench: Bench, manner: str) -> None:
+    bench.helper.behave(manner)
+    share(bench)
+    row = bench.wait_state(DeviceState.FAILED)
+    assert row.problem == "helper-silent"
+    assert row.retry_in is not None
+    bench.helper.behave()
+    assert bench.engine is not None
+    bench.engine.retry(ENTRY)
+    bench.wait_state(DeviceState.IN_USE)
+
+
+@pytest.mark.usefixtures("short_limits")
 @pytest.mark.parametrize("manner", ["hang-return", "die-return", "crash-return", "garbage-return", "keep"])
 def test_a_helper_that_does_not_return_the_device_is_not_waited_for_for_ever(bench: Bench, manner: str) -> None:
     bench.helper.behave(manner)
@@ -181,6 +204,7 @@ def test_the_engine_answers_while_everything_hangs(bench: Bench) -> None:
     assert time.monotonic() - began < 0.5
 
 
+@pytest.mark.usefixtures("short_limits")
 def test_the_peer_goes_in_every_step_and_comes_back(bench: Bench) -> None:
     share(bench)
     bench.wait_state(DeviceState.IN_USE)
