@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import sys
+import syslog
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -104,7 +105,18 @@ def lxc_config(options: argparse.Namespace) -> int:
 
 
 def hook(options: argparse.Namespace) -> int:
-    """LXC calls this before a container starts and after it stopped; other than 0 refuses the start."""
+    """LXC calls this before a container starts and after it stopped; other than 0 refuses the start.
+
+    LXC shows what a hook writes at its debug level only, so the journal gets it too.
+    """
+    try:
+        return _hook(options)
+    except QvdUsbError as error:
+        _tell(error)
+        raise
+
+
+def _hook(options: argparse.Namespace) -> int:
     call = lxc.parse_hook(os.environ, options.words)
     if call.moment == lxc.POST_STOP:
         try:
@@ -113,11 +125,19 @@ def hook(options: argparse.Namespace) -> int:
             if error.problem is not AGENT_UNREACHABLE:
                 raise
             print(f"{report(error)}\n  The agent releases '{call.name}' when it starts.", file=sys.stderr)
+            _tell(error)
         return 0
     answer = control.ask({"op": "reserve", "container": str(call.name), "broker_gid": options.broker_gid})
     if not answer["hub"]:
-        print(report(QvdUsbError(NO_FREE_HUB, container=call.name)), file=sys.stderr)
+        problem = QvdUsbError(NO_FREE_HUB, container=call.name)
+        print(report(problem), file=sys.stderr)
+        _tell(problem)
     return 0
+
+
+def _tell(error: QvdUsbError) -> None:
+    syslog.openlog("qvd-usb-agent")
+    syslog.syslog(syslog.LOG_ERR, f"{error} {error.remedy()}")
 
 
 def reserve(options: argparse.Namespace) -> int:

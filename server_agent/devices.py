@@ -186,9 +186,10 @@ def authorised(draft: Draft, event: events.Authorised) -> None:
     progress = draft.state.progress.get(device.attach_id)
     if progress is None:
         draft.do(LookAround())
-    elif progress.node:
+        return
+    if progress.node:
         draft.reach(device, AckState.READY)
-        draft.remember()
+    draft.remember()
 
 
 def ready(draft: Draft, event: events.Ready) -> None:
@@ -296,7 +297,7 @@ def revoke_asked(draft: Draft, event: events.RevokeAsked) -> None:
     if event.container not in draft.state.containers:
         draft.answer((event.request,), "container-unknown", container=str(event.container))
     elif device is None:
-        draft.answer((event.request,), "device-unknown", device=str(event.busid))
+        draft.answer((event.request,), "device-not-attached", busid=str(event.busid), container=str(event.container))
     else:
         take_away(draft, device, event.request)
 

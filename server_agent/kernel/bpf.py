@@ -34,10 +34,6 @@ JUMP_EQUAL, JUMP_NOT_EQUAL_REGISTER, CALL, EXIT = 0x15, 0x5D, 0x85, 0x95
 PSEUDO_MAP_FD, MAP_LOOKUP_ELEM = 1, 1
 
 
-class BpfError(OSError):
-    """bpf(2) refused; for a program the verifier's own words are part of the message."""
-
-
 @dataclass(frozen=True, slots=True)
 class Instruction:
     """One instruction: operation, destination, source register, offset, immediate."""
@@ -72,11 +68,11 @@ class _Kernel:
     def __call__(self, command: int, attributes: ctypes.Array[ctypes.c_char], what: str) -> int:
         number = SYSCALLS.get(platform.machine())
         if number is None:
-            raise BpfError(errno.ENOSYS, f"bpf: no system call number known for {platform.machine()}")
+            raise OSError(errno.ENOSYS, f"bpf: no system call number known for {platform.machine()}")
         result = int(self._call(number, command, attributes, ATTRIBUTES))
         if result < 0:
             code = ctypes.get_errno()
-            raise BpfError(code, f"bpf {what}: {os.strerror(code)}")
+            raise OSError(code, f"bpf {what}: {os.strerror(code)}")
         return result
 
 
@@ -128,7 +124,7 @@ class HashMap:
         """The map pinned at a path of a bpf file system.
 
         Raises:
-            BpfError: ENOENT when nothing is pinned there.
+            FileNotFoundError: when nothing is pinned there.
         """
         name = _path(path)
         return cls(_kernel(OBJ_GET, _attributes("QII", _address(name), 0, 0), f"get {path}"), key_size, value_size)
@@ -150,7 +146,7 @@ class HashMap:
         attributes = _attributes("IIQQQ", self.fd, 0, _address(key_buffer), _address(value_buffer), 0)
         try:
             _kernel(MAP_LOOKUP, attributes, "map lookup")
-        except BpfError as error:
+        except OSError as error:
             if error.errno == errno.ENOENT:
                 return None
             raise
@@ -161,7 +157,7 @@ class HashMap:
         key_buffer = _bytes(key)
         try:
             _kernel(MAP_DELETE, _attributes("IIQ", self.fd, 0, _address(key_buffer)), "map delete")
-        except BpfError as error:
+        except OSError as error:
             if error.errno != errno.ENOENT:
                 raise
 
@@ -173,7 +169,7 @@ class HashMap:
             address = 0 if last is None else _address(last)
             try:
                 _kernel(MAP_NEXT_KEY, _attributes("IIQQ", self.fd, 0, address, _address(following)), "map next")
-            except BpfError as error:
+            except OSError as error:
                 if error.errno == errno.ENOENT:
                     return
                 raise
@@ -188,7 +184,7 @@ def load_program(name: bytes, code: bytes) -> int:
         Its descriptor.
 
     Raises:
-        BpfError: refused; the message ends with the verifier's log.
+        OSError: refused; the message ends with the verifier's log.
     """
     code_buffer, licence = _bytes(code), ctypes.create_string_buffer(b"MIT")
     log = ctypes.create_string_buffer(LOG_BYTES)
@@ -197,13 +193,13 @@ def load_program(name: bytes, code: bytes) -> int:
     head = (CGROUP_DEVICE_PROGRAM, instructions, _address(code_buffer), _address(licence))
     try:
         return _kernel(PROG_LOAD, _attributes(layout, *head, 0, 0, 0, 0, 0, name), "program load")
-    except BpfError:
+    except OSError:
         attributes = _attributes(layout, *head, 1, LOG_BYTES, _address(log), 0, 0, name)
         try:
             return _kernel(PROG_LOAD, attributes, "program load")
-        except BpfError as error:
+        except OSError as error:
             words = log.value.decode(errors="replace").strip()
-            raise BpfError(error.errno, f"{error.strerror}: {words}") from error
+            raise OSError(error.errno, f"{error.strerror}: {words}") from error
 
 
 def attach(cgroup_fd: int, program_fd: int) -> None:

@@ -187,7 +187,7 @@ def test_an_administrator_takes_a_device_away_detach_first() -> None:
     assert world.answers[request].problem == ""
     assert not world.maps[ONE]
     again = world.ask(events.RevokeAsked, container=ONE, busid=busid_of(FIRST))
-    assert world.answers[again].problem == "device-unknown"
+    assert world.answers[again].problem == "device-not-attached"
 
 
 def test_nothing_is_authorised_while_its_number_is_being_revoked() -> None:
