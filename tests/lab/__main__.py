@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -19,7 +20,15 @@ _EXAMPLES = """examples:
   python3 -m tests.lab shell server            a console; Ctrl-] leaves it
   python3 -m tests.lab screenshot client picker.png
   python3 -m tests.lab down
+  python3 -m tests.lab --name mine up          a second one, beside the first
 """
+
+
+def _name(text: str) -> str:
+    """A short word: it becomes part of a socket's path."""
+    if not re.fullmatch("[a-z0-9]{1,16}", text):
+        raise argparse.ArgumentTypeError("1 to 16 lower case letters and digits")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--name", type=_name, default="default", help="which kept lab (default)")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for name, text in (("up", "start the lab and leave it running"), ("keep", argparse.SUPPRESS)):
         verb = verbs.add_parser(name, help=text)
@@ -51,15 +61,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _link(where: str) -> Link:
-    return Link(where, keeper.in_use() / f"{where}.people")
+def _link(name: str, where: str) -> Link:
+    return Link(where, keeper.in_use(name) / f"{where}.people")
 
 
-def _run(where: str, command: list[str], timeout: float) -> int:
+def _run(name: str, where: str, command: list[str], timeout: float) -> int:
     line = command[0] if len(command) == 1 else shlex.join(command)
     if where in CONTAINERS:
         line = shlex.join(["lxc-attach", "-n", where, "--", "bash", "-c", line])
-    status, out = _link("server" if where in CONTAINERS else where).run(line, timeout)
+    status, out = _link(name, "server" if where in CONTAINERS else where).run(line, timeout)
     sys.stdout.buffer.write(out)
     return status
 
@@ -67,19 +77,19 @@ def _run(where: str, command: list[str], timeout: float) -> int:
 def _do(arguments: argparse.Namespace) -> int:
     match arguments.verb:
         case "up":
-            keeper.up(arguments.suite, arguments.level)
+            keeper.up(arguments.name, arguments.suite, arguments.level)
         case "keep":
-            keeper.keep(arguments.suite, arguments.level, arguments.ready)
+            keeper.keep(arguments.name, arguments.suite, arguments.level, arguments.ready)
         case "down":
-            keeper.down()
+            keeper.down(arguments.name)
         case "run":
-            return _run(arguments.where, arguments.command, arguments.timeout)
+            return _run(arguments.name, arguments.where, arguments.command, arguments.timeout)
         case "shell":
-            terminal.attach(keeper.in_use() / f"{arguments.where}.console")
+            terminal.attach(keeper.in_use(arguments.name) / f"{arguments.where}.console")
         case "screenshot":
-            evidence.take_picture(_link(arguments.where), arguments.display, arguments.file)
+            evidence.take_picture(_link(arguments.name, arguments.where), arguments.display, arguments.file)
         case "status":
-            facts = keeper.status()
+            facts = keeper.status(arguments.name)
             sys.stdout.write(json.dumps(facts or {}) + "\n")
             return 0 if facts else 1
     return 0
