@@ -328,7 +328,7 @@ HUBS_DISABLED = _problem("hubs-disabled", 78,
 CONTAINER_BUSY = _problem("container-busy", 79,
     "Container '{container}' is {reason}, so its USB cannot be prepared anew.",
     "Wait, or stop it first: lxc-stop -n {container}")
-DEVICE_NOT_ATTACHED = _problem("device-not-attached", 90,
+DEVICE_NOT_ATTACHED = _problem("device-not-attached", 98,
     "Container '{container}' has no device {busid}.",
     "See what it has with: qvd-usb-agent status")
 
