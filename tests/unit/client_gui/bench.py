@@ -99,11 +99,12 @@ class Bench:
     def run(self) -> Engine:
         """Starts the engine."""
         self.engine = Engine(self.files, runtime=self.runtime, check=lambda _: None, listen=False)
-        self.engine.subscribe(self._take)
+        self.engine.subscribe(self.take)
         self.engine.start()
         return self.engine
 
-    def _take(self, snapshot: Snapshot) -> None:
+    def take(self, snapshot: Snapshot) -> None:
+        """Remembers a snapshot."""
         with self._news:
             self.seen.append(snapshot)
             self._news.notify_all()

@@ -27,6 +27,12 @@ def share(bench: Bench) -> None:
     bench.run().set_session(bench.session())
 
 
+def look(bench: Bench) -> None:
+    """What a USB event says."""
+    assert bench.engine is not None
+    bench.engine.rescan()
+
+
 def test_a_ticked_device_goes_all_the_way_and_says_each_step(bench: Bench) -> None:
     share(bench)
     row = bench.wait_state(DeviceState.IN_USE)
@@ -102,9 +108,11 @@ def test_a_pulled_device_is_given_up_and_shared_again_when_it_is_back(bench: Ben
     share(bench)
     bench.wait_state(DeviceState.IN_USE)
     bench.bus.unplug()
+    look(bench)
     bench.wait(lambda seen: [row.state for row in seen.rows] == [DeviceState.ABSENT], "absent")
     bench.helper.wait_for("returned")
     bench.bus.plug("1-2")
+    look(bench)
     bench.wait_state(DeviceState.IN_USE, "1-2")
 
 
@@ -113,6 +121,7 @@ def test_a_device_pulled_and_plugged_at_once_is_lent_anew(bench: Bench) -> None:
     bench.wait_state(DeviceState.IN_USE)
     bench.bus.unplug()
     bench.bus.plug()
+    look(bench)
     bench.helper.wait_for("exported", 2)
     bench.wait_state(DeviceState.IN_USE)
 
