@@ -197,7 +197,7 @@ BIND_FAILED = _problem("bind-failed", 41,
     "Close the programs that use it and try again; the kernel log tells more.")
 NO_FREE_SLOT = _problem("no-free-slot", 42,
     "Unable to find an unused USB-IP port: the kernel's 16 places for lent devices are taken.",
-    "Stop sharing another device first; places of devices unplugged while lent come free at the next start.")
+    "Stop sharing another device first. A device pulled out while lent keeps its place until its port is lent again.")
 EXPORT_FAILED = _problem("export-failed", 43,
     "{busid} could not be handed to the session: {reason}.",
     "Try again; if it stays, unplug the device and plug it in.")

@@ -1,6 +1,7 @@
 """The conversation of `lend`, with an engine at the other end of a socketpair."""
 
 import array
+import errno
 import json
 import os
 import signal
@@ -327,6 +328,39 @@ def test_a_request_that_is_refused(
     assert error.problem.code == problem
     assert kernel.driver_of("1-4") == "usb"
     assert not kernel.writes
+
+
+def test_the_kernel_refuses_the_socket(kernel: FakeKernel, lending: Lending) -> None:
+    """Every refusal is EINVAL; the device stays bound and another connection may come."""
+    kernel.faults[3] = errno.EINVAL
+
+    def script(engine: Engine) -> None:
+        bound(engine)
+        near, far = socket.socketpair()
+        engine.say({"v": 1, "op": "export"}, near)
+        near.close()
+        answer = engine.hear()
+        assert (answer["state"], answer["problem"]) == ("refused", "export-failed")
+        assert far.recv(64) == b"", "nothing was said into it"
+        far.close()
+        exported(engine).close()
+
+    assert lending(script) is None
+    assert at_home(kernel)
+
+
+def test_a_device_that_does_not_come_back_is_told(kernel: FakeKernel, lending: Lending) -> None:
+    kernel.faults = {5: errno.EBUSY, 6: errno.EINVAL, 7: errno.EINVAL}
+
+    def script(engine: Engine) -> None:
+        bound(engine)
+        engine.say({"v": 1, "op": "return"})
+        answer = engine.hear()
+        assert (answer["state"], answer["problem"]) == ("refused", "return-failed")
+
+    error = lending(script)
+    assert error is not None
+    assert error.problem.code == "return-failed"
 
 
 def test_the_fingerprint_of_the_device(kernel: FakeKernel, lending: Lending) -> None:
