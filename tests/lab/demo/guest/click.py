@@ -13,7 +13,7 @@ from typing import Any
 
 import pyatspi
 
-PATIENCE = 15  # seconds until the control must be there
+PATIENCE = 30  # seconds until the control must be there
 
 
 def search(node: Iterable[Any], name: str) -> Any:
@@ -24,7 +24,6 @@ def search(node: Iterable[Any], name: str) -> Any:
         if child.name == name and child.getRole() in (
             pyatspi.ROLE_CHECK_BOX,
             pyatspi.ROLE_PUSH_BUTTON,
-            pyatspi.ROLE_SWITCH,
         ):
             return child
         found = search(child, name)

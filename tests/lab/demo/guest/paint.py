@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QGuiApplication, QImage, QPainter
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics, QGuiApplication, QImage, QPainter
 
 WIDTH, MARGIN, ROW = 1180, 32, 40
 TEXT, GREY, GOOD, BAD, LINE = "#182023", "#566268", "#0B6B63", "#B3261E", "#C9D4D6"
@@ -25,10 +25,11 @@ class Style:
     colour: str
     weight: QFont.Weight = QFont.Weight.Normal
     align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft
+    fixed: bool = False  # every letter as wide as another: a table
 
 
 def write(painter: QPainter, box: QRectF, text: str, style: Style) -> None:
-    font = QFont(painter.font())
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont) if style.fixed else QFont(painter.font())
     font.setPixelSize(style.size)
     font.setWeight(style.weight)
     painter.setFont(font)
@@ -39,7 +40,8 @@ def write(painter: QPainter, box: QRectF, text: str, style: Style) -> None:
 
 def paint(timeline: dict[str, Any], target: str) -> bool:
     rows, footer = timeline["rows"], timeline["footer"]
-    height = 84 + ROW * len(rows) + 26 * len(footer) + MARGIN
+    foot = 84 + ROW * len(rows) + 20
+    height = foot + 24 * len(footer) + MARGIN
     image = QImage(int(WIDTH * SCALE), int(height * SCALE), QImage.Format.Format_RGB32)
     image.setDevicePixelRatio(SCALE)
     image.fill(QColor("#FFFFFF"))
@@ -71,9 +73,9 @@ def paint(timeline: dict[str, Any], target: str) -> bool:
     for index, line in enumerate(footer):
         write(
             painter,
-            QRectF(MARGIN, 84 + ROW * len(rows) + 26 * index, WIDTH - 2 * MARGIN, ROW),
+            QRectF(MARGIN, foot + 24 * index, WIDTH - 2 * MARGIN, ROW),
             line,
-            Style(size=14, colour=GREY),
+            Style(size=13, colour=GREY, fixed=True),
         )
     painter.end()
     return image.save(target)
