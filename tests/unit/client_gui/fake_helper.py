@@ -90,7 +90,10 @@ while True:
         time.sleep(0.01)
     if engine not in ready:
         continue
-    data, descriptors, _, _ = socket.recv_fds(engine, 2048, 1)
+    try:
+        data, descriptors, _, _ = socket.recv_fds(engine, 2048, 1)
+    except ConnectionError:  # it went without reading what was said last
+        data = b""
     if not data:
         go_home("left alone")
     order = json.loads(data)
