@@ -161,7 +161,7 @@ class Broker:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         try:
             listener.bind(str(path))
-            os.chown(path, 0, self.gid, follow_symlinks=False)
+            os.chown(path, -1, self.gid, follow_symlinks=False)
             path.chmod(0o660)
             listener.listen(CONNECTIONS)
         except OSError:

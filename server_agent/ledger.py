@@ -61,10 +61,7 @@ def format_ledger(state: State, boot_id: str) -> str:
         {
             "v": VERSION,
             "boot": boot_id,
-            "containers": [
-                {"name": str(c.name), "hub": c.hub.name if c.hub else None, "gid": c.broker_gid, "phase": c.phase}
-                for c in state.containers.values()
-            ],
+            "containers": [_container_row(container) for container in state.containers.values()],
             "quarantine": {hub.name: reason for hub, reason in state.quarantine.items()},
             "attaches": [
                 _attach(device, state.progress[device.attach_id])
@@ -74,6 +71,16 @@ def format_ledger(state: State, boot_id: str) -> str:
         },
         indent=1,
     )
+
+
+def _container_row(container: Container) -> dict[str, Any]:
+    return {
+        "name": str(container.name),
+        "hub": container.hub.name if container.hub else None,
+        "gid": container.broker_gid,
+        "phase": container.phase,
+        "since": container.since,
+    }
 
 
 def _attach(device: Device, progress: Progress) -> dict[str, Any]:
@@ -125,7 +132,8 @@ def _container(row: dict[str, Any], now: float) -> Container:
     """A container as it was recorded; one that was not, or no longer, in force when the agent died is released."""
     hub = None if row["hub"] is None else HubId.parse(row["hub"])
     phase = Phase.IN_FORCE if Phase(row["phase"]) == Phase.IN_FORCE else Phase.RELEASING
-    return Container(name=VmId.parse(row["name"]), hub=hub, phase=phase, broker_gid=int(row["gid"]), since=now)
+    since = min(float(row["since"]), now)
+    return Container(name=VmId.parse(row["name"]), hub=hub, phase=phase, broker_gid=int(row["gid"]), since=since)
 
 
 def _device(row: dict[str, Any]) -> tuple[Device, Progress]:

@@ -1,0 +1,237 @@
+"""The broker over real sockets: what a container may say, and what it gets for saying anything else."""
+
+import asyncio
+import os
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qvd_usbip import broker as words
+from qvd_usbip.ack import AckState
+from qvd_usbip.ids import VmId
+from server_agent import actions, events
+from server_agent.broker import CONNECTIONS, SOCKET_NAME, Broker, Desk
+from server_agent.state import Progress, State
+
+ONE, TWO = VmId("one"), VmId("two")
+ID = str(uuid.UUID(int=7))
+ATTACH = words.Attach(devid=0x10002, speed=3, attach_id=ID)
+
+
+class FakeAgent:
+    """Takes requests, and answers each well, but for what `problem` says."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.events: list[events.Event] = []
+        self.descriptors: list[bool] = []
+        self.sockets: dict[str, int] = {}
+        self.problem = ""
+        self.moved = asyncio.Event()
+
+    now = 1.0
+
+    async def request(self, make: Callable[[int], events.Event]) -> actions.Answer:
+        event = make(1)
+        self.events.append(event)
+        if isinstance(event, events.Attach):
+            self.descriptors.append(os.fstat(self.sockets[event.attach_id]).st_mode != 0)
+        return actions.Answer(request=1, problem=self.problem)
+
+    async def wait_until(self, holds: Callable[[State], bool], seconds: float) -> bool:
+        if not holds(self.state) and seconds:
+            await asyncio.wait_for(self.moved.wait(), seconds)
+        return holds(self.state)
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[tuple[FakeAgent, Callable[[], socket.socket]]]:
+    agent = FakeAgent()
+    broker = Broker(folder=folder, gid=os.getgid(), desk=Desk(container=ONE, daemon=agent, sockets=agent.sockets))
+    broker.open()
+    made: list[socket.socket] = []
+
+    def connect() -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection.settimeout(5)
+        connection.connect(str(folder / SOCKET_NAME))
+        made.append(connection)
+        return connection
+
+    try:
+        yield agent, connect
+    finally:
+        for connection in made:
+            connection.close()
+        broker.close()
+        await asyncio.sleep(0)
+
+
+async def ask(connection: socket.socket, message: bytes, fds: tuple[int, ...] = ()) -> words.Answer:
+    await asyncio.to_thread(socket.send_fds, connection, [message], list(fds))
+    return words.decode_answer(await asyncio.to_thread(connection.recv, 65536))
+
+
+def scenario(work: Callable[[FakeAgent, Callable[[], socket.socket]], Coroutine[Any, Any, None]], folder: Path) -> None:
+    async def run() -> None:
+        async with opened(folder) as (agent, connect):
+            await work(agent, connect)
+
+    asyncio.run(run())
+
+
+def test_a_socket_is_handed_over_and_closed_here(tmp_path: Path) -> None:
+    async def work(agent: FakeAgent, connect: Callable[[], socket.socket]) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            answer = await ask(connect(), words.encode_request(ATTACH), (theirs.fileno(),))
+            assert answer.ok
+            theirs.close()
+            assert ours.recv(1) == b"", "nobody else holds the other end"
+        assert agent.descriptors == [True]
+        assert agent.events == [events.Attach(at=1.0, container=ONE, attach_id=ID, devid=0x10002, speed=3, request=1)]
+        assert not agent.sockets
+
+    scenario(work, tmp_path)
+
+
+def test_what_is_no_connected_stream_socket_is_refused(tmp_path: Path) -> None:
+    async def work(agent: FakeAgent, connect: Callable[[], socket.socket]) -> None:
+        connection = connect()
+        with (
+            (tmp_path / "file").open("w") as file,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagram,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as lonely,
+        ):
+            for each in (file, datagram, lonely):
+                answer = await ask(connection, words.encode_request(ATTACH), (each.fileno(),))
+                assert (answer.ok, answer.problem) == (False, "broker-protocol")
+        assert not agent.events
+
+    scenario(work, tmp_path)
+
+
+def descriptors_open() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+HOSTILE = (
+    b"{}",
+    b"not json",
+    b"\xff\xfe\x00",
+    b"[" * 500,
+    b'{"v":1,"op":"attach"}',
+    b'{"v":2,"op":"ping"}',
+    b'{"v":1,"op":"ping","more":1}',
+    b'{"v":1,"op":"status","id":"../../x"}',
+    b'{"v":1,"op":"status","id":"%s","wait":1e9}' % ID.encode(),
+    b'{"v":1,"op":"attach","devid":-1,"speed":3,"id":"%s"}' % ID.encode(),
+    b'{"v":1,"op":"reserve","container":"two"}',
+    b'{"v":1,"op":"ping"' + b" " * 600 + b"}",
+)
+
+
+@pytest.mark.parametrize("message", HOSTILE)
+def test_a_hostile_message_is_refused_and_the_connection_goes_on(tmp_path: Path, message: bytes) -> None:
+    async def work(agent: FakeAgent, connect: Callable[[], socket.socket]) -> None:
+        connection = connect()
+        answer = await ask(connection, message)
+        assert (answer.ok, answer.problem) == (False, "broker-protocol")
+        assert (await ask(connection, words.encode_request(words.Ping()))).ok
+        assert not agent.events
+
+    scenario(work, tmp_path)
+
+
+def test_descriptors_where_none_belong_are_closed(tmp_path: Path) -> None:
+    async def work(_: FakeAgent, connect: Callable[[], socket.socket]) -> None:
+        connection = connect()
+        assert (await ask(connection, words.encode_request(words.Ping()))).ok
+        before = descriptors_open()
+        reading, writing = os.pipe()
+        for fds in ((writing,), (writing,) * 3, (writing,) * 200):
+            answer = await ask(connection, words.encode_request(words.Ping()), fds)
+            assert answer.problem == "broker-protocol"
+        os.close(writing)
+        assert os.read(reading, 1) == b"", "every copy is closed"
+        os.close(reading)
+        assert descriptors_open() == before
+
+    scenario(work, tmp_path)
+
+
+def test_connections_of_a_container_are_limited(tmp_path: Path) -> None:
+    async def work(_: FakeAgent, connect: Callable[[], socket.socket]) -> None:
+        kept = [connect() for _ in range(CONNECTIONS)]
+        for connection in kept:
+            assert (await ask(connection, words.encode_request(words.Ping()))).ok
+        more = connect()
+        answer = words.decode_answer(await asyncio.to_thread(more.recv, 65536))
+        assert (answer.ok, answer.problem) == (False, "slave-limit")
+        assert await asyncio.to_thread(more.recv, 10) == b""
+
+    scenario(work, tmp_path)
+
+
+def test_a_connection_that_says_nothing_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server_agent.broker.FIRST_SECONDS", 0.05)
+
+    async def work(_: FakeAgent, connect: Callable[[], socket.socket]) -> None:
+        assert await asyncio.to_thread(connect().recv, 10) == b""
+
+    scenario(work, tmp_path)
+
+
+def test_status_waits_for_a_change_and_tells_nodes(tmp_path: Path) -> None:
+    async def work(agent: FakeAgent, connect: Callable[[], socket.socket]) -> None:
+        attached = Progress(container=ONE, started=0.0, state=AckState.ATTACHED, at={AckState.ATTACHED: 3})
+        agent.state = State(progress={ID: attached})
+        now = await ask(connect(), words.encode_request(words.Status(attach_id=ID)))
+        assert now.ack is not None
+        assert (now.ack.state, dict(now.ack.at)) == (AckState.ATTACHED, {AckState.ATTACHED: 3})
+        request = words.Status(attach_id=ID, wait=5, seen=AckState.ATTACHED)
+        waiting = asyncio.create_task(ask(connect(), words.encode_request(request)))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        failed = Progress(container=ONE, started=0.0, state=AckState.FAILED, problem="device-timeout")
+        agent.state = State(progress={ID: failed})
+        agent.moved.set()
+        answer = await waiting
+        assert answer.ack is not None
+        assert answer.ack.problem == "device-timeout"
+
+    scenario(work, tmp_path)
+
+
+def test_anothers_attach_is_not_told(tmp_path: Path) -> None:
+    async def work(agent: FakeAgent, connect: Callable[[], socket.socket]) -> None:
+        agent.state = State(progress={ID: Progress(container=TWO, started=0.0, state=AckState.READY)})
+        answer = await ask(connect(), words.encode_request(words.Status(attach_id=ID, wait=5)))
+        assert (answer.ok, answer.problem) == (False, "device-gone")
+
+    scenario(work, tmp_path)
+
+
+def test_detach_and_ready_are_about_this_container(tmp_path: Path) -> None:
+    async def work(agent: FakeAgent, connect: Callable[[], socket.socket]) -> None:
+        connection = connect()
+        assert (await ask(connection, words.encode_request(words.Detach(attach_id=ID)))).ok
+        assert (await ask(connection, words.encode_request(words.Ready(attach_id=ID, node="/dev/x")))).ok
+        assert agent.events == [
+            events.DetachAsked(at=1.0, container=ONE, attach_id=ID, request=1),
+            events.Ready(at=1.0, container=ONE, attach_id=ID, node="/dev/x", request=1),
+        ]
+
+    scenario(work, tmp_path)
+
+
+def test_the_socket_is_for_root_and_the_group(tmp_path: Path) -> None:
+    async def work(_: FakeAgent, __: Callable[[], socket.socket]) -> None:
+        assert (tmp_path / SOCKET_NAME).stat().st_mode & 0o777 == 0o660
+
+    scenario(work, tmp_path)

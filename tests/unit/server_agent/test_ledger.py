@@ -1,0 +1,105 @@
+"""The record of leases: what was written is read again; anything else counts as nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qvd_usbip.ack import AckState
+from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.ids import HubId, VmId
+from server_agent.ledger import Ledger, format_ledger, parse_ledger
+from server_agent.state import Container, Device, Phase, Port, Progress, Stage, State
+
+BOOT = "0f0e"
+names = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,10}", fullmatch=True).map(VmId)
+
+
+@st.composite
+def states(draw: st.DrawFn) -> State:
+    chosen = draw(st.lists(names, unique=True, max_size=5))
+    hubs = draw(st.permutations([HubId(n) for n in range(8)]))
+    containers = {
+        name: Container(
+            name=name, hub=draw(st.sampled_from([None, hub])), phase=Phase.IN_FORCE,
+            broker_gid=draw(st.integers(0, 99999)), since=draw(st.floats(0, 50)),
+        )
+        for name, hub in zip(chosen, hubs, strict=False)
+    }  # fmt: skip
+    devices, progress = {}, {}
+    for number, container in enumerate(c for c in containers.values() if c.hub is not None):
+        assert container.hub is not None
+        port = Port(hub=container.hub, half=draw(st.sampled_from(["hs", "ss"])), rhport=draw(st.integers(0, 14)))
+        devices[port] = Device(
+            port=port, container=container.name, attach_id=str(number), devid=65538, speed=3, stage=Stage.ATTACHED
+        )
+        progress[str(number)] = Progress(
+            container=container.name, started=draw(st.floats(0, 50)), state=AckState.ATTACHED,
+            at={AckState.ATTACHED: draw(st.integers(0, 9999))}, node=draw(st.sampled_from(["", "/dev/x"])),
+        )  # fmt: skip
+    held = {hub: "in use" for hub in hubs[5:] if draw(st.booleans())}
+    return State(containers=containers, devices=devices, quarantine=held, progress=progress)
+
+
+@given(states())
+def test_what_is_written_is_read_again(state: State) -> None:
+    assert parse_ledger(format_ledger(state, BOOT), BOOT, 100.0) == state
+
+
+@given(states())
+def test_another_boot_knows_nothing_of_it(state: State) -> None:
+    assert parse_ledger(format_ledger(state, BOOT), "another", 100.0) == State()
+
+
+@given(states(), st.data())
+def test_any_damage_counts_as_nothing_or_reads_as_a_state(state: State, data: st.DataObject) -> None:
+    text = format_ledger(state, BOOT)
+    at = data.draw(st.integers(0, len(text)))
+    damaged = text[:at] + data.draw(st.text(max_size=3)) + text[data.draw(st.integers(at, len(text))) :]
+    try:
+        found = parse_ledger(damaged, BOOT, 100.0)
+    except (ValueError, KeyError, TypeError, AttributeError, QvdUsbError):
+        return
+    hubs = [c.hub for c in found.containers.values() if c.hub is not None]
+    assert len(hubs) == len(set(hubs))
+    assert all(found.owner(d.port.hub) is not None for d in found.devices.values())
+
+
+@pytest.mark.parametrize("phase", [Phase.PREPARING, Phase.RELEASING, Phase.TEARING])
+def test_what_was_not_in_force_is_released(phase: Phase) -> None:
+    one = Container(name=VmId("one"), hub=HubId(1), phase=phase)
+    text = format_ledger(State(containers={one.name: one}), BOOT)
+    assert parse_ledger(text, BOOT, 1.0).containers[one.name].phase == Phase.RELEASING
+
+
+def test_one_hub_for_two_is_no_record() -> None:
+    rows = [{"name": name, "hub": "vhci_hcd.1", "gid": 0, "phase": "in-force", "since": 0} for name in ("a", "b")]
+    text = json.dumps({"v": 1, "boot": BOOT, "containers": rows, "quarantine": {}, "attaches": []})
+    with pytest.raises(ValueError, match="twice"):
+        parse_ledger(text, BOOT, 1.0)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"v":2}', b"0" * (2 << 20)])
+def test_an_unusable_file_is_an_empty_state(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "ledger.json"
+    path.write_bytes(content)
+    assert Ledger(path=path, boot_id=BOOT).load(1.0) == State()
+    assert "rebuilt from the kernel" in caplog.text
+
+
+def test_no_file_is_an_empty_state_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert Ledger(path=tmp_path / "none", boot_id=BOOT).load(1.0) == State()
+    assert not caplog.text
+
+
+def test_the_file_is_for_root_alone_and_replaced_as_a_whole(tmp_path: Path) -> None:
+    ledger = Ledger(path=tmp_path / "ledger.json", boot_id=BOOT)
+    ledger.save(State())
+    before = ledger.path.stat()
+    ledger.save(State(quarantine={HubId(1): "in use"}))
+    assert ledger.path.stat().st_mode & 0o777 == 0o600
+    assert ledger.path.stat().st_ino != before.st_ino
+    assert [path.name for path in tmp_path.iterdir()] == ["ledger.json"]
+    assert ledger.load(1.0).quarantine == {HubId(1): "in use"}
