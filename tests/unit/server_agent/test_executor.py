@@ -1,0 +1,221 @@
+"""Actions become effects and effects become events: what fails is said, what is begun is undone."""
+
+import errno
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from qvd_usbip.errors import RIGHTS_FAILED, QvdUsbError
+from qvd_usbip.ids import BusId, DevNum, HubId, VmId
+from server_agent import actions, events
+from server_agent.executor import Executor
+from server_agent.kernel.cgroup_v2_map import DeviceMaps
+from server_agent.kernel.gate import Gate
+from server_agent.kernel.hub_mount import HubMounts
+from server_agent.kernel.vhci import Vhci
+from server_agent.state import Port, Right
+from tests.unit.server_agent.fake_vhci import FakeVhci
+
+ONE = VmId("one")
+HUB = HubId(1)
+PORT = Port(hub=HUB, half="hs", rhport=1)
+NUMBER = Right(kind="c", number=DevNum(189, 513))
+BUSID = BusId.parse("5-2")
+
+
+@dataclass(slots=True)
+class FakeMaps:
+    """Maps without a kernel; `fault` is raised by everything that would change one."""
+
+    held: dict[VmId, set[Right]] = field(default_factory=dict)
+    fault: Exception | None = None
+    processes: bool = False
+
+    def _fail(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+    def create(self, name: VmId) -> None:
+        self._fail()
+        self.held[name] = set()
+
+    def allow(self, name: VmId, right: Right) -> None:
+        self._fail()
+        self.held[name].add(right)
+
+    def deny(self, name: VmId, right: Right) -> None:
+        self._fail()
+        self.held[name].discard(right)
+
+    def remove(self, name: VmId) -> None:
+        self._fail()
+        self.held.pop(name, None)
+
+    def has_processes(self, _: VmId) -> bool:
+        return self.processes
+
+
+@dataclass(slots=True)
+class FakeMounts:
+    """Mounts without a kernel."""
+
+    made: dict[VmId, HubId | None] = field(default_factory=dict)
+    fault: Exception | None = None
+
+    def make(self, name: VmId, hub: HubId | None) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.made[name] = hub
+
+    def remove(self, name: VmId) -> None:
+        self.made.pop(name, None)
+
+
+@dataclass(slots=True)
+class Bench:
+    """An executor on a fake sysfs."""
+
+    kernel: FakeVhci
+    maps: FakeMaps
+    mounts: FakeMounts
+    executor: Executor
+    brokers: Path
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    kernel = FakeVhci(root=tmp_path / "sys").make()
+    maps, mounts, brokers = FakeMaps(), FakeMounts(), tmp_path / "run/broker"
+    executor = Executor(
+        vhci=Vhci(sysfs=kernel.root), gate=Gate(sysfs=kernel.root), maps=cast("DeviceMaps", maps),
+        mounts=cast("HubMounts", mounts), brokers=brokers, sockets={"a": 9}.__getitem__, clock=time.monotonic,
+    )  # fmt: skip
+    return Bench(kernel=kernel, maps=maps, mounts=mounts, executor=executor, brokers=brokers)
+
+
+def test_a_container_is_put_in_force_and_taken_down(bench: Bench) -> None:
+    assert isinstance(bench.executor.perform(actions.PutInForce(container=ONE, hub=HUB)), events.InForce)
+    assert bench.executor.gate.closed(HUB)
+    assert bench.maps.held == {ONE: set()}
+    assert bench.mounts.made == {ONE: HUB}
+    assert (bench.brokers / "one").stat().st_mode & 0o777 == 0o755
+    found = bench.executor.perform(actions.TearDown(container=ONE, hub=HUB))
+    assert isinstance(found, events.TornDown)
+    assert found.reason == ""
+    assert (bench.maps.held, bench.mounts.made) == ({}, {})
+    assert not (bench.brokers / "one").exists()
+
+
+def test_a_hub_that_is_not_empty_is_left_alone(bench: Bench) -> None:
+    bench.kernel.set_status(1, {("hs", 1): 6})
+    found = bench.executor.perform(actions.PutInForce(container=ONE, hub=HUB))
+    assert isinstance(found, events.NotInForce)
+    assert found.hub_at_fault
+    assert "vhci_hcd.1/hs/1" in found.detail
+    assert not bench.executor.gate.closed(HUB)
+    assert not bench.maps.held
+
+
+def test_a_hub_that_cannot_be_read_is_not_lent(bench: Bench) -> None:
+    (bench.kernel.hub(0) / "status.1").write_text("nonsense\n")
+    found = bench.executor.perform(actions.PutInForce(container=ONE, hub=HUB))
+    assert isinstance(found, events.NotInForce)
+    assert found.hub_at_fault
+
+
+@pytest.mark.parametrize("place", ["maps", "mounts"])
+def test_what_was_begun_is_undone_when_a_part_fails(bench: Bench, place: str) -> None:
+    fault = OSError(errno.EPERM, "Operation not permitted")
+    setattr(getattr(bench, place), "fault", fault)  # noqa: B010 (one of two parts)
+    found = bench.executor.perform(actions.PutInForce(container=ONE, hub=HUB))
+    assert isinstance(found, events.NotInForce)
+    assert not found.hub_at_fault
+    assert "not permitted" in found.detail
+    assert not bench.mounts.made
+    assert not (bench.brokers / "one").exists()
+
+
+def test_repair_under_a_running_container_touches_neither_mounts_nor_broker(bench: Bench) -> None:
+    bench.kernel.set_status(1, {("hs", 1): 6})
+    found = bench.executor.perform(actions.PutInForce(container=ONE, hub=HUB, fresh=False))
+    assert isinstance(found, events.InForce)
+    assert bench.maps.held == {ONE: set()}
+    assert not bench.mounts.made
+
+
+def test_a_port_still_in_use_is_the_reason_not_to_lend_again(bench: Bench) -> None:
+    bench.kernel.set_status(1, {("ss", 0): 7})
+    found = bench.executor.perform(actions.TearDown(container=ONE, hub=HUB))
+    assert isinstance(found, events.TornDown)
+    assert "vhci_hcd.1/ss/0" in found.reason
+
+
+def test_rights_that_may_still_be_there_are_a_reason_too(bench: Bench) -> None:
+    bench.maps.fault, bench.maps.processes = OSError(errno.EBUSY, "Device or resource busy"), True
+    found = bench.executor.perform(actions.TearDown(container=ONE, hub=HUB))
+    assert isinstance(found, events.TornDown)
+    assert "processes" in found.reason
+
+
+def test_attach_says_what_the_kernel_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    action = actions.AttachPort(port=PORT, attach_id="a", devid=65538, speed=3)
+    assert isinstance(bench.executor.perform(action), events.Attached)
+    lost = actions.AttachPort(port=PORT, attach_id="nobody's", devid=65538, speed=3)
+    assert isinstance(bench.executor.perform(lost), events.AttachFailed)
+
+    def busy(*_: object) -> int:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr("server_agent.kernel.vhci.os.write", busy)
+    assert isinstance(bench.executor.perform(action), events.PortBusy)
+
+
+def test_detach_ends_with_a_free_port_or_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server_agent.kernel.vhci.FREE_SECONDS", 0.03)
+    assert isinstance(bench.executor.perform(actions.DetachPort(port=PORT)), events.PortFree)
+    bench.kernel.set_status(1, {("hs", 1): 6})
+    assert isinstance(bench.executor.perform(actions.DetachPort(port=PORT)), events.DetachFailed)
+
+
+def test_inspect_and_authorise_are_about_one_device(bench: Bench) -> None:
+    inspect = actions.Inspect(port=PORT, busid=BUSID, number=NUMBER)
+    authorise = actions.Authorise(port=PORT, busid=BUSID, number=NUMBER)
+    assert isinstance(bench.executor.perform(inspect), events.InspectFailed)
+    assert isinstance(bench.executor.perform(authorise), events.AuthoriseFailed)
+    folder = bench.kernel.plug(1, "hs", 1)
+    found = bench.executor.perform(inspect)
+    assert isinstance(found, events.Inspected)
+    assert found.device.serial == "1234"
+    assert isinstance(bench.executor.perform(authorise), events.Authorised)
+    assert (folder / "authorized").read_text().strip() == "1"
+
+
+def test_a_device_whose_descriptors_make_no_sense_is_not_judged_well(bench: Bench) -> None:
+    (bench.kernel.plug(1, "hs", 1) / "descriptors").write_bytes(b"\x00")
+    found = bench.executor.perform(actions.Inspect(port=PORT, busid=BUSID, number=NUMBER))
+    assert isinstance(found, events.InspectFailed)
+
+
+def test_rights_are_given_and_taken_or_the_failure_is_told(bench: Bench) -> None:
+    bench.maps.create(ONE)
+    assert isinstance(bench.executor.perform(actions.Grant(container=ONE, right=NUMBER)), events.Granted)
+    assert bench.maps.held == {ONE: {NUMBER}}
+    bench.maps.fault = QvdUsbError(RIGHTS_FAILED, device=NUMBER, container=ONE, reason="it is still in the map")
+    failed = bench.executor.perform(actions.Revoke(container=ONE, right=NUMBER))
+    assert isinstance(failed, events.RevokeFailed)
+    assert "still in the map" in failed.detail
+    assert isinstance(bench.executor.perform(actions.Grant(container=ONE, right=NUMBER)), events.GrantFailed)
+    bench.maps.fault = None
+    assert isinstance(bench.executor.perform(actions.Revoke(container=ONE, right=NUMBER)), events.Revoked)
+    assert bench.maps.held == {ONE: set()}
+
+
+def test_gate_and_leftovers_need_no_answer(bench: Bench) -> None:
+    bench.maps.create(ONE)
+    assert bench.executor.perform(actions.CloseGate(hub=HUB)) is None
+    assert bench.executor.gate.closed(HUB)
+    assert bench.executor.perform(actions.ClearLeftover(container=ONE)) is None
+    assert not bench.maps.held

@@ -1,0 +1,240 @@
+"""Hubs, gate and the look around, on a folder that looks like sysfs; on real kernels the lab does the same."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from qvd_usbip import vhci as layouts
+from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.ids import BusId, DevNum, HubId, VmId
+from server_agent.events import Left
+from server_agent.kernel.cgroup_v2_map import DeviceMaps, populated, remove_cgroup
+from server_agent.kernel.gate import ChangedError, Gate
+from server_agent.kernel.hub_mount import HubMounts, mounts_below
+from server_agent.kernel.observe import Observer
+from server_agent.kernel.vhci import PortTakenError, Vhci
+from server_agent.state import HubBuses, Port, Right
+from tests.unit.server_agent.fake_vhci import FakeVhci
+
+PORT = Port(hub=HubId(1), half="hs", rhport=1)
+
+
+@pytest.fixture
+def stock(tmp_path: Path) -> FakeVhci:
+    return FakeVhci(root=tmp_path).make()
+
+
+@pytest.fixture
+def patched(tmp_path: Path) -> FakeVhci:
+    return FakeVhci(root=tmp_path, per_hub=True).make()
+
+
+def test_a_stock_kernel_lends_every_hub_but_the_one_that_rules_all(stock: FakeVhci) -> None:
+    found = Vhci(sysfs=stock.root)
+    assert found.layout() == layouts.GLOBAL_PORTS
+    assert found.lendable() == (HubId(1), HubId(2))
+    assert found.ports_per_half() == 2
+    assert found.buses(HubId(1)) == HubBuses(hs=5, ss=6)
+
+
+def test_a_patched_kernel_lends_every_hub(patched: FakeVhci) -> None:
+    found = Vhci(sysfs=patched.root)
+    assert found.layout() == layouts.PER_HUB
+    assert found.lendable() == (HubId(0), HubId(1), HubId(2))
+
+
+def test_a_single_hub_is_not_lent_as_a_whole(tmp_path: Path) -> None:
+    assert Vhci(sysfs=FakeVhci(root=tmp_path, hubs=1).make().root).lendable() == ()
+
+
+def test_without_the_module_or_without_hubs_the_problem_is_named(tmp_path: Path) -> None:
+    with pytest.raises(QvdUsbError, match="not loaded"):
+        Vhci(sysfs=tmp_path).require()
+    empty = FakeVhci(root=tmp_path, hubs=0).make()
+    with pytest.raises(QvdUsbError, match="no hub"):
+        Vhci(sysfs=empty.root).require()
+
+
+@pytest.mark.parametrize(
+    ("port", "speed", "line"),
+    [
+        (PORT, 3, "5 9 65538 3"),
+        (Port(hub=HubId(1), half="ss", rhport=0), 5, "6 9 65538 5"),
+        (Port(hub=HubId(2), half="ss", rhport=1), 6, "11 9 65538 6"),
+    ],
+)
+def test_stock_kernels_take_global_ports_at_hub_0(stock: FakeVhci, port: Port, speed: int, line: str) -> None:
+    Vhci(sysfs=stock.root).attach(port, 9, 65538, speed)
+    assert (stock.hub(0) / "attach").read_text() == line
+
+
+def test_patched_kernels_take_the_hubs_own_ports(patched: FakeVhci) -> None:
+    Vhci(sysfs=patched.root).attach(PORT, 9, 65538, 3)
+    assert (patched.hub(1) / "attach").read_text() == "1 9 65538 3"
+    assert (patched.hub(0) / "attach").read_text() == ""
+
+
+def test_a_taken_port_is_told_from_a_refused_socket(stock: FakeVhci, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([errno.EBUSY, errno.EINVAL])
+
+    def refuse(*_: object) -> int:
+        code = next(answers)
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("server_agent.kernel.vhci.os.write", refuse)
+    with pytest.raises(PortTakenError):
+        Vhci(sysfs=stock.root).attach(PORT, 9, 65538, 3)
+    with pytest.raises(OSError, match="Invalid"):
+        Vhci(sysfs=stock.root).attach(PORT, 9, 65538, 3)
+
+
+def test_a_speed_this_kernel_does_not_know_is_tried_one_slower(
+    stock: FakeVhci, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+
+    def old_kernel(_: int, text: bytes) -> int:
+        written.append(text)
+        if text.endswith(b" 6"):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return len(text)
+
+    monkeypatch.setattr("server_agent.kernel.vhci.os.write", old_kernel)
+    Vhci(sysfs=stock.root).attach(Port(hub=HubId(1), half="ss", rhport=0), 9, 65538, 6)
+    assert written == [b"6 9 65538 6", b"6 9 65538 5"]
+
+
+@pytest.mark.parametrize("state", [5, 6, 7])
+def test_every_port_that_is_not_free_counts_as_used(stock: FakeVhci, state: int) -> None:
+    stock.set_status(1, {("hs", 1): state})
+    assert Vhci(sysfs=stock.root).used(HubId(1)) == {PORT}
+    assert Vhci(sysfs=stock.root).used(HubId(2)) == frozenset()
+
+
+def test_detach_waits_for_the_port(stock: FakeVhci, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server_agent.kernel.vhci.FREE_SECONDS", 0.05)
+    found = Vhci(sysfs=stock.root)
+    assert found.detach(PORT)
+    assert (stock.hub(0) / "detach").read_text() == "5"
+    stock.set_status(1, {("hs", 1): 6})
+    assert not found.detach(PORT)
+
+
+def test_a_table_of_a_hub_without_buses_is_not_read(stock: FakeVhci) -> None:
+    for bus in (5, 6):
+        for path in (stock.hub(1) / f"usb{bus}").iterdir():
+            path.unlink()
+        (stock.hub(1) / f"usb{bus}").rmdir()
+    (stock.hub(0) / "status.1").write_text("reading this would have been an oops")
+    assert Vhci(sysfs=stock.root).used(HubId(1)) == frozenset()
+    assert Vhci(sysfs=stock.root).ports_per_half() == 2
+
+
+def test_the_gate_closes_on_both_halves(stock: FakeVhci) -> None:
+    gate = Gate(sysfs=stock.root)
+    assert not gate.closed(HubId(1))
+    gate.close(HubId(1))
+    assert gate.closed(HubId(1))
+    assert not gate.closed(HubId(2))
+    assert (stock.hub(1) / "usb6/authorized_default").read_text().strip() == "0"
+
+
+def test_a_gate_that_does_not_close_is_an_error(stock: FakeVhci, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server_agent.kernel.gate.os.write", lambda *_: 1)
+    with pytest.raises(OSError, match="did not stay 0"):
+        Gate(sysfs=stock.root).close(HubId(1))
+
+
+def number(minor: int) -> Right:
+    return Right(kind="c", number=DevNum(189, minor))
+
+
+def test_a_device_is_read_and_authorised_while_it_is_the_same(stock: FakeVhci) -> None:
+    folder = stock.plug(1, "hs", 1)
+    gate, busid = Gate(sysfs=stock.root), BusId.parse("5-2")
+    device = gate.inspect(busid, number(513))
+    assert (str(device.vidpid), device.serial, [i.cls for i in device.interfaces]) == ("0bda:58c2", "1234", [2])
+    gate.authorise(busid, number(513))
+    assert (folder / "authorized").read_text().strip() == "1"
+
+
+def test_another_device_in_the_same_place_is_neither_read_nor_authorised(stock: FakeVhci) -> None:
+    folder = stock.plug(1, "hs", 1, devnum=3)
+    gate, busid = Gate(sysfs=stock.root), BusId.parse("5-2")
+    for step in (gate.inspect, gate.authorise):
+        with pytest.raises(ChangedError):
+            step(busid, number(513))
+    assert (folder / "authorized").read_text() == "0\n"
+    with pytest.raises(ChangedError, match="gone"):
+        gate.authorise(BusId.parse("5-1"), number(513))
+
+
+def test_a_look_sees_hubs_ports_devices_children_and_what_is_left(stock: FakeVhci, tmp_path: Path) -> None:
+    folder = stock.plug(1, "hs", 1, authorised=True)
+    stock.child(folder, "5-2:1.0/tty/ttyACM0", "tty", "166:0", "ttyACM0")
+    stock.child(folder, "5-2:1.0/host0/target/lun/block/sda", "block", "8:0", "sda")
+    stock.child(folder, "5-2:1.0/host0/target/lun/block/sda/sda1", "block", "8:1", "sda1")
+    (folder / "loop").symlink_to(folder)
+    stock.set_status(1, {("hs", 1): 6})
+    brokers = tmp_path / "broker"
+    (brokers / "two").mkdir(parents=True)
+    observer = Observer(
+        vhci=Vhci(sysfs=stock.root), gate=Gate(sysfs=stock.root),
+        maps=DeviceMaps(cgroups=tmp_path / "cgroup", pins=tmp_path / "pins"),
+        mounts=HubMounts(devicefs=tmp_path / "devicefs", sysfs=stock.root), brokers=brokers,
+    )  # fmt: skip
+    seen = observer.look(4.0)
+    assert seen.ports_per_half == 2
+    assert {hub: found.used for hub, found in seen.hubs.items()} == {HubId(1): {PORT}, HubId(2): frozenset()}
+    device = seen.devices[PORT]
+    assert (device.number, device.name, device.authorised) == (number(513), "bus/usb/005/002", True)
+    assert {str(right): name for right, name in device.children.items()} == {
+        "c 166:0": "ttyACM0", "b 8:0": "sda", "b 8:1": "sda1",
+    }  # fmt: skip
+    assert seen.leftovers == {VmId("two"): Left(hub=None, running=False, broker_gid=0)}
+    assert seen.rights == {VmId("two"): None}
+
+
+def test_mount_points_below_a_folder_are_found_by_their_plain_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(
+        "25 1 0:22 / /sys rw - sysfs sysfs rw\n"
+        "26 1 0:22 /d /srv/a\\040b/vhci_hcd.1 rw - sysfs sysfs rw\n"
+        "27 1 0:22 /d /srv/a\\040bc rw - sysfs sysfs rw\n"
+    )
+    monkeypatch.setattr("server_agent.kernel.hub_mount.MOUNTINFO", table)
+    assert mounts_below(Path("/srv/a b")) == [Path("/srv/a b/vhci_hcd.1")]
+
+
+def test_a_container_without_a_hub_gets_an_empty_folder(tmp_path: Path) -> None:
+    mounts = HubMounts(devicefs=tmp_path / "devicefs", sysfs=tmp_path)
+    mounts.make(VmId("one"), None)
+    mounts.make(VmId("one"), None)
+    assert mounts.known() == {VmId("one")}
+    assert mounts.mounted(VmId("one")) is None
+    mounts.remove(VmId("one"))
+    mounts.remove(VmId("one"))
+    assert mounts.known() == frozenset()
+
+
+def test_processes_of_the_container_count_and_its_monitor_does_not(tmp_path: Path) -> None:
+    maps = DeviceMaps(cgroups=tmp_path / "qvd", pins=tmp_path / "pins")
+    for name, inside, state in (("one", "payload", 1), ("two", "monitor", 1), ("three", "payload", 0)):
+        folder = tmp_path / "qvd" / name / inside
+        folder.mkdir(parents=True)
+        (folder / "cgroup.events").write_text(f"populated {state}\nfrozen 0\n")
+    (tmp_path / "qvd/cgroup.procs").touch()
+    assert maps.running() == {VmId("one")}
+    assert maps.known() == {VmId("one"), VmId("two"), VmId("three")}
+    assert not populated(tmp_path / "gone")
+
+
+def test_a_cgroup_is_removed_with_those_below_it(tmp_path: Path) -> None:
+    (tmp_path / "one/payload/ns/system.slice").mkdir(parents=True)
+    remove_cgroup(tmp_path / "one")
+    remove_cgroup(tmp_path / "one")
+    assert not (tmp_path / "one").exists()
