@@ -40,8 +40,7 @@ def stranger(device: Device, way: Way) -> None:
 
 
 def untick(device: Device, way: Way) -> None:
-    place = way.desk.click(f"Share {device.product}")
-    way.tell("clicked", device, f'"Share {device.product}" at {place}')
+    way.click(device)
     way.expect(
         "unticked",
         device,

@@ -11,11 +11,16 @@ GUEST_FILES = Path(__file__).parent / "guest"
 FOLDER = "/run/demo"
 USER = "desk"
 DISPLAY = ":7"
-SCREEN = "640x700x24"
+SCREEN = "560x640x24"  # as large as the window, which nobody places: there is no window manager
 SHARE_LIST_FILE = f"/home/{USER}/.qvd/client.conf"
+#: The desktop's font; without a desktop nobody names one.
+FONTS = (
+    '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig><alias binding="strong">'
+    "<family>sans-serif</family><prefer><family>Inter</family></prefer></alias></fontconfig>"
+)
 ENVIRONMENT = (
     f"DISPLAY={DISPLAY} DBUS_SESSION_BUS_ADDRESS=unix:path={FOLDER}/bus HOME=/home/{USER} XDG_RUNTIME_DIR={FOLDER}/user"
-    " QT_QPA_PLATFORM=xcb QT_LINUX_ACCESSIBILITY_ALWAYS_ON=1 NO_AT_BRIDGE=0"
+    " QT_QPA_PLATFORM=xcb QT_LINUX_ACCESSIBILITY_ALWAYS_ON=1 NO_AT_BRIDGE=0 QT_FONT_DPI=112"
 )
 
 
@@ -31,6 +36,8 @@ class Desk:
         self.guest.run(
             f"id -u {USER} >/dev/null 2>&1 || useradd -m -s /bin/bash -G qvdusb {USER}\n"
             f"install -d -o {USER} -g {USER} -m 0700 {FOLDER} {FOLDER}/user /home/{USER}/.qvd\n"
+            f"install -d -o {USER} -g {USER} /home/{USER}/.config/fontconfig\n"
+            f"echo '{FONTS}' >/home/{USER}/.config/fontconfig/fonts.conf\n"
             f"chmod 0755 {FOLDER}; printf '{settings}' >{SHARE_LIST_FILE}; chown {USER}: {SHARE_LIST_FILE}"
         )
         for name in ("click.py", "grab.py", "paint.py"):
@@ -68,9 +75,13 @@ class Desk:
         """Runs a command as the user, in the user's session."""
         return self.guest.run(f"runuser -u {USER} -- env {ENVIRONMENT} {command}", check=check, timeout=120)
 
-    def click(self, name: str) -> str:
-        """Clicks a control of the picker by its accessible name, with the real pointer; returns where, as "X Y"."""
-        return self.as_user(f"python3 {FOLDER}/click.py {shlex.quote(name)}").out.strip()
+    def click(self, name: str) -> tuple[str, float]:
+        """Clicks a control of the picker by its accessible name, with the real pointer.
+
+        Returns where, as "X Y", and when, in seconds of the guest's clock.
+        """
+        place, _, moment = self.as_user(f"python3 {FOLDER}/click.py {shlex.quote(name)}").out.strip().rpartition(" ")
+        return place, float(moment)
 
     def place_of(self, name: str) -> str:
         """Returns where the picker shows a control of this name, as "X Y", or nothing if it shows none."""

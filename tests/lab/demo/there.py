@@ -68,8 +68,7 @@ def listed(device: Device, way: Way) -> None:
 
 
 def tick(device: Device, way: Way) -> None:
-    place = way.desk.click(f"Share {device.product}")
-    way.tell("clicked", device, f'"Share {device.product}" at {place}')
+    way.click(device)
     way.expect(
         "ticked",
         device,

@@ -77,7 +77,7 @@ class Timeline:
         )
 
     def save(self, target: Path, footer: list[str]) -> None:
-        """Writes what the painter in the guest needs."""
+        """Writes what the painter in the guest needs, in the order in which it happened."""
         rows = [
             {
                 "ok": entry.ok,
@@ -86,7 +86,7 @@ class Timeline:
                 "evidence": entry.evidence,
                 "at": entry.at - self.start,
             }
-            for entry in self.seen
+            for entry in sorted(self.seen, key=lambda entry: entry.at)
         ]
         target.write_text(json.dumps({"title": self.title, "rows": rows, "footer": footer}), encoding="utf-8")
 

@@ -121,6 +121,11 @@ class Way:
         self.tell(link, device, tell(sight.facts), sight.at)
         return sight
 
+    def click(self, device: Device) -> None:
+        """Clicks the device's switch in the picker, and tells when and where."""
+        place, moment = self.desk.click(f"Share {device.product}")
+        self.tell("clicked", device, f'"Share {device.product}" at {place}', moment + self.client.shift)
+
     def clicked_at(self, device: Device) -> float:
         """When this device was clicked last, in seconds of this machine's clock; the start where it never was."""
         clicks = [seen.at for seen in self.timeline.seen if (seen.link, seen.device) == ("clicked", device.name)]

@@ -46,9 +46,12 @@ def place(name: str) -> tuple[int, int]:
 def main() -> None:
     *option, name = sys.argv[1:]
     x, y = place(name)
-    if option != ["--where"]:
-        subprocess.run(["xdotool", "mousemove", "--sync", str(x), str(y), "click", "1"], check=True, timeout=20)
-    print(x, y)
+    if option == ["--where"]:
+        print(x, y)
+        return
+    subprocess.run(["xdotool", "mousemove", "--sync", str(x), str(y)], check=True, timeout=20)
+    print(x, y, time.time())
+    subprocess.run(["xdotool", "click", "1"], check=True, timeout=20)
 
 
 if __name__ == "__main__":
