@@ -91,13 +91,13 @@ class Timeline:
         target.write_text(json.dumps({"title": self.title, "rows": rows, "footer": footer}), encoding="utf-8")
 
 
-STAGES = ("ticked", "released", "exported", "attached", "granted", "authorised", "node", "opened")
+STAGES = ("released", "exported", "attached", "granted", "authorised", "node", "opened")
 
 
 def table(timeline: Timeline, devices: list[str]) -> list[str]:
     """Returns the lines of the table: milliseconds from the tick to each stage, one column a device."""
     lines = ["step (ms after the click)   " + "".join(f"{device:>10}" for device in devices)]
-    for stage in STAGES[1:]:
+    for stage in STAGES:
         cells = []
         for device in devices:
             begin, end = timeline.time_of("clicked", device), timeline.time_of(stage, device)
