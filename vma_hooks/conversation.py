@@ -7,7 +7,7 @@ import time
 import uuid
 
 from qvd_usbip import wire
-from qvd_usbip.errors import PEER_GONE, SLAVE_LIMIT, SLAVE_PROTOCOL, SLAVE_SILENT, QvdUsbError
+from qvd_usbip.errors import PEER_GONE, SLAVE_PROTOCOL, SLAVE_SILENT, Problem, QvdUsbError
 from qvd_usbip.system.sockets import read_head
 from vma_hooks.attach import attach
 from vma_hooks.broker_client import BrokerClient
@@ -29,10 +29,20 @@ class Host:
         self.head_seconds = head_seconds
 
 
-def refuse_at_once(connection: socket.socket, key: str) -> None:
-    """Say that there are too many connections, without reading a word; a new connection has room for that."""
-    refusal = wire.Refusal(status=503, problem=SLAVE_LIMIT, reason="too many connections")
-    _say(connection, wire.Server(key).refuse(refusal))
+def refuse_at_once(connection: socket.socket, problem: Problem) -> None:
+    """Say that nothing is taken now, and why, without hearing a word; a new connection has room for that.
+
+    Raises:
+        QvdUsbError: PEER_GONE.
+    """
+    nobody = wire.Server("-")  # it judges no request, so it needs no key
+    _say(connection, nobody.refuse(wire.Refusal(status=503, problem=problem, reason="nothing is taken now")))
+
+
+def refuse_calmly(connection: socket.socket, problem: Problem) -> None:
+    """The same for a caller that has a second, so that the client surely reads it."""
+    refuse_at_once(connection, problem)
+    _linger(connection)
 
 
 def converse(connection: socket.socket, host: Host) -> None:

@@ -7,8 +7,8 @@ import socket
 import threading
 from collections.abc import Sequence
 
-from qvd_usbip.errors import QvdUsbError, report
-from vma_hooks.conversation import Host, converse, refuse_at_once
+from qvd_usbip.errors import SLAVE_LIMIT, Problem, QvdUsbError, report
+from vma_hooks.conversation import Host, converse, refuse_at_once, refuse_calmly
 
 LOG = logging.getLogger(__name__)
 LIMIT = 32
@@ -82,6 +82,15 @@ class Listener:
     def _refuse(self, connection: socket.socket) -> None:
         try:
             with connection:
-                refuse_at_once(connection, self._host.key)
+                refuse_at_once(connection, SLAVE_LIMIT)
         except QvdUsbError as error:
             LOG.info("refused problem=%s", error.problem.code)
+
+
+def refuse_next(sockets: Sequence[socket.socket], problem: Problem, seconds: float) -> None:
+    """Tell the next client why there is no service, or nobody when none comes within that time."""
+    ready, _, _ = select.select(sockets, [], [], seconds)
+    for listening in ready:
+        connection, _address = listening.accept()
+        with connection:
+            refuse_calmly(connection, problem)

@@ -14,13 +14,14 @@ from vma_hooks.account import become_member
 from vma_hooks.acl import READ, WRITE
 from vma_hooks.attach import standard_input
 from vma_hooks.broker_client import BrokerClient
-from vma_hooks.conversation import Host, converse
+from vma_hooks.conversation import Host, converse, refuse_calmly
 from vma_hooks.follow import Follower
-from vma_hooks.listener import Listener
+from vma_hooks.listener import Listener, refuse_next
 from vma_hooks.settings import load_settings
 from vma_hooks.words import complain
 
 FIRST_PASSED = 3  # SD_LISTEN_FDS_START
+REFUSE_SECONDS = 30.0  # then systemd starts it again, and it reads its settings again
 HELP = """\
 usage: qvd-usb-slaveserver
 
@@ -61,15 +62,18 @@ def passed_sockets(environment: Mapping[str, str], pid: int) -> list[socket.sock
     return [socket.socket(fileno=FIRST_PASSED + each) for each in range(int(count))]
 
 
-def prepare(environment: Mapping[str, str]) -> tuple[Host, list[socket.socket]]:
-    """Read what only root may read, then give root up."""
+def prepare() -> Host:
+    """Read what only root may read, then give root up.
+
+    Raises:
+        QvdUsbError: what in the image has to be mended first.
+    """
     settings = load_settings()
     key = read_key(settings.key_file)
-    sockets = passed_sockets(environment, os.getpid())
     become_member(settings.access)
     agent = BrokerClient()
     bits = READ | WRITE if settings.access is None else settings.access.bits
-    return Host(key, agent, Follower(agent, Path("/dev"), bits)), sockets
+    return Host(key, agent, Follower(agent, Path("/dev"), bits))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,20 +93,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         case _:
             return complain(QvdUsbError(USAGE, reason="no arguments are taken"))
+    sockets = passed_sockets(os.environ, os.getpid())
     try:
-        host, sockets = prepare(os.environ)
-        if sockets:
-            _serve(sockets, host)
-        else:
-            with standard_input() as connection:
-                converse(connection, host)
+        return _serve(sockets) if sockets else _serve_standard_input()
     except QvdUsbError as error:
         return complain(error)
-    return 0
 
 
-def _serve(sockets: list[socket.socket], host: Host) -> None:
+def _serve(sockets: list[socket.socket]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    try:
+        host = prepare()
+    except QvdUsbError as error:
+        status = complain(error)
+        refuse_next(sockets, error.problem, REFUSE_SECONDS)
+        return status
     listener = Listener(sockets, host)
     signal.signal(signal.SIGTERM, lambda _number, _frame: listener.stop())
     listener.serve()
+    return 0
+
+
+def _serve_standard_input() -> int:
+    with standard_input() as connection:
+        try:
+            host = prepare()
+        except QvdUsbError as error:
+            refuse_calmly(connection, error.problem)
+            raise
+        converse(connection, host)
+    return 0

@@ -15,12 +15,12 @@ import pytest
 
 from qvd_usbip import broker
 from qvd_usbip.ack import AckState
-from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.errors import GROUP_UNKNOWN, QvdUsbError
 from tests.unit.vma_hooks.fake_broker import ATTACH_ID, FakeBroker
 from vma_hooks.broker_client import BrokerClient
 from vma_hooks.conversation import Host, converse
 from vma_hooks.follow import Follower
-from vma_hooks.listener import Listener
+from vma_hooks.listener import Listener, refuse_next
 from vma_hooks.slave_server import passed_sockets, read_key
 
 KEY = "cGFzc3dvcmQ"
@@ -406,3 +406,33 @@ def test_attach_without_a_broker_says_nothing_to_the_client() -> None:
         ours.sendall(LINE)
         assert child.wait(20) == 74
         assert ours.recv(100) == b""
+
+
+def test_a_server_that_cannot_start_tells_the_next_client_why() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        peer = Peer(socket.create_connection(listening.getsockname()))
+        peer.send(upgrade())
+        refuse_next([listening], GROUP_UNKNOWN, 5)
+        answer = peer.rest()
+        peer.connection.close()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"group-unknown" in answer
+
+
+def test_standard_input_without_a_key_file_tells_the_client_why(tmp_path: Path) -> None:
+    code = (
+        "from vma_hooks import settings, slave_server; "
+        f"slave_server.load_settings = lambda: settings.Settings(None, {str(tmp_path / 'none')!r}); "
+        "raise SystemExit(slave_server.main([]))"
+    )
+    ours, theirs = socket.socketpair()
+    with closing(ours):
+        descriptor = theirs.fileno()
+        child = subprocess.Popen([sys.executable, "-c", code], stdin=descriptor, stdout=descriptor, stderr=descriptor)
+        theirs.close()
+        ours.sendall(upgrade())
+        answer = Peer(ours).rest()
+        assert child.wait(20) == 52
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"slave-key-missing" in answer
+    assert answer.endswith(b"\r\n\r\n")
