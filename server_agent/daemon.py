@@ -190,6 +190,9 @@ class Daemon:
 
     def _beside(self, pool: ThreadPoolExecutor, action: actions.Action) -> None:
         async def run() -> None:
+            if isinstance(action, actions.Authorise):
+                # Drivers will take numbers: first take the rights of whatever gave its numbers back until now.
+                self._read_monitor()
             try:
                 event = await self._loop.run_in_executor(pool, self._wiring.executor.perform, action)
             except (OSError, QvdUsbError) as error:

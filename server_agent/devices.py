@@ -233,9 +233,8 @@ def usb_removed(draft: Draft, event: events.UsbRemoved) -> None:
 
 
 def gone(draft: Draft, device: Device) -> None:
-    """The device is no longer there: nothing can be open, so the rights go at once, then the port is emptied."""
-    draft.revoke(device, tuple(device.rights))
-    finish(draft, draft.state.devices[device.port], AckState.GONE)
+    """The device is no longer there: its rights go at once, one that is being detached included."""
+    finish(draft, draft.revoke(device, tuple(device.rights)), AckState.GONE)
 
 
 def lose(draft: Draft, device: Device, right: Right) -> None:
@@ -247,23 +246,23 @@ def lose(draft: Draft, device: Device, right: Right) -> None:
 
 
 def finish(draft: Draft, device: Device, outcome: AckState, problem: str = "") -> None:
-    """Take a device away: detach first, since an open descriptor outlives a right; the rights follow."""
+    """Take a device away: no new opens from now on, and detach, since what is open already outlives a right."""
     if device.stage == Stage.DETACHING:
         return
     draft.reach(device, outcome, problem)
     if device.stage == Stage.ATTACHING:  # the kernel is being asked at this moment
         draft.put_device(replace(device, end=outcome))
         return
+    device = draft.revoke(device, tuple(device.rights))
     draft.put_device(replace(device, stage=Stage.DETACHING, end=outcome, deadline=None))
     draft.do(DetachPort(port=device.port))
 
 
 def port_free(draft: Draft, port: Port) -> None:
-    """Nothing is attached any more: take the rights, forget the device, let those who wait go on."""
+    """Nothing is attached any more: forget the device, let those who wait go on."""
     device = draft.state.devices.get(port)
     if device is None or device.stage != Stage.DETACHING:
         return
-    device = draft.revoke(device, tuple(device.rights))
     draft.drop_device(device)
     draft.answer(device.requests)
     draft.remember()
@@ -271,11 +270,10 @@ def port_free(draft: Draft, port: Port) -> None:
 
 
 def detach_failed(draft: Draft, event: events.DetachFailed) -> None:
-    """The port would not become free: deny all the same; the next look around tries again."""
+    """The port would not become free: nobody may open the device all the same; the next look around tries again."""
     device = draft.state.devices.get(event.port)
     if device is None or device.stage != Stage.DETACHING:
         return
-    device = draft.revoke(device, tuple(device.rights))
     draft.answer(device.requests, "attach-failed", hub=event.port.hub.name, reason=event.detail)
     draft.put_device(replace(device, stuck=True, requests=()))
     leases.settle(draft, device.container)

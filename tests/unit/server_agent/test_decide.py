@@ -176,14 +176,15 @@ def test_a_device_that_never_appears_is_given_up() -> None:
     assert not world.state.devices
 
 
-def test_an_administrator_takes_a_device_away_detach_first() -> None:
+def test_an_administrator_takes_a_device_away_no_new_opens_then_no_open_ones() -> None:
     world = started()
     in_use(world)
     world.written.clear()
     request = world.ask(events.RevokeAsked, container=ONE, busid=busid_of(FIRST))
-    assert world.maps[ONE], "an open descriptor outlives a right: first the port"
+    assert not world.maps[ONE], "while it is detached nobody opens it any more"
+    assert request not in world.answers, "what is open already ends with the port only"
     world.settle()
-    assert kinds(world)[:2] == ["DetachPort", "Revoke"]
+    assert kinds(world)[:2] == ["Revoke", "DetachPort"]
     assert world.answers[request].problem == ""
     assert not world.maps[ONE]
     again = world.ask(events.RevokeAsked, container=ONE, busid=busid_of(FIRST))
