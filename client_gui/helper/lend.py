@@ -61,7 +61,8 @@ class Channel:
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 descriptors.frombytes(data[: len(data) - len(data) % _FD_BYTES])
-        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        # the room for one descriptor is rounded up to that for two: the kernel's word alone does not do
+        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(descriptors) > 1:
             _close(list(descriptors))
             raise QvdUsbError(HELPER_REQUEST_MALFORMED, reason="a packet holds at most 1 KiB and one descriptor")
         return packet, list(descriptors)
@@ -97,11 +98,8 @@ def run(place: Place, policy: Policy, uid: int, descriptor: int) -> None:
         request = _request(channel, stop)
         if request is None:
             return
-        claim = Claim(place.path, request.busid)
-        try:
+        with Claim(place.path, request.busid) as claim:
             _Loan(place, claim, channel, stop).run(policy, request, uid)
-        finally:
-            claim.release()
     except QvdUsbError as error:
         channel.refuse(error)
         raise

@@ -283,13 +283,15 @@ def test_a_message_that_is_none_ends_the_loan(kernel: FakeKernel, lending: Lendi
     assert at_home(kernel)
 
 
-def test_more_descriptors_than_one(kernel: FakeKernel, lending: Lending) -> None:
+@pytest.mark.parametrize("count", [2, 4])
+def test_more_descriptors_than_one(kernel: FakeKernel, lending: Lending, count: int) -> None:
+    """Two fit into the room that is made for one: the kernel rounds it up."""
     before = open_descriptors()
 
     def script(engine: Engine) -> None:
         bound(engine)
         near, far = socket.socketpair()
-        engine.say({"v": 1, "op": "export"}, near, far, near, far)
+        engine.say({"v": 1, "op": "export"}, *(near, far, near, far)[:count])
         assert engine.hear()["problem"] == "helper-request-malformed"
         near.close()
         far.close()
