@@ -169,7 +169,10 @@ def export(device: Device, socket: int) -> None:
 
 
 def _pin(root: int, device: Device) -> list[int]:
-    """Opens the device's own usbfs node, which keeps the kernel's device in memory while "rebind" looks at it."""
+    """Opens the device's own usbfs node, which keeps the kernel's device in memory while "rebind" looks at it.
+
+    Without it the device comes back by a probe, and its place in the table comes free with the next loan.
+    """
     try:
         node = os.open(
             f"dev/bus/usb/{device.busnum:03}/{device.devnum:03}",
@@ -177,7 +180,7 @@ def _pin(root: int, device: Device) -> list[int]:
             dir_fd=root,
         )
     except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
+        if error.errno in {errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EACCES, errno.EPERM}:
             return []
         raise
     return [node]

@@ -354,6 +354,25 @@ def test_unplugged_while_bound_never_writes_rebind(kernel: FakeKernel, place: Pl
     assert recorded(kernel) == []
 
 
+def test_a_node_that_root_may_not_read_keeps_no_device_from_coming_back(
+    kernel: FakeKernel, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The helper is root without CAP_DAC_OVERRIDE: a node that a rule gave to somebody else is closed to it."""
+    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
+    take(place)
+    plain = os.open
+
+    def closed(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if path.startswith("dev/bus/usb/"):
+            raise PermissionError(errno.EACCES, "closed")
+        return plain(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", closed)
+    assert give_back(place)
+    assert kernel.driver_of("1-4") == "usb"
+    assert "rebind" not in [name for name, _ in kernel.writes]
+
+
 def test_replugged_while_bound(kernel: FakeKernel, place: Place) -> None:
     kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
     take(place)
