@@ -17,27 +17,50 @@ def read_policy(root: int) -> Policy:
     """Reads the policy; without a file the default holds.
 
     Raises:
-        QvdUsbError: policy-unsafe when somebody else than root could have written it, or it is not understood.
+        QvdUsbError: policy-unsafe when somebody else than root could have written it, or taken it away, or it is not
+            understood.
     """
-    try:
-        fd = os.open(PATH.lstrip("/"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=root)
-    except FileNotFoundError:
+    folder_path, name = os.path.split(PATH)
+    folder = _opened(root, folder_path.lstrip("/"), os.O_DIRECTORY, folder_path)
+    if folder < 0:
         return parse_policy("")
-    except OSError as error:
-        raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason=os.strerror(error.errno or 0)) from None
     try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="it is not a regular file")
-        if found.st_uid != 0 or found.st_mode & _WRITABLE:
-            raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="somebody else than root may write it")
-        data = os.read(fd, _LIMIT + 1)
+        _check_roots(folder, folder_path)
+        file = _opened(folder, name, os.O_NONBLOCK, PATH)
     finally:
-        os.close(fd)
+        os.close(folder)
+    return parse_policy("" if file < 0 else _text_of(file))
+
+
+def _opened(folder: int, name: str, flags: int, path: str) -> int:
+    """Opens it without following a link; -1 where it is not there. `path` is what it is called in the refusal."""
+    try:
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, dir_fd=folder)
+    except FileNotFoundError:
+        return -1
+    except OSError as error:
+        raise QvdUsbError(POLICY_UNSAFE, path=path, reason=os.strerror(error.errno or 0)) from None
+
+
+def _check_roots(fd: int, path: str) -> os.stat_result:
+    found = os.fstat(fd)
+    if found.st_uid != 0 or found.st_mode & _WRITABLE:
+        raise QvdUsbError(POLICY_UNSAFE, path=path, reason="somebody else than root may write it")
+    return found
+
+
+def _text_of(file: int) -> str:
+    """Reads the policy's text and closes the file."""
+    try:
+        if not stat.S_ISREG(_check_roots(file, PATH).st_mode):
+            raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="it is not a regular file")
+        data = os.read(file, _LIMIT + 1)
+    finally:
+        os.close(file)
     if len(data) > _LIMIT:
         raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="it is larger than 64 KiB")
     try:
-        return parse_policy(data.decode())
+        return data.decode()
     except UnicodeDecodeError:
         raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="it is not UTF-8 text") from None
 

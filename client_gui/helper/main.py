@@ -21,6 +21,7 @@ from client_gui.helper.handover import Place, Wish
 from client_gui.helper.ownership import CALLED, Claim, recorded
 from client_gui.helper.request import SOCKET_FD, Call, parse_arguments, parse_caller
 from qvd_usbip.errors import INTERNAL, QvdUsbError, report
+from qvd_usbip.ids import BusId
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,6 +55,10 @@ def serve(place: Place, call: Call, uid: int, gid: int) -> None:
     if call.verb == "recover":
         recover(place, uid)
         return
+    if call.verb == "unbind" and call.busid is not None and call.busid in recorded(place.path):
+        # the record says whose the device is: who may not take one any more still gives back what they have
+        _unbind(place, call.busid, uid)
+        return
     policy = read_policy(place.root)
     check_caller(policy, identify(place.root, uid, gid))
     if call.busid is None:
@@ -61,41 +66,39 @@ def serve(place: Place, call: Call, uid: int, gid: int) -> None:
         from client_gui.helper import lend  # noqa: PLC0415  # see above
 
         lend.run(place, policy, uid, 0)
-        return
-    claim = Claim(place.path, call.busid)
-    try:
-        if call.verb == "bind":
-            _bind(place, claim, policy, uid)
-        elif call.verb == "connect":
-            _connect(place, claim, uid)
-        else:
-            _unbind(place, claim, uid)
-    finally:
-        claim.release()
+    elif call.verb == "bind":
+        _bind(place, call.busid, policy, uid)
+    elif call.verb == "connect":
+        _connect(place, call.busid, uid)
+    else:
+        _unbind(place, call.busid, uid)
 
 
-def _bind(place: Place, claim: Claim, policy: Policy, uid: int) -> None:
-    handover.take(place, claim, policy, Wish(uid=uid, mode=CALLED)).close()
+def _bind(place: Place, busid: BusId, policy: Policy, uid: int) -> None:
+    with Claim(place.path, busid) as claim:
+        handover.take(place, claim, policy, Wish(uid=uid, mode=CALLED)).close()
 
 
-def _connect(place: Place, claim: Claim, uid: int) -> None:
+def _connect(place: Place, busid: BusId, uid: int) -> None:
     from client_gui.helper import connection  # noqa: PLC0415  # sockets are for this verb only
 
-    device = handover.bound_device(place, claim, uid)
-    try:
-        # closed without a shutdown: the kernel has its own reference
-        connection.hand_over(SOCKET_FD, device).close()
-    finally:
-        device.close()
+    with Claim(place.path, busid) as claim:
+        device = handover.bound_device(place, claim, uid)
+        try:
+            # closed without a shutdown: the kernel has its own reference
+            connection.hand_over(SOCKET_FD, device).close()
+        finally:
+            device.close()
 
 
-def _unbind(place: Place, claim: Claim, uid: int) -> None:
-    try:
-        handover.bound_device(place, claim, uid).close()
-    except QvdUsbError:
-        handover.discard_stale(place, claim, uid)
-        raise
-    handover.give_back(place, claim)
+def _unbind(place: Place, busid: BusId, uid: int) -> None:
+    with Claim(place.path, busid) as claim:
+        try:
+            handover.bound_device(place, claim, uid).close()
+        except QvdUsbError:
+            handover.discard_stale(place, claim, uid)
+            raise
+        handover.give_back(place, claim)
 
 
 def recover(place: Place, uid: int) -> None:

@@ -13,6 +13,10 @@ from qvd_usbip.errors import ALREADY_IN_USE, QvdUsbError
 from qvd_usbip.ids import BusId
 from qvd_usbip.system.files import save_atomic
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
 FOLDER = "run/qvd-usbip"
 _LIMIT = 4096
 BINDING, BOUND, RETURNING = "binding", "bound", "returning"
@@ -122,6 +126,12 @@ class Claim:
                 raise
             # its last holder removed the file between our open and our lock: the lock is on a file nobody finds
             os.close(fd)
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self.release()
 
     def load(self, boot: str) -> Record | None:
         """Returns the record, None where there is none that can be read.

@@ -49,7 +49,7 @@ class FakeKernel:
         self._taken: list[socket.socket] = []
         for folder in ("devices/pci0000:00/usb1", "bus/usb/devices", "bus/usb/drivers/usb", "bus/block", "bus/net"):
             (root / "sys" / folder).mkdir(parents=True)
-        for folder in ("etc/qvd", "run/systemd/sessions", "dev/bus/usb/001", "proc/sys/kernel/random", "proc/self"):
+        for folder in ("etc", "run/systemd/sessions", "dev/bus/usb/001", "proc/sys/kernel/random", "proc/self"):
             (root / folder).mkdir(parents=True)
         (root / "proc/sys/kernel/random/boot_id").write_text(BOOT + "\n")
         (root / "proc/self/mountinfo").write_text("22 1 254:1 / / rw - ext4 /dev/vda1 rw\n")

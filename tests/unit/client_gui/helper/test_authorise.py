@@ -67,11 +67,18 @@ def test_any_policy_text(text: str) -> None:
     assert code in {"policy-unsafe", "settings-malformed"}
 
 
+def policy_folder(kernel: FakeKernel) -> Path:
+    folder = kernel.root / "etc/qvd"
+    folder.mkdir()
+    folder.chmod(0o755)
+    return folder
+
+
 @pytest.mark.parametrize("unsafe", ["group", "world", "owner", "link", "folder", "fifo", "binary", "huge"])
 def test_a_policy_root_did_not_write(
     kernel: FakeKernel, place: Place, unsafe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = kernel.root / "etc/qvd/usbip-policy.conf"
+    path = policy_folder(kernel) / "usbip-policy.conf"
     content = {"binary": b"\xff\xfe", "huge": b"#" * 70_000}.get(unsafe, b"usbip.allow.group=users\n")
     if unsafe == "folder":
         path.mkdir()
@@ -92,6 +99,16 @@ def test_a_policy_root_did_not_write(
     assert caught.value.problem.code == "policy-unsafe"
 
 
+def test_a_policy_that_anybody_may_take_away(kernel: FakeKernel, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the file the default would hold, which may let more than the administrator does."""
+    owned_by_root(monkeypatch)
+    policy_folder(kernel).chmod(0o777)
+    with pytest.raises(QvdUsbError) as caught:
+        read_policy(place.root)
+    assert caught.value.problem.code == "policy-unsafe"
+    assert "/etc/qvd " in str(caught.value)
+
+
 def owned_by_root(monkeypatch: pytest.MonkeyPatch, uid: int = 0) -> None:
     """The tests may run as anybody: the files of the fake tree are said to be this account's."""
     plain = os.fstat
@@ -106,7 +123,7 @@ def owned_by_root(monkeypatch: pytest.MonkeyPatch, uid: int = 0) -> None:
 
 def test_the_administrators_policy(kernel: FakeKernel, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     owned_by_root(monkeypatch)
-    path = kernel.root / "etc/qvd/usbip-policy.conf"
+    path = policy_folder(kernel) / "usbip-policy.conf"
     path.write_text("usbip.allow.group=\nusbip.allow.seat=0\nusbip.locked=storage\nusbip.consent.user=\n")
     path.chmod(0o644)
     policy = read_policy(place.root)

@@ -10,6 +10,7 @@ import pytest
 
 from client_gui.helper import main as helper
 from client_gui.helper import request
+from client_gui.helper.authorise import Caller
 from client_gui.helper.handover import Place
 from client_gui.helper.main import serve
 from client_gui.helper.request import parse_arguments
@@ -40,9 +41,7 @@ def me(monkeypatch: pytest.MonkeyPatch) -> int:
     return 1000
 
 
-def helper_caller(uid: int) -> object:
-    from client_gui.helper.authorise import Caller  # noqa: PLC0415  # the fixture's own
-
+def helper_caller(uid: int) -> Caller:
     return Caller(uid=uid, groups=frozenset({"qvdusb"}), seated=False)
 
 
@@ -145,6 +144,25 @@ def test_an_account_without_permission(kernel: FakeKernel, place: Place) -> None
     kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
     assert problem(place, 4_000_000, "bind", "1-4") == "not-permitted"
     assert not kernel.writes
+
+
+@pytest.mark.parametrize("since", ["left the group", "the policy was spoilt"])
+def test_its_owner_gets_a_device_back_whatever_became_of_the_permission(
+    kernel: FakeKernel, place: Place, me: int, monkeypatch: pytest.MonkeyPatch, since: str
+) -> None:
+    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
+    ask(place, me, "bind", "1-4")
+    if since == "left the group":
+        monkeypatch.setattr(
+            helper, "identify", lambda root, uid, gid: Caller(uid=uid, groups=frozenset(), seated=False)
+        )
+    else:
+        (kernel.root / "etc/qvd/usbip-policy.conf").mkdir(parents=True)
+    assert problem(place, me, "connect", "1-4", "3") in {"not-permitted", "policy-unsafe"}
+    assert problem(place, me + 1, "unbind", "1-4") in {"foreign-owner"}
+    ask(place, me, "unbind", "1-4")
+    assert kernel.driver_of("1-4") == "usb"
+    assert problem(place, me, "unbind", "1-4") in {"not-permitted", "policy-unsafe"}
 
 
 def test_recover_leaves_what_stands(
