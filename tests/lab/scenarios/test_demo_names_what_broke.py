@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,9 @@ from tests.lab.demo.breaks import BREAKS, IN_USE, LISTED, START, Break
 from tests.lab.demo.timeline import TITLES, LinkBrokenError, Timeline
 from tests.lab.demo.way import Step, Way
 from tests.lab.lab import Lab
+from tests.lab.progress import say
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.picker]
 
 SOON = 12.0  # seconds in which the broken link must not be seen
 STEPS = there.steps() + back.steps()
@@ -41,14 +43,23 @@ class Walked:
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
     with Lab.open(level="product", name="breaks") as lab:
         way = Way(lab, Timeline("whole"), tmp_path_factory.mktemp("pictures"))
-        way.prepare()
-        lab.checkpoint(START)
-        for index, step in enumerate(STEPS):
-            for moment in (LISTED, IN_USE):
-                if FIRST_STEP[moment] == index:
-                    lab.checkpoint(moment)
-            step.run(way)
+        try:
+            walk(way)
+        except LinkBrokenError:
+            say(f"what the lab looked like: {lab.collect(Path('build/lab/whole-way'))}")
+            raise
         yield Walked(way)
+
+
+def walk(way: Way) -> None:
+    """Takes the whole way once, unbroken, and keeps the moments."""
+    way.prepare()
+    way.lab.checkpoint(START)
+    for index, step in enumerate(STEPS):
+        for moment in (LISTED, IN_USE):
+            if FIRST_STEP[moment] == index:
+                way.lab.checkpoint(moment)
+        step.run(way)
 
 
 def test_every_line_of_the_timeline_has_its_break() -> None:
