@@ -35,7 +35,7 @@ _NOT_STARTABLE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One message of the helper: `bound`, `exported`, `returned`, `dropped` or `refused` with the reason."""
+    """One message of the helper, by its state; `fault` is the reason that it gives."""
 
     state: str
     devid: int = 0
@@ -63,15 +63,15 @@ def parse_answer(data: bytes) -> Answer | None:
     if not isinstance(message, dict) or message.get("v") != 1 or message.get("state") not in _STATES:
         return None
     state = str(message["state"])
-    if state == "refused":
-        return Answer(state=state, fault=_refusal(message))
+    if state == "refused" or "problem" in message:
+        return Answer(state=state, fault=_fault_in(message))
     devid, speed = message.get("devid", 0), message.get("speed", 0)
     if not isinstance(devid, int) or not isinstance(speed, int):
         return None
     return Answer(state=state, devid=devid, speed=speed)
 
 
-def _refusal(message: Mapping[str, object]) -> Fault:
+def _fault_in(message: Mapping[str, object]) -> Fault:
     code, text = message.get("problem"), message.get("text")
     known = code if isinstance(code, str) and code in PROBLEMS else "internal"
     return Fault(code=known, text=printable(text[:500]) if isinstance(text, str) else "")

@@ -302,7 +302,7 @@ def _hang_up(connection: socket.socket) -> None:
 
 
 def _why(answer: Answer) -> Fault | None:
-    return Fault(code="peer-gone") if answer.state == "dropped" else answer.fault
+    return answer.fault or (Fault(code="peer-gone") if answer.state == "dropped" else None)
 
 
 def _event_of(ack: Ack) -> Event:

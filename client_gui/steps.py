@@ -39,6 +39,10 @@ BLOCKING = frozenset({
 """Problems shown as "Blocked": this computer refuses, rather than something having gone wrong."""
 
 
+NOT_HOME = frozenset({"helper-died", "return-failed"})
+"""Ends of a helper after which the device may be on no local driver."""
+
+
 class Phase(StrEnum):
     """What the engine is doing about a device."""
 
@@ -264,22 +268,25 @@ def _acknowledged(machine: Machine, event: Event, now: float) -> Machine:
 
 
 def _returning(machine: Machine, event: Event, now: float) -> tuple[Machine, tuple[Act, ...]]:
-    match event.kind:
-        case Happened.RETURNED | Happened.HELPER_GONE:
+    match event:
+        case Event(kind=Happened.HELPER_REFUSED, fault=Fault(code="return-failed") as fault):
+            return _not_home(machine, fault, now)
+        case Event(kind=Happened.HELPER_GONE, fault=Fault(code=code) as fault) if code in NOT_HOME:
+            return _not_home(machine, fault, now)
+        case Event(kind=Happened.RETURNED | Happened.HELPER_GONE):
             return _after_return(machine, now)
-        case Happened.TIME_UP:
-            failures = machine.failures + 1
-            limit = now + retry_delay(max(failures, 5), machine.salt)
-            stuck = replace(
-                machine,
-                phase=Phase.RESTING,
-                fault=machine.fault or Fault(code="helper-silent", seconds=round(RETURN_LIMIT)),
-                failures=failures,
-                limit=limit,
-            )
-            return stuck, (Act.CLOSE,)
+        case Event(kind=Happened.TIME_UP):
+            late = Fault(code="helper-silent", seconds=round(RETURN_LIMIT))
+            return _not_home(machine, machine.fault or late, now)
         case _:
             return machine, ()
+
+
+def _not_home(machine: Machine, fault: Fault, now: float) -> tuple[Machine, tuple[Act, ...]]:
+    """Lets go of the helper and says so for a while; the next helper, if one is wanted, settles it first."""
+    failures = machine.failures + 1
+    limit = now + retry_delay(max(failures, 5), machine.salt)
+    return replace(machine, phase=Phase.RESTING, fault=fault, failures=failures, limit=limit), (Act.CLOSE,)
 
 
 def _after_return(machine: Machine, now: float) -> tuple[Machine, tuple[Act, ...]]:
@@ -346,6 +353,6 @@ def standing(machine: Machine, now: float) -> Standing | None:
     """Decides what a row shows of the machine; None where it has nothing to say."""
     if machine.phase is Phase.IDLE:
         return None
-    resting = machine.phase is Phase.RESTING and machine.limit is not None
+    resting = machine.phase is Phase.RESTING and machine.limit is not None and machine.wanted
     retry_in = float(max(0, math.ceil((machine.limit or now) - now))) if resting else None
     return Standing(state=shown(machine), steps=machine.steps, fault=machine.fault, retry_in=retry_in)

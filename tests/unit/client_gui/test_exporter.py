@@ -49,6 +49,8 @@ def test_the_engine_understands_each_answer() -> None:
     )
     for state in ("exported", "returned", "dropped"):
         assert parse_answer(messages.format_answer(state)) == Answer(state=state)
+    gone = parse_answer(messages.format_answer("dropped", problem="device-gone", text="1-4 was unplugged"))
+    assert gone == Answer(state="dropped", fault=Fault(code="device-gone", text="1-4 was unplugged"))
     refused = parse_answer(messages.format_answer("refused", problem="storage-in-use", text="1-4 is mounted"))
     assert refused == Answer(state="refused", fault=Fault(code="storage-in-use", text="1-4 is mounted"))
 

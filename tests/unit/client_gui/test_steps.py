@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from client_gui import steps
 from client_gui.state import DeviceState
-from client_gui.steps import Act, Event, Happened, Machine, Phase, Reach, decide, retry_delay, shown
+from client_gui.steps import Act, Event, Happened, Machine, Phase, Reach, decide, retry_delay, shown, standing
 from client_gui.troubles import Fault
 
 FAULTY = {
@@ -162,6 +162,33 @@ def test_a_helper_that_does_not_return_the_device_is_let_go_of_and_named() -> No
     assert machine.limit is not None
     machine, acts = play(Happened.TIME_UP, machine=machine)
     assert (machine.phase, acts) == (Phase.IDLE, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (Happened.HELPER_REFUSED, "return-failed"),
+        (Happened.HELPER_GONE, "return-failed"),
+        (Happened.HELPER_GONE, "helper-died"),
+    ],
+)
+def test_a_device_that_did_not_come_home_is_not_called_home(kind: Happened, code: str) -> None:
+    machine, acts = play(*GOOD, Happened.UNWANTED, event(kind, code))
+    assert acts == [Act.CLOSE]
+    assert shown(machine) is DeviceState.FAILED
+    assert machine.fault == Fault(code=code)
+    told = standing(machine, 100.0)
+    assert told is not None
+    assert told.retry_in is None, "nobody wants it shared, so nothing is tried again"
+    machine, acts = play(Happened.TIME_UP, machine=machine)
+    assert (machine.phase, acts) == (Phase.IDLE, [])
+
+
+def test_a_device_that_did_not_come_home_counts_more_than_why_it_was_to() -> None:
+    machine, _ = play(*GOOD, event(Happened.DROPPED, "peer-gone"), event(Happened.HELPER_REFUSED, "return-failed"))
+    assert machine.fault == Fault(code="return-failed")
+    machine, acts = play(Happened.TIME_UP, machine=machine)
+    assert acts == [Act.START_HELPER]
 
 
 def test_ticked_again_while_returning_it_is_shared_again_after() -> None:
