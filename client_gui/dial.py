@@ -63,7 +63,11 @@ class Dial:
         """Starts with the next candidate: True if it is connected at once, False if that takes time."""
         while self._left:
             family, target = self._left.pop(0)
-            connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            try:
+                connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            except OSError as error:  # a kernel without IPv6
+                self._error = os.strerror(error.errno or 0)
+                continue
             code = self._connect(connection, target)
             if code in {0, errno.EINPROGRESS}:
                 self.socket = connection
