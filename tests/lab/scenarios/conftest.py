@@ -16,6 +16,7 @@ from tests.lab.progress import say
 from tests.lab.recipe import SUITES
 
 _FAILED = pytest.StashKey[bool]()
+_LEFT_OUT = pytest.StashKey[list[pytest.Item]]()
 _FOLDER = Path(__file__).resolve().parents[3] / "build/lab"
 
 
@@ -23,9 +24,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--suite", choices=sorted(SUITES), default="trixie", help="the Debian release of the lab's guests")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Scenarios of one level run one after another: a lab is opened once for each level."""
+@pytest.hookimpl(trylast=True)  # after -m made its choice
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what the suite cannot show; then scenarios of one level run one after another, in one lab."""
+    suite = SUITES[config.getoption("--suite")]
+    config.stash[_LEFT_OUT] = [item for item in items if not suite.pyside and item.get_closest_marker("picker")]
+    items[:] = [item for item in items if item not in config.stash[_LEFT_OUT]]
+    config.hook.pytest_deselected(items=config.stash[_LEFT_OUT])
     items.sort(key=lambda item: "bare_lab" not in getattr(item, "fixturenames", ()))
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Names what the suite cannot show."""
+    suite, left_out = config.getoption("--suite"), config.stash[_LEFT_OUT]
+    return [f"not on {suite}, which has no PySide6 package: {item.nodeid}" for item in left_out]
 
 
 @pytest.hookimpl(wrapper=True)
