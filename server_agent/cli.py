@@ -7,12 +7,13 @@ import os
 import sys
 import syslog
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-from qvd_usbip.errors import AGENT_UNREACHABLE, INTERNAL, NO_FREE_HUB, QvdUsbError, report
+from qvd_usbip.errors import AGENT_UNREACHABLE, INTERNAL, NO_FREE_HUB, USAGE, QvdUsbError, report
 from qvd_usbip.ids import BusId, VmId
 from server_agent import check, control, lxc, settings
 
+NO_GID = (1 << 32) - 1
 EXAMPLES = """examples:
   qvd-usb-agent check                                   what this host has and lacks
   qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1
@@ -24,8 +25,8 @@ EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is the problem's own."""
-    options = _parser().parse_args(argv)
     try:
+        options = _parser().parse_args(argv)
         return int(options.command(options))
     except QvdUsbError as error:
         print(report(error), file=sys.stderr)
@@ -59,7 +60,7 @@ def check_host(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Containers, their devices and rights."""
-    answer = control.ask({"op": "status"})
+    answer = _asked({"op": "status"}, "containers", "revoking")
     if options.json:
         _print_json(answer)
         return 0
@@ -78,7 +79,7 @@ def status(options: argparse.Namespace) -> int:
 
 def hubs(options: argparse.Namespace) -> int:
     """Hubs and who has them."""
-    answer = control.ask({"op": "hubs"})
+    answer = _asked({"op": "hubs"}, "hubs")
     if options.json:
         _print_json(answer)
         return 0
@@ -127,7 +128,7 @@ def _hook(options: argparse.Namespace) -> int:
             print(f"{report(error)}\n  The agent releases '{call.name}' when it starts.", file=sys.stderr)
             _tell(error)
         return 0
-    answer = control.ask({"op": "reserve", "container": str(call.name), "broker_gid": options.broker_gid})
+    answer = _asked({"op": "reserve", "container": str(call.name), "broker_gid": options.broker_gid}, "hub")
     if not answer["hub"]:
         problem = QvdUsbError(NO_FREE_HUB, container=call.name)
         print(report(problem), file=sys.stderr)
@@ -143,7 +144,7 @@ def _tell(error: QvdUsbError) -> None:
 def reserve(options: argparse.Namespace) -> int:
     """Do by hand what the pre-start hook does."""
     name = VmId.parse(options.container)
-    answer = control.ask({"op": "reserve", "container": str(name), "broker_gid": options.broker_gid})
+    answer = _asked({"op": "reserve", "container": str(name), "broker_gid": options.broker_gid}, "hub")
     if not answer["hub"]:
         raise QvdUsbError(NO_FREE_HUB, container=name)
     _say(options, answer, f"{name} has {answer['hub']}")
@@ -186,6 +187,14 @@ def config_set(options: argparse.Namespace) -> int:
     return 0
 
 
+def _asked(request: Mapping[str, object], *fields: str) -> dict[str, Any]:
+    answer = control.ask(request)
+    for name in fields:
+        if name not in answer:
+            raise QvdUsbError(AGENT_UNREACHABLE, reason=f"its answer lacks '{name}'")
+    return answer
+
+
 def _say(options: argparse.Namespace, answer: Mapping[str, Any], sentence: str) -> None:
     if options.json:
         _print_json(answer)
@@ -197,8 +206,16 @@ def _print_json(value: object) -> None:
     print(json.dumps(value, indent=1, sort_keys=True))
 
 
+class Parser(argparse.ArgumentParser):
+    """Reports wrong usage like every other problem."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises instead of ending with a status that means nothing here."""
+        raise QvdUsbError(USAGE, reason=f"{self.prog}: {message}")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="qvd-usb-agent",
         description="Lends virtual USB hubs to containers and gives each the right to exactly its own devices.",
         epilog=EXAMPLES,
@@ -253,6 +270,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_gid(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--broker-gid", type=int, default=0, metavar="GID",
+        "--broker-gid", type=_gid, default=0, metavar="GID",
         help="group, as the host counts it, that may hand devices over (default: root of the container only)",
     )  # fmt: skip
+
+
+def _gid(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text[:11]) >= NO_GID:
+        raise argparse.ArgumentTypeError(f"'{text}' is the number of no group")
+    return int(text)

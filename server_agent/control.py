@@ -82,7 +82,7 @@ def ask(request: Reply, path: Path = CONTROL_SOCKET, timeout: float = ANSWER_SEC
         try:
             connection.connect(str(path))
             connection.sendall(json.dumps(request).encode() + b"\n")
-            answer = json.loads(_read_line(connection))
+            answer = _object(_read_line(connection))
         except TimeoutError as error:
             raise QvdUsbError(AGENT_UNREACHABLE, reason=f"no answer within {timeout:.0f} s") from error
         except (OSError, ValueError) as error:
@@ -91,6 +91,13 @@ def ask(request: Reply, path: Path = CONTROL_SOCKET, timeout: float = ANSWER_SEC
     if not answer.pop("ok", False):
         raise QvdUsbError(problem_of(str(answer.get("problem"))), **answer.get("context", {}))
     return dict(answer)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    answer = json.loads(line)
+    if not isinstance(answer, dict):
+        raise ValueError("its answer is no object")  # noqa: TRY004 (what arrived is wrong, not who calls)
+    return answer
 
 
 def _read_line(connection: socket.socket) -> bytes:

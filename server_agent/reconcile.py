@@ -162,7 +162,9 @@ def absent(draft: Draft, device: Device, *, attached: bool) -> None:
     if device.number is not None and device.stage != Stage.DETACHING:
         devices.gone(draft, device)
     elif device.stage == Stage.ATTACHED and not attached:
-        devices.finish(draft, device, AckState.FAILED, "peer-gone")
+        progress = draft.state.progress.get(device.attach_id)
+        was_in_use = progress is not None and AckState.AUTHORISED in progress.at
+        devices.finish(draft, device, AckState.GONE if was_in_use else AckState.FAILED, "peer-gone")
     elif device.stage == Stage.DETACHING and not attached:
         devices.port_free(draft, device.port)
     elif device.stuck:

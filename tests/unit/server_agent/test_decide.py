@@ -286,7 +286,16 @@ def test_what_happened_while_the_agent_was_away_is_made_up_for() -> None:
     world.child(second)
     world.restart()
     world.settle()
+    assert world.state.progress["a"].state == AckState.GONE
     assert world.maps == {ONE: set(), TWO: {world.plugged[second].number, *world.plugged[second].children}}
+
+
+def test_a_peer_that_went_before_anything_enumerated_is_a_failure() -> None:
+    world = started()
+    attach(world)
+    world.vanish(FIRST)
+    world.settle()
+    assert (world.state.progress["a"].state, world.state.progress["a"].problem) == (AckState.FAILED, "peer-gone")
 
 
 def test_a_lost_ledger_is_rebuilt_from_the_containers_that_run() -> None:
