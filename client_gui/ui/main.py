@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from qvd_usbip.errors import DISPLAY_MISSING, QT_MISSING, USAGE, QvdUsbError, report
 
@@ -31,8 +31,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.problem.exit_status
 
 
+class Parser(argparse.ArgumentParser):
+    """Reports wrong usage like every other problem."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises instead of ending with a status that means nothing here."""
+        raise QvdUsbError(USAGE, reason=f"{self.prog}: {message}")
+
+
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="qvd-usb-picker",
         description="A window to choose which USB devices the remote desktop gets.",
         epilog=EXAMPLES,
@@ -51,8 +59,9 @@ def _descriptor(options: argparse.Namespace) -> int | None:
         return None
     try:
         os.fstat(number)
-    except OSError as error:
-        raise QvdUsbError(USAGE, reason=f"file descriptor {number} cannot be read: {error.strerror}") from None
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", "there is no such number")
+        raise QvdUsbError(USAGE, reason=f"file descriptor {number} cannot be read: {reason}") from None
     return int(number)
 
 

@@ -18,6 +18,7 @@ from client_gui.ui.main import main
 from qvd_usbip.errors import SESSION_EXISTS, QvdUsbError
 from tests.gui import samples
 from tests.gui.fake_engine import FakeEngine
+from tests.kit.refusals import assert_refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,9 +147,16 @@ def test_sigterm_brings_the_devices_home(opened: PickerRun, engine: FakeEngine, 
     QApplication.processEvents()
 
 
-def test_descriptor_that_is_not_open_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--session-fd", "987"]) == 10
-    assert "file descriptor 987 cannot be read" in capsys.readouterr().err
+@pytest.mark.parametrize("number", ["987", "-1", "9" * 30])
+def test_descriptor_that_is_not_open_is_refused(capsys: pytest.CaptureFixture[str], number: str) -> None:
+    assert main([f"--session-fd={number}"]) == 10
+    assert f"file descriptor {number} cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--session", "file"], ["--session-fd", "x"], ["--fly"], ["extra"]])
+def test_wrong_usage_has_its_own_status_and_a_remedy(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    status = main(words)
+    assert_refused(status, capsys.readouterr().err, "usage")
 
 
 def test_without_a_screen_there_is_a_sentence(
