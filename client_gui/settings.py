@@ -93,7 +93,7 @@ def load(files: Files) -> Settings:
     """Reads the settings in force.
 
     Raises:
-        QvdUsbError: config-…, settings-malformed, share-list-malformed, busid-malformed.
+        QvdUsbError: config-…, settings-malformed, share-list-malformed.
     """
     layers = [properties.parse(_read(path)) for path in (files.system, files.user)]
     return interpret(properties.expand(properties.layered(DEFAULTS, *layers)))
@@ -108,7 +108,7 @@ def interpret(values: Mapping[str, str]) -> Settings:
     """Decides the settings from expanded `key = value` pairs that hold every key of DEFAULTS.
 
     Raises:
-        QvdUsbError: settings-malformed, share-list-malformed, busid-malformed.
+        QvdUsbError: settings-malformed, share-list-malformed.
     """
     needed = ""
     if not _switch(values, "client.usb.enable"):

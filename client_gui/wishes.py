@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from qvd_usbip.errors import SHARE_ALL_ON, SHARE_LIST_MALFORMED, QvdUsbError
+from qvd_usbip.errors import SETTINGS_MALFORMED, SHARE_ALL_ON, QvdUsbError
 from qvd_usbip.ids import BusId
 from qvd_usbip.share_list import Entry, ShareList, entry_for, parse
 
@@ -33,18 +33,18 @@ def parse_ports(text: str) -> dict[str, frozenset[BusId]]:
     """Parses `client.usb.share_ports`: `entry/busid`, comma separated.
 
     Raises:
-        QvdUsbError: share-list-malformed, busid-malformed.
+        QvdUsbError: settings-malformed, naming the key and the word.
     """
     ports: dict[str, frozenset[BusId]] = {}
     for word in filter(None, (piece.strip() for piece in text.split(","))):
-        entry, slash, busid = word.rpartition("/")
-        if not slash:
-            raise QvdUsbError(SHARE_LIST_MALFORMED, value=word)
-        named = parse(entry).entries
-        if len(named) != 1:
-            raise QvdUsbError(SHARE_LIST_MALFORMED, value=word)
-        key = str(named[0])
-        ports[key] = ports.get(key, frozenset()) | {BusId.parse(busid)}
+        entry, _, busid = word.rpartition("/")
+        try:
+            (named,) = parse(entry).entries
+            port = BusId.parse(busid)
+        except (QvdUsbError, ValueError) as error:
+            reason = f"client.usb.share_ports has '{word}', not vid:pid/busid or vid:pid@serial/busid"
+            raise QvdUsbError(SETTINGS_MALFORMED, reason=reason) from error
+        ports[str(named)] = ports.get(str(named), frozenset()) | {port}
     return ports
 
 

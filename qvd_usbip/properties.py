@@ -143,10 +143,10 @@ def _split(logical: str) -> tuple[str, str]:
     key, rest = logical[:at], logical[at:].lstrip(_BLANK)
     if rest[:1] in ("=", ":"):
         rest = rest[1:].lstrip(_BLANK)
-    return _unescaped(key), _unescaped(rest)
+    return _unescaped(key, key), _unescaped(rest, key)
 
 
-def _unescaped(text: str) -> str:
+def _unescaped(text: str, key: str) -> str:
     if "\\" not in text:
         return text
     written: list[str] = []
@@ -158,17 +158,17 @@ def _unescaped(text: str) -> str:
             char = text[at]
             at += 1
             if char == "u":
-                char, at = _code_point(text, at), at + 4
+                char, at = _code_point(text, at, key), at + 4
             else:
                 char = _ESCAPES.get(char, char)
         written.append(char)
     return "".join(written)
 
 
-def _code_point(text: str, at: int) -> str:
+def _code_point(text: str, at: int, key: str) -> str:
     digits = text[at : at + 4]
     if len(digits) != 4 or not all(digit in _HEX for digit in digits):
-        raise _malformed(f"'\\u{digits}' is no character")
+        raise _malformed(f"the line of {key} has '\\u{digits}', which is no character")
     return chr(int(digits, 16))
 
 

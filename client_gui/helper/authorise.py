@@ -47,7 +47,10 @@ def parse_policy(text: str) -> Policy:
     Raises:
         QvdUsbError: policy-unsafe for a value or key nobody defined: a rule that is not understood cannot be kept.
     """
-    found = parse_properties(text)
+    try:
+        found = parse_properties(text)
+    except QvdUsbError as error:
+        raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason=error.context["reason"]) from error
     policy = Policy(
         group=found.pop("usbip.allow.group", "qvdusb").strip(),
         seat=_switch(found.pop("usbip.allow.seat", "1").strip()),

@@ -78,8 +78,10 @@ def test_share_all_leaves_no_single_device_to_untick() -> None:
 
 @pytest.mark.parametrize("text", ["0441:0012", "0441:0012/", "/1-1", "x/1-1", "0441:0012/1-0", "0441:0012/../x"])
 def test_ports_that_cannot_be_read_are_named(text: str) -> None:
-    with pytest.raises(QvdUsbError):
+    with pytest.raises(QvdUsbError) as caught:
         parse_ports(text)
+    assert caught.value.problem.code == "settings-malformed"
+    assert f"client.usb.share_ports has '{text}'" in str(caught.value)
 
 
 def test_forgetting_an_entry_forgets_its_ports() -> None:

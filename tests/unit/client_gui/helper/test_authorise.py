@@ -64,7 +64,7 @@ def test_any_policy_text(text: str) -> None:
         code = error.problem.code
     else:
         code = "policy-unsafe"
-    assert code in {"policy-unsafe", "settings-malformed"}
+    assert code == "policy-unsafe"
 
 
 def policy_folder(kernel: FakeKernel) -> Path:
