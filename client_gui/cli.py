@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
 
-from qvd_usbip.errors import USAGE, QvdUsbError, report
+from qvd_usbip.errors import OUTPUT_FAILED, USAGE, QvdUsbError, report
 
 if TYPE_CHECKING:
     import argparse
@@ -23,21 +25,41 @@ EXAMPLES = """examples:
 exit status: 0 done; 10 and more, one for each problem, which is explained on standard error."""
 
 
+_OUTPUT_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status of what went wrong, or 0."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # None, where it is closed
+        sys.stdout.reconfigure(errors="backslashreplace")  # a device's name may hold what the terminal does not know
     try:
         status = _run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except QvdUsbError as error:
-        print(report(error), file=sys.stderr)
-        return error.problem.exit_status
+        return _failed(error)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+        _discard_output()
         return 0
+    except OSError as error:
+        if error.errno not in _OUTPUT_FULL:
+            raise
+        _discard_output()
+        return _failed(QvdUsbError(OUTPUT_FAILED, reason=os.strerror(error.errno)))
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _failed(error: QvdUsbError) -> int:
+    print(report(error), file=sys.stderr)
+    return error.problem.exit_status
+
+
+def _discard_output() -> None:
+    """Lets what is still buffered go, or Python complains about it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str]) -> int:

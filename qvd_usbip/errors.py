@@ -231,6 +231,9 @@ HELPER_SILENT = _problem("helper-silent", 84,
 SHARE_ALL_ON = _problem("share-all-on", 85,
     "Every device is shared, because client.usb.share_all is 1.",
     "Set client.usb.share_all=0 in ~/.qvd/client.conf to choose devices one by one.")
+OUTPUT_FAILED = _problem("output-failed", 91,
+    "What was to be printed could not be written: {reason}.",
+    "Check free space where standard output goes; what the command was asked to do is done.")
 DISPLAY_MISSING = _problem("display-missing", 59,
     "There is no screen to open the window on.",
     "Start it in a desktop session, or use the command: qvd-usb list")

@@ -11,6 +11,7 @@ from qvd_usbip.errors import PROBLEMS
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import IO
 
     import pytest
 
@@ -27,8 +28,13 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return status, captured.out, captured.err
 
 
-def program(bench: Bench, repository: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """The command as a process of its own, on the bench, without the checks that need a kernel."""
+def program(
+    bench: Bench, repository: Path, *arguments: str, output: IO[bytes] | int = subprocess.PIPE, through: str = ""
+) -> subprocess.Popen[bytes]:
+    """The command as a process of its own, on the bench, without the checks that need a kernel.
+
+    `through` is what a shell does with it: "$@" stands for the command.
+    """
     code = (
         f"import sys; sys.path.insert(0, {str(repository)!r})\n"
         "from pathlib import Path\n"
@@ -40,6 +46,6 @@ def program(bench: Bench, repository: Path, *arguments: str) -> subprocess.Popen
         "sys.exit(cli.main(sys.argv[1:]))\n"
     )
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [*(("/bin/sh", "-c", through, "sh") if through else ()), sys.executable, "-c", code, *arguments],
+        stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE,
     )  # fmt: skip

@@ -196,3 +196,25 @@ def test_a_reader_that_stops_reading_does_no_harm(bench: Bench, repository: Path
     process.stdout = None
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, b"")
+
+
+def test_a_full_disk_under_the_output_is_told(bench: Bench, repository: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        _, err = (process := program(bench, repository, "list", output=full)).communicate(timeout=20)
+    assert process.returncode == status_of("output-failed")
+    assert err.startswith(b"error: ")
+    assert err.count(b"\n") == 2
+
+
+def test_a_closed_output_is_no_crash(bench: Bench, repository: Path) -> None:
+    _, err = (process := program(bench, repository, "list", through='exec "$@" >&-')).communicate(timeout=20)
+    assert (process.returncode, err) == (0, b"")
+
+
+def test_a_terminal_that_knows_few_letters_shows_the_rest_as_escapes(bench: Bench, repository: Path) -> None:
+    bench.bus.plug()
+    (bench.bus.folder / "1-4" / "product").write_text("カメラ\n")
+    through = 'PYTHONIOENCODING=latin-1 exec "$@"'
+    out, err = (process := program(bench, repository, "list", through=through)).communicate(timeout=20)
+    assert (process.returncode, err) == (0, b"")
+    assert rb"\u30ab\u30e1\u30e9" in out
