@@ -199,7 +199,6 @@ class Broker:
         session.add_done_callback(self._sessions.discard)
 
     async def _serve(self, connection: socket.socket) -> None:
-        LOG.info("connected container=%s %s", self.desk.container, peer_of(connection))
         seconds = FIRST_SECONDS
         try:
             while True:
@@ -211,6 +210,8 @@ class Broker:
                 else:
                     if not message and fd is None:
                         return
+                    if fd is not None:
+                        LOG.info("descriptor handed over container=%s %s", self.desk.container, peer_of(connection))
                     answer = await self.desk.answer(message, fd)
                 await _wait(connection, ANSWER_SECONDS, write=True)
                 _send_now(connection, answer)
