@@ -18,7 +18,7 @@ from tests.lab.product import SLAVE_KEYS
 CONTAINER, STRANGER = "one", "two"
 ADDRESS = "10.9.1.11:11100"
 KEY = SLAVE_KEYS[CONTAINER]
-PATIENCE = 40.0  # seconds for each link; the machine may be slow
+PATIENCE = 90.0  # seconds for each link; the machine may be slow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

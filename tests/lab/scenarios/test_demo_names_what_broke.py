@@ -9,7 +9,7 @@ import pytest
 from tests.lab.demo import back, there
 from tests.lab.demo.breaks import BREAKS, IN_USE, LISTED, START, Break
 from tests.lab.demo.timeline import TITLES, LinkBrokenError, Timeline
-from tests.lab.demo.way import Step, Way
+from tests.lab.demo.way import PATIENCE, Step, Way
 from tests.lab.lab import Lab
 from tests.lab.progress import say
 
@@ -79,5 +79,5 @@ def test_a_broken_link_is_named(walked: Walked, fault: Break) -> None:
 def take(way: Way, steps: list[Step], broken: str) -> None:
     """Takes the steps; waits for the one that is broken only as long as it would be seen."""
     for step in steps:
-        way.patience = SOON if step.link == broken else 40.0
+        way.patience = SOON if step.link == broken else PATIENCE
         step.run(way)

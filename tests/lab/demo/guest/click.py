@@ -13,7 +13,7 @@ from typing import Any
 
 import pyatspi
 
-PATIENCE = 30  # seconds until the control must be there
+PATIENCE = 90  # seconds until the control must be there
 
 
 def search(node: Iterable[Any], name: str) -> Any:
