@@ -1,6 +1,7 @@
 """PURE: who may take which device: the administrator's policy, the caller, the device, and what its user agreed to."""
 
 from client_gui.helper.device import Device, Identity
+from qvd_usbip import classes
 from qvd_usbip.errors import (
     DEVICE_BELOW_VHCI,
     DEVICE_CHANGED,
@@ -17,9 +18,12 @@ PATH = "/etc/qvd/usbip-policy.conf"
 KINDS = ("storage", "keyboard", "mouse", "network", "bluetooth")
 _HUB = 9
 _LOCKED = "keyboard,mouse,network,bluetooth"
-_BOOT_PROTOCOLS = {1: "keyboard", 2: "mouse"}
-_CDC_NETWORK = {0x06, 0x0C, 0x0D, 0x0E}
-_RNDIS = {(0xE0, 1, 3), (0xEF, 4, 1), (0x02, 0x02, 0xFF)}
+_CLASSES = (
+    ("storage", classes.STORAGE),
+    ("keyboard", classes.KEYBOARD),
+    ("mouse", classes.MOUSE),
+    ("bluetooth", classes.BLUETOOTH),
+)
 
 
 class Policy:
@@ -99,19 +103,10 @@ def check_caller(policy: Policy, caller: Caller) -> None:
 
 def kinds_of(device: Device) -> set[str]:
     """Decides which of the kinds above the device is, by its interfaces and by what the local drivers found in it."""
-    kinds = set(device.inputs)
-    for cls, subclass, protocol in device.interfaces:
-        if cls == 8:
-            kinds.add("storage")
-        elif cls == 3 and subclass == 1 and protocol in _BOOT_PROTOCOLS:
-            kinds.add(_BOOT_PROTOCOLS[protocol])
-        elif (cls == 2 and subclass in _CDC_NETWORK) or (cls, subclass, protocol) in _RNDIS:
-            kinds.add("network")
-        elif (cls, subclass) == (0xE0, 1):
-            kinds.add("bluetooth")
+    kinds = device.inputs | {kind for kind, patterns in _CLASSES if classes.has(device.interfaces, patterns)}
     if device.blocks:
         kinds.add("storage")
-    if device.networks:
+    if device.networks or classes.is_network(device.interfaces):
         kinds.add("network")
     return kinds
 
@@ -123,12 +118,14 @@ def check_device(policy: Policy, device: Device, consent: frozenset[str]) -> Non
         QvdUsbError: device-is-hub, device-below-vhci, device-locked, network-in-use.
     """
     busid = str(device.busid)
-    if device.cls == _HUB or any(cls == _HUB for cls, _, _ in device.interfaces):
+    if device.cls == _HUB or classes.has(device.interfaces, classes.HUB):
         raise QvdUsbError(DEVICE_IS_HUB, busid=busid)
     if device.below_vhci:
         raise QvdUsbError(DEVICE_BELOW_VHCI, busid=busid)
     if not device.authorized:
         raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule="this computer's administrator has not authorised it")
+    if not device.interfaces:
+        raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule="the kernel has not read yet what it is")
     for network in device.networks:
         if network.up:
             raise QvdUsbError(NETWORK_IN_USE, busid=busid, use=network.name)

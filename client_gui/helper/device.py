@@ -3,6 +3,7 @@
 import errno
 import os
 
+from client_gui.helper.descriptors import Interface, interfaces_of
 from qvd_usbip.ids import BusId
 from qvd_usbip.vhci import speed_of
 
@@ -83,7 +84,7 @@ class Device:
         self.below_vhci = below_vhci
         self.authorized = authorized
         self.descriptors = descriptors
-        self.interfaces: list[tuple[int, int, int]] = []
+        self.interfaces: list[Interface] = []
         self.blocks: list[Block] = []
         self.networks: list[Network] = []
         self.inputs: set[str] = set()
@@ -182,6 +183,9 @@ def observe(root: int, busid: BusId) -> Device | None:
         device = _device(folder, root, busid)
         if device is not None:
             _walk(device, folder, 0, [_ENTRIES])
+            if not device.interfaces:
+                # no configuration is chosen yet, or no driver has the device: it is what it is all the same
+                device.interfaces = interfaces_of(device.descriptors)
             # gone while it was read: then nothing read above is worth anything
             if read_text(folder, "devnum") == str(device.devnum):
                 folder = -1
@@ -244,9 +248,10 @@ def _walk(device: Device, folder: int, depth: int, budget: list[int]) -> None:
 def _add_interface(device: Device, folder: int) -> None:
     texts = [read_text(folder, name) for name in ("bInterfaceClass", "bInterfaceSubClass", "bInterfaceProtocol")]
     try:
-        device.interfaces.append((int(texts[0] or "", 16), int(texts[1] or "", 16), int(texts[2] or "", 16)))
+        cls, subclass, protocol = [int(text or "", 16) for text in texts]
     except ValueError:
         return
+    device.interfaces.append(Interface(cls, subclass, protocol, driver_of(folder)))
 
 
 def _add_child(device: Device, name: str, folder: int) -> bool:

@@ -2,12 +2,12 @@
 
 import json
 
+from client_gui.helper.authorise import KINDS
 from client_gui.helper.device import Identity
 from qvd_usbip.errors import HELPER_REQUEST_MALFORMED, QvdUsbError
 from qvd_usbip.ids import BusId, VidPid
 
 LIMIT = 1024
-CONSENTS = ("storage", "keyboard", "mouse", "network", "bluetooth")
 MAX_SERIAL = 255
 
 
@@ -40,8 +40,8 @@ def parse_lend(packet: bytes) -> LendRequest:
         raise _malformed("expect is not an object")
     _keys(expect, needed={"vid", "pid"}, optional={"serial", "fingerprint"})
     consent = message.get("consent", [])
-    if not isinstance(consent, list) or not all(isinstance(item, str) and item in CONSENTS for item in consent):
-        raise _malformed("consent holds something else than " + ", ".join(CONSENTS))
+    if not isinstance(consent, list) or not all(isinstance(item, str) and item in KINDS for item in consent):
+        raise _malformed("consent holds something else than " + ", ".join(KINDS))
     serial = "" if expect.get("serial") is None else _text(expect, "serial")
     fingerprint = "" if expect.get("fingerprint") is None else _text(expect, "fingerprint")
     if len(serial) > MAX_SERIAL or (fingerprint and len(fingerprint) != 64):

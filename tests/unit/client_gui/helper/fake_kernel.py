@@ -102,7 +102,7 @@ class FakeKernel:
             values["serial"] = serial
         for name, value in values.items():
             (folder / name).write_text(value + "\n")
-        (folder / "descriptors").write_bytes(bytes([18, 1]) + serial.encode())
+        (folder / "descriptors").write_bytes(descriptors_of(interfaces))
         (folder / ".interfaces").write_text(repr(interfaces))
         (self.bus / "devices" / busid).symlink_to(os.path.relpath(folder, self.bus / "devices"))
         (self.root / f"dev/bus/usb/001/{self._devnum:03}").touch()
@@ -303,6 +303,13 @@ class FakeKernel:
 
     def _show(self) -> None:
         (self.driver / "match_busid").write_text(" ".join(slot.name for slot in self.slots if slot.name) + "\n")
+
+
+def descriptors_of(interfaces: list[tuple[int, int, int]]) -> bytes:
+    """The device's own description: itself, one configuration, its interfaces. Source: USB 2.0, 9.6."""
+    device, configuration = bytes([18, 1, *range(16)]), bytes([9, 2, *range(7)])
+    each = [bytes([9, 4, number, 0, 1, *codes, 0]) for number, codes in enumerate(interfaces)]
+    return b"".join((device, configuration, *each))
 
 
 def _replace(path: Path, text: str) -> None:

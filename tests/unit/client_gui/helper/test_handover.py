@@ -98,6 +98,23 @@ def test_refused_by_what_it_is(
     assert untouched(kernel)
 
 
+def test_a_device_without_a_configuration_is_judged_by_its_own_description(kernel: FakeKernel, place: Place) -> None:
+    """The kernel shows no interfaces before it has chosen a configuration, nor while no driver has the device."""
+    kernel.plug("1-4", "046d:c31c", interfaces=KEYBOARD)
+    kernel.write(os.open(kernel.bus / "drivers/usb", os.O_RDONLY), "unbind", "1-4")
+    kernel.writes.clear()
+    assert refusal(place) == "device-locked"
+    assert untouched(kernel)
+
+
+@pytest.mark.parametrize("descriptors", [b"", b"\x12", b"\x00\x04", b"\x12\x01" + bytes(16), b"\x09\x04\x00"])
+def test_a_device_of_which_nothing_is_known_is_refused(kernel: FakeKernel, place: Place, descriptors: bytes) -> None:
+    folder = kernel.plug("1-4", "046d:c31c", interfaces=[])
+    (folder / "descriptors").write_bytes(descriptors)
+    assert refusal(place) == "device-locked"
+    assert untouched(kernel)
+
+
 def test_a_keyboard_goes_with_its_users_consent(kernel: FakeKernel, place: Place) -> None:
     kernel.plug("1-4", "046d:c31c", interfaces=KEYBOARD)
     take(place, consent="keyboard")
