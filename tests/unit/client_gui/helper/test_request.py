@@ -112,9 +112,9 @@ def test_a_request() -> None:
     assert request.fingerprint == ""
 
 
-@pytest.mark.parametrize("serial", ["", None])
-def test_a_device_without_a_serial(serial: str | None) -> None:
-    message = {"v": 1, "busid": "1-4", "expect": {"vid": "0bda", "pid": "58c2", "serial": serial}}
+@pytest.mark.parametrize("serial", [{"serial": ""}, {}])
+def test_a_device_without_a_serial(serial: dict[str, str]) -> None:
+    message = {"v": 1, "busid": "1-4", "expect": {"vid": "0bda", "pid": "58c2", **serial}}
     assert parse_lend(json.dumps(message).encode()).expect == Identity("0bda:58c2", "")
 
 
