@@ -51,6 +51,8 @@ class Monitor:
                 if error.errno == errno.ENOBUFS:
                     raise LostEventsError from error
                 raise
+            except (ValueError, OverflowError) as error:  # what pyudev makes of a message libudev could not read
+                raise LostEventsError from error
             if device is None:
                 return
             try:

@@ -1,11 +1,13 @@
 """Kernel events become events about ports of our hubs, or nothing."""
 
+import errno
+
 import pytest
 
 from qvd_usbip.ids import BusId, DevNum, HubId
 from qvd_usbip.uevent import from_environment
 from server_agent import events
-from server_agent.kernel.udev import event_of, is_hint
+from server_agent.kernel.udev import LostEventsError, Monitor, event_of, is_hint
 from server_agent.state import HubBuses, Port, Right, State
 
 STATE = State(hubs={HubId(3): HubBuses(hs=9, ss=10)}, ports_per_half=15)
@@ -75,3 +77,42 @@ def test_an_event_somebody_wrote_is_a_hint_and_no_proof() -> None:
     written = from_environment({**properties, "DEVTYPE": "usb_device"})
     assert event_of(STATE, written, 1.0) is None
     assert is_hint(written)
+
+
+class FakeMonitor:
+    """Plays what pyudev's monitor returns or raises."""
+
+    def __init__(self, *played: object) -> None:
+        self._played = list(played)
+
+    def poll(self, timeout: float) -> object:
+        assert timeout == 0
+        found = self._played.pop(0) if self._played else None
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+class FakeDevice:
+    """A device as pyudev gives it."""
+
+    def __init__(self, **properties: str) -> None:
+        self.properties = properties
+
+
+def test_what_arrived_is_read_and_nonsense_left_out() -> None:
+    good = FakeDevice(ACTION="add", DEVPATH=BELOW)
+    monitor = Monitor(FakeMonitor(FakeDevice(ACTION="add", DEVPATH="/../x"), good, None, good))
+    assert [found.devpath for found in monitor.read()] == [BELOW]
+
+
+@pytest.mark.parametrize("trouble", [OSError(errno.ENOBUFS, "No buffer space"), ValueError("unreadable")])
+def test_an_overflow_or_an_unreadable_message_is_a_loss(trouble: Exception) -> None:
+    monitor = Monitor(FakeMonitor(trouble))
+    with pytest.raises(LostEventsError):
+        list(monitor.read())
+
+
+def test_other_trouble_is_not_hidden() -> None:
+    with pytest.raises(PermissionError):
+        list(Monitor(FakeMonitor(PermissionError())).read())

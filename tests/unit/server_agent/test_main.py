@@ -1,0 +1,41 @@
+"""Being the agent: one at a time, for root, and systemd hears of it."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from qvd_usbip.errors import QvdUsbError
+from server_agent import main
+
+
+def test_one_agent_at_a_time(tmp_path: Path) -> None:
+    lock = main.take_lock(tmp_path / "agent.lock")
+    with pytest.raises(QvdUsbError) as caught:
+        main.take_lock(tmp_path / "agent.lock")
+    assert caught.value.problem.code == "agent-running"
+    os.close(lock)
+    os.close(main.take_lock(tmp_path / "agent.lock"))
+
+
+def test_a_link_in_the_locks_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "agent.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic"):
+        main.take_lock(tmp_path / "agent.lock")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, abstract: bool) -> None:
+    address = f"@qvd-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(address.replace("@", "\0"))
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        main.notify("READY=1")
+        assert heard.recv(100) == b"READY=1"
+
+
+def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    main.notify("READY=1")
