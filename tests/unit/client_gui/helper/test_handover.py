@@ -1,4 +1,4 @@
-"""Taking a device, and giving it back from every state a run before could have left."""
+"""Taking a device: what is refused, in which order it happens, and what a failure leaves: nothing."""
 
 import errno
 import os
@@ -6,56 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from client_gui.helper import handover, usbip_host
+from client_gui.helper import usbip_host
 from client_gui.helper.authorise import parse_policy
 from client_gui.helper.device import Identity
-from client_gui.helper.handover import Place, Wish
-from client_gui.helper.ownership import BINDING, BOUND, CALLED, LENT, Claim, Record
-from qvd_usbip.errors import CONFIG_UNWRITABLE, QvdUsbError
-from qvd_usbip.ids import BusId
-from tests.unit.client_gui.helper.fake_kernel import BOOT, CAMERA, KEYBOARD, SERIAL_ADAPTER, STICK, FakeKernel, Killed
-
-BUSID = BusId.parse("1-4")
-POLICY = parse_policy("")
-ME = 1000
-
-
-def take(place: Place, *, mode: str = LENT, uid: int = ME, expect: Identity | None = None, consent: str = "") -> None:
-    claim = Claim(place.path, BUSID)
-    try:
-        wish = Wish(uid=uid, mode=mode, expect=expect, consent=frozenset(consent.split()))
-        handover.take(place, claim, POLICY, wish).close()
-    finally:
-        claim.release()
-
-
-def give_back(place: Place) -> bool:
-    claim = Claim(place.path, BUSID)
-    try:
-        return handover.give_back(place, claim)
-    finally:
-        claim.release()
-
-
-def there_and_back(place: Place, mode: str) -> None:
-    take(place, mode=mode)
-    give_back(place)
-
-
-def refusal(place: Place, **options: str) -> str:
-    with pytest.raises(QvdUsbError) as caught:
-        take(place, **options)  # type: ignore[arg-type]  # words of the test
-    return caught.value.problem.code
-
-
-def untouched(kernel: FakeKernel) -> bool:
-    """Nothing was written to the kernel and nothing is recorded."""
-    run = kernel.root / "run/qvd-usbip"
-    return not kernel.writes and kernel.driver_of("1-4") in {"usb", ""} and not (run.exists() and list(run.iterdir()))
-
-
-def recorded(kernel: FakeKernel) -> list[str]:
-    return sorted(path.name for path in (kernel.root / "run/qvd-usbip").iterdir())
+from client_gui.helper.handover import Place
+from qvd_usbip.errors import QvdUsbError
+from tests.unit.client_gui.helper import taking
+from tests.unit.client_gui.helper.fake_kernel import CAMERA, KEYBOARD, SERIAL_ADAPTER, STICK, FakeKernel
+from tests.unit.client_gui.helper.taking import give_back, recorded, refusal, take, untouched
 
 
 def test_taken_and_given_back(kernel: FakeKernel, place: Place) -> None:
@@ -125,7 +83,7 @@ def test_consent_counts_only_as_far_as_the_policy_lets(
     kernel: FakeKernel, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel.plug("1-4", "046d:c31c", interfaces=KEYBOARD)
-    monkeypatch.setattr(f"{__name__}.POLICY", parse_policy("usbip.consent.user=storage,mouse\n"))
+    monkeypatch.setattr(taking, "POLICY", parse_policy("usbip.consent.user=storage,mouse\n"))
     assert refusal(place, consent="keyboard mouse") == "device-locked"
 
 
@@ -211,26 +169,6 @@ def test_a_device_the_administrator_did_not_authorise(kernel: FakeKernel, place:
     with pytest.raises(QvdUsbError, match="has not authorised"):
         take(place)
     assert untouched(kernel)
-
-
-def test_a_full_disk_does_not_keep_a_device_from_coming_back(
-    kernel: FakeKernel, place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-    saves: list[str] = []
-    plain = Claim.save
-
-    def full(self: Claim, record: Record) -> None:
-        saves.append(record.phase)
-        if len(saves) > 1:
-            raise QvdUsbError(CONFIG_UNWRITABLE, path="run", reason="the disk is full")
-        plain(self, record)
-
-    monkeypatch.setattr(Claim, "save", full)
-    assert refusal(place) == "config-unwritable"
-    assert kernel.driver_of("1-4") == "usb"
-    assert kernel.entry("1-4") is None
-    assert recorded(kernel) == []
 
 
 @pytest.mark.parametrize("use", ["holder", "swap"])
@@ -360,169 +298,3 @@ def test_swapped_for_another_device_before_the_bind(kernel: FakeKernel, place: P
     assert refusal(place) == "device-changed"
     assert kernel.driver_of("1-4") == "usb"
     assert kernel.entry("1-4") is None
-
-
-def test_unplugged_while_bound_never_writes_rebind(kernel: FakeKernel, place: Place) -> None:
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-    take(place)
-    kernel.unplug("1-4")
-    assert not give_back(place)
-    assert "rebind" not in [name for name, _ in kernel.writes]
-    assert recorded(kernel) == []
-
-
-def test_a_node_that_root_may_not_read_keeps_no_device_from_coming_back(
-    kernel: FakeKernel, place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The helper is root without CAP_DAC_OVERRIDE: a node that a rule gave to somebody else is closed to it."""
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-    take(place)
-    plain = os.open
-
-    def closed(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-        if path.startswith("dev/bus/usb/"):
-            raise PermissionError(errno.EACCES, "closed")
-        return plain(path, flags, mode, dir_fd=dir_fd)
-
-    monkeypatch.setattr(os, "open", closed)
-    assert give_back(place)
-    assert kernel.driver_of("1-4") == "usb"
-    assert "rebind" not in [name for name, _ in kernel.writes]
-
-
-def test_replugged_while_bound(kernel: FakeKernel, place: Place) -> None:
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-    take(place)
-    kernel.unplug("1-4")
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-    assert give_back(place)
-    assert kernel.driver_of("1-4") == "usb"
-    assert "rebind" not in [name for name, _ in kernel.writes]
-    # the place in the table comes free with the next loan
-    take(place)
-    give_back(place)
-    assert kernel.entry("1-4") is None
-
-
-@pytest.mark.parametrize("at", range(3, 7))
-def test_pulled_during_each_step_of_the_return(kernel: FakeKernel, place: Place, at: int) -> None:
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-    take(place)
-
-    def pull(name: str, text: str) -> None:
-        # the pin keeps the kernel's device in memory: a rebind under way is harmless
-        if len(kernel.writes) == at + 1 and name != "rebind":
-            kernel.unplug("1-4")
-
-    kernel.before_write = pull
-    give_back(place)
-    assert recorded(kernel) == []
-
-
-@pytest.mark.parametrize("mode", [LENT, CALLED])
-@pytest.mark.parametrize("last", range(6))
-def test_killed_at_every_effect(kernel: FakeKernel, place: Place, last: int, mode: str) -> None:
-    """Killed before its n-th write: the next run gives the device back, or finds it where an old caller left it."""
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-
-    def kill(name: str, text: str) -> None:
-        if len(kernel.writes) == last + 1:
-            raise Killed
-
-    kernel.before_write = kill
-    with pytest.raises(Killed):
-        there_and_back(place, mode)
-    kernel.before_write = lambda name, text: None
-    claim = Claim(place.path, BUSID)
-    handover.settle_leftover(place, claim, ME)
-    claim.release()
-    assert kernel.driver_of("1-4") == "usb"
-    assert kernel.entry("1-4") is None
-    assert recorded(kernel) == []
-
-
-@pytest.mark.parametrize("saves", range(4))
-def test_killed_at_every_record(kernel: FakeKernel, place: Place, saves: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-    plain, dropped, seen = Claim.save, Claim.drop, [0]
-
-    def save(self: Claim, record: Record) -> None:
-        if seen[0] == saves:
-            raise Killed
-        seen[0] += 1
-        plain(self, record)
-
-    def drop(self: Claim) -> None:
-        if seen[0] == saves:
-            raise Killed
-        dropped(self)
-
-    monkeypatch.setattr(Claim, "save", save)
-    monkeypatch.setattr(Claim, "drop", drop)
-    with pytest.raises(Killed):
-        there_and_back(place, LENT)
-    monkeypatch.setattr(Claim, "save", plain)
-    monkeypatch.setattr(Claim, "drop", dropped)
-    take(place)
-    give_back(place)
-    assert kernel.driver_of("1-4") == "usb"
-    assert kernel.entry("1-4") is None
-    assert recorded(kernel) == []
-
-
-def test_a_standing_bind_of_an_old_caller_is_no_leftover(kernel: FakeKernel, place: Place) -> None:
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-    take(place, mode=CALLED)
-    claim = Claim(place.path, BUSID)
-    assert not handover.settle_leftover(place, claim, 0)
-    claim.release()
-    assert kernel.driver_of("1-4") == "usbip-host"
-    take(place, mode=CALLED)
-    assert refusal(place, mode=CALLED, uid=1001) == "foreign-owner"  # type: ignore[arg-type]  # a uid
-    take(place, mode=LENT)
-    give_back(place)
-    assert kernel.driver_of("1-4") == "usb"
-
-
-def test_a_device_somebody_else_bound_is_left_alone(kernel: FakeKernel, place: Place) -> None:
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-    take(place)
-    (kernel.root / "run/qvd-usbip/1-4").unlink()
-    written = len(kernel.writes)
-    assert refusal(place) == "foreign-owner"
-    assert len(kernel.writes) == written
-
-
-def test_a_record_of_another_boot_says_nothing_about_this_one(kernel: FakeKernel, place: Place) -> None:
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-    claim = Claim(place.path, BUSID)
-    claim.save(
-        Record(
-            busid=BUSID, uid=ME, boot="another", devnum=5, identity=Identity("0bda:58c2", ""), mode=LENT, phase=BOUND
-        )
-    )
-    claim.release()
-    take(place)
-    assert kernel.driver_of("1-4") == "usbip-host"
-
-
-def test_only_its_owner_or_root_settles_a_leftover(kernel: FakeKernel, place: Place) -> None:
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-    claim = Claim(place.path, BUSID)
-    identity = Identity("0bda:58c2", "")
-    claim.save(Record(busid=BUSID, uid=ME, boot=BOOT, devnum=5, identity=identity, mode=LENT, phase=BINDING))
-    assert not handover.settle_leftover(place, claim, 1001)
-    assert handover.settle_leftover(place, claim, 0)
-    claim.release()
-
-
-def test_a_device_no_local_driver_takes_is_reported_and_stays_on_record(kernel: FakeKernel, place: Place) -> None:
-    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
-    take(place)
-    kernel.faults = {5: errno.EBUSY, 6: errno.EINVAL, 7: errno.EINVAL}
-    with pytest.raises(QvdUsbError) as caught:
-        give_back(place)
-    assert caught.value.problem.code == "return-failed"
-    assert recorded(kernel) == ["1-4", "1-4.lock"]
-    assert give_back(place)
-    assert kernel.driver_of("1-4") == "usb"
