@@ -159,14 +159,18 @@ class Broker:
         path = self.folder / SOCKET_NAME
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        # The folder is in the container: by the umask, and without following anything, or root in there could have
+        # the mode or owner of a file of the host changed.
+        before = os.umask(0o117)
         try:
             listener.bind(str(path))
             os.chown(path, -1, self.gid, follow_symlinks=False)
-            path.chmod(0o660)
             listener.listen(CONNECTIONS)
         except OSError:
             listener.close()
             raise
+        finally:
+            os.umask(before)
         self._listener = listener
         asyncio.get_running_loop().add_reader(listener, self._accept)
 

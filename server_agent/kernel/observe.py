@@ -70,7 +70,7 @@ class Observer:
 
     def _left(self, name: VmId) -> Left:
         try:
-            gid = (self.brokers / str(name) / "broker.sock").stat().st_gid
+            gid = (self.brokers / str(name) / "broker.sock").lstat().st_gid
         except FileNotFoundError:
             gid = 0
         return Left(hub=self.mounts.mounted(name), running=self.maps.has_processes(name), broker_gid=gid)

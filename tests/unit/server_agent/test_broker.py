@@ -235,3 +235,18 @@ def test_the_socket_is_for_root_and_the_group(tmp_path: Path) -> None:
         assert (tmp_path / SOCKET_NAME).stat().st_mode & 0o777 == 0o660
 
     scenario(work, tmp_path)
+
+
+def test_a_link_in_the_sockets_place_is_replaced_and_its_target_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("x")
+    target.chmod(0o600)
+    folder = tmp_path / "one"
+    folder.mkdir()
+    (folder / SOCKET_NAME).symlink_to(target)
+
+    async def work(_: FakeAgent, connect: Callable[[], socket.socket]) -> None:
+        assert (await ask(connect(), words.encode_request(words.Ping()))).ok
+
+    scenario(work, folder)
+    assert target.stat().st_mode & 0o777 == 0o600
