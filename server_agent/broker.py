@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import socket
+import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -159,18 +160,13 @@ class Broker:
         path = self.folder / SOCKET_NAME
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        # The folder is in the container: by the umask, and without following anything, or root in there could have
-        # the mode or owner of a file of the host changed.
-        before = os.umask(0o117)
         try:
             listener.bind(str(path))
-            os.chown(path, -1, self.gid, follow_symlinks=False)
+            _give_to_group(path, self.gid)
             listener.listen(CONNECTIONS)
         except OSError:
             listener.close()
             raise
-        finally:
-            os.umask(before)
         self._listener = listener
         asyncio.get_running_loop().add_reader(listener, self._accept)
 
@@ -226,6 +222,22 @@ class Broker:
             LOG.info("connection lost container=%s error=%s", self.desk.container, error)
         finally:
             connection.close()
+
+
+def _give_to_group(path: Path, gid: int) -> None:
+    """Let the group connect; what stands in the socket's place is never followed, the folder is in the container.
+
+    Source: open(2), O_PATH: the descriptor names the inode, and /proc/self/fd lets its mode be changed.
+    """
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            raise OSError(errno.ENOTSOCK, "it was replaced", str(path))
+        itself = Path(f"/proc/self/fd/{fd}")
+        os.chown(itself, -1, gid)
+        itself.chmod(0o660)
+    finally:
+        os.close(fd)
 
 
 def peer_of(connection: socket.socket) -> str:

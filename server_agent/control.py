@@ -35,11 +35,8 @@ class Server:
         self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
-        try:
-            listener.bind(str(self._path))
-        finally:
-            os.umask(before)
+        os.fchmod(listener.fileno(), 0o600)  # what bind makes has this mode from the first moment: unix(7)
+        listener.bind(str(self._path))
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=REQUEST_BYTES)
 
     async def stop(self) -> None:

@@ -44,6 +44,7 @@ def run(*, verbose: bool) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(name)s %(message)s"
     )
+    os.umask(0o022)  # users of a container walk through the folders made for it; what is private says so itself
     RUN.mkdir(mode=0o755, exist_ok=True)
     lock = take_lock(LOCK)
     try:
