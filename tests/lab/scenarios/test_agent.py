@@ -69,6 +69,9 @@ def test_one_container_has_the_right_and_the_other_has_not(host: Host) -> None:
     host.until_granted()
     assert host.opens("one")
     assert not host.opens("two")
+    seen = "cat /sys/bus/usb/devices/*/idVendor"
+    assert "0bda" in host.one.run(seen, user="other").out.split(), "libusb reads this as the user"
+    assert "0bda" not in host.lab.container("two").run(seen, check=False).out.split()
 
 
 def test_what_is_open_ends_when_the_administrator_revokes(host: Host) -> None:
