@@ -9,9 +9,8 @@ import pytest
 # Put together here, so that this file is not what it looks for.
 REGISTRIES = ("py" + "pi.org", "python" + "hosted", "deb.deb" + "ian.org", "security.deb" + "ian.org", "npm" + "js.org")
 MACHINE_PATHS = ("/wo" + "rk/", "/fa" + "rm/", ".pye" + "nv/", "../sha" + "red")
-# A longer file holds two things; tests of one subject may take a little more room.
-LONGEST_SOURCE = 400
-LONGEST_TEST = 500
+# A longer file holds two things.
+LONGEST = 400
 JUNK_DRAWERS = {"utils", "util", "common", "helpers", "misc", "lib"}
 
 
@@ -41,7 +40,7 @@ def test_no_file_is_long(repository: Path) -> None:
     too_long = {}
     for path in tracked(repository, "*.py", "*.c", "*.sh"):
         lines = len(path.read_bytes().splitlines())
-        if lines > (LONGEST_TEST if path.name.startswith("test_") else LONGEST_SOURCE):
+        if lines > LONGEST:
             too_long[str(path)] = lines
     assert too_long == {}
 

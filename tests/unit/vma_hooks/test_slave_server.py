@@ -1,10 +1,7 @@
 """The slave server's conversations, over real sockets and with a broker that does what a test tells it."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,45 +12,12 @@ import pytest
 
 from qvd_usbip import broker
 from qvd_usbip.ack import AckState
-from qvd_usbip.errors import GROUP_UNKNOWN, QvdUsbError
 from tests.unit.vma_hooks.fake_broker import ATTACH_ID, FakeBroker
+from tests.unit.vma_hooks.slave_client import KEY, LINE, Peer, get, upgrade
 from vma_hooks.broker_client import BrokerClient
 from vma_hooks.conversation import Host, converse
 from vma_hooks.follow import Follower
-from vma_hooks.listener import Listener, refuse_next
-from vma_hooks.slave_server import passed_sockets, read_key
-
-KEY = "cGFzc3dvcmQ"
-LINE = b"65538 3\n"
-
-
-class Peer:
-    """The client's end of a connection."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        connection.settimeout(10)
-
-    def send(self, data: bytes) -> None:
-        self.connection.sendall(data)
-
-    def until(self, end: bytes) -> bytes:
-        data = b""
-        while not data.endswith(end):
-            more = self.connection.recv(1)
-            if not more:
-                break
-            data += more
-        return data
-
-    def rest(self) -> bytes:
-        data = b""
-        try:
-            while more := self.connection.recv(4096):
-                data += more
-        except ConnectionResetError:
-            return data
-        return data
+from vma_hooks.listener import Listener
 
 
 @pytest.fixture
@@ -87,18 +51,6 @@ def dial(host: Host) -> Iterator[Callable[[], Peer]]:
             peer.connection.close()
         listener.stop()
         thread.join()
-
-
-def upgrade(key: str | None = KEY, attach_id: str = ATTACH_ID, protocol: str = "qvd:usbip/1.0") -> bytes:
-    authorization = "" if key is None else f"Authorization: Basic {key}\r\n"
-    return (
-        f"POST /usbip HTTP/1.1\r\n{authorization}Connection: Upgrade\r\nUpgrade: {protocol}\r\n"
-        f"Usbip-Attach-Id: {attach_id}\r\n\r\n"
-    ).encode()
-
-
-def get(path: str, key: str = KEY) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {key}\r\n\r\n".encode()
 
 
 def ask(dial: Callable[[], Peer], wait: int = 0, attach_id: str = ATTACH_ID) -> dict[str, object]:
@@ -345,94 +297,9 @@ def test_a_client_may_ask_before_its_device_line_was_read(dial: Callable[[], Pee
     assert ask(dial, wait=10)["state"] == "attached"
 
 
-# --- the start ------------------------------------------------------------------------------------------------------
-
-
 def test_standard_input_mode(host: Host, agent: FakeBroker) -> None:
     ours, theirs = socket.socketpair()
     with closing(ours), closing(theirs):
         ours.sendall(upgrade() + LINE + b"URB")
         converse(theirs, host)
         assert agent.connections[0].recv(10) == b"URB"
-
-
-def test_the_first_line_of_the_key_file_is_the_key(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(f"{KEY}\nmore\n")
-    assert read_key(str(tmp_path / "key")) == KEY
-
-
-@pytest.mark.parametrize("text", ["", "\n", "  \nkey\n"])
-def test_a_key_file_without_a_key(tmp_path: Path, text: str) -> None:
-    (tmp_path / "key").write_text(text)
-    with pytest.raises(QvdUsbError) as refused:
-        read_key(str(tmp_path / "key"))
-    assert refused.value.problem.code == "slave-key-missing"
-
-
-def test_a_missing_key_file(tmp_path: Path) -> None:
-    with pytest.raises(QvdUsbError) as refused:
-        read_key(str(tmp_path / "none"))
-    assert refused.value.problem.code == "slave-key-missing"
-
-
-@pytest.mark.parametrize("environment", [{}, {"LISTEN_FDS": "1"}, {"LISTEN_PID": "1", "LISTEN_FDS": "1"}])
-def test_sockets_meant_for_another_process_are_left_alone(environment: dict[str, str]) -> None:
-    assert passed_sockets(environment, os.getpid()) == []
-
-
-@pytest.mark.parametrize("module", ["slave_server", "attach"])
-def test_the_programs_explain_themselves(module: str) -> None:
-    code = f"from vma_hooks.{module} import main; raise SystemExit(main())"
-    shown = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
-    assert shown.stdout.startswith("usage: ")
-    wrong = subprocess.run([sys.executable, "-c", code, "--odd"], capture_output=True, text=True, check=False)
-    assert wrong.returncode == 10
-    assert "error: " in wrong.stderr
-
-
-def test_attach_without_a_connection_says_so() -> None:
-    code = "from vma_hooks.attach import main; raise SystemExit(main())"
-    done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    assert done.returncode == 10
-
-
-def test_attach_without_a_broker_says_nothing_to_the_client() -> None:
-    code = "from vma_hooks.attach import main; raise SystemExit(main([]))"
-    ours, theirs = socket.socketpair()
-    with closing(ours):
-        descriptor = theirs.fileno()
-        child = subprocess.Popen([sys.executable, "-c", code], stdin=descriptor, stdout=descriptor, stderr=descriptor)
-        theirs.close()
-        ours.sendall(LINE)
-        assert child.wait(20) == 74
-        assert ours.recv(100) == b""
-
-
-def test_a_server_that_cannot_start_tells_the_next_client_why() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        peer = Peer(socket.create_connection(listening.getsockname()))
-        peer.send(upgrade())
-        refuse_next([listening], GROUP_UNKNOWN, 5)
-        answer = peer.rest()
-        peer.connection.close()
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert b"group-unknown" in answer
-
-
-def test_standard_input_without_a_key_file_tells_the_client_why(tmp_path: Path) -> None:
-    code = (
-        "from vma_hooks import settings, slave_server; "
-        f"slave_server.load_settings = lambda: settings.Settings(None, {str(tmp_path / 'none')!r}); "
-        "raise SystemExit(slave_server.main([]))"
-    )
-    ours, theirs = socket.socketpair()
-    with closing(ours):
-        descriptor = theirs.fileno()
-        child = subprocess.Popen([sys.executable, "-c", code], stdin=descriptor, stdout=descriptor, stderr=descriptor)
-        theirs.close()
-        ours.sendall(upgrade())
-        answer = Peer(ours).rest()
-        assert child.wait(20) == 52
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert b"slave-key-missing" in answer
-    assert answer.endswith(b"\r\n\r\n")

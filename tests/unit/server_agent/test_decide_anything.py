@@ -1,0 +1,112 @@
+"""Anything that can happen, in any order: no right without its device, no device without its right."""
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from server_agent import actions, events
+from server_agent.state import Phase, Port
+from tests.unit.server_agent.world import HUBS, NAMES, PORTS, World, busid_of
+
+ONE = NAMES[0]
+
+
+class Anything(RuleBasedStateMachine):
+    """Whatever happens, in whatever order: no number is ever open to two, and at rest the rights are exact."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.attaches = 0
+
+    ports = st.builds(
+        Port, hub=st.sampled_from(sorted(HUBS)), half=st.sampled_from(["hs", "ss"]), rhport=st.integers(0, PORTS - 1)
+    )
+    names = st.sampled_from(NAMES)
+
+    @rule(name=names)
+    def reserve(self, name: object) -> None:
+        running = name in self.world.running
+        self.world.ask(events.Reserve, container=name, broker_gid=0, enabled=True, running=running)
+
+    @rule(name=names)
+    def start(self, name: object) -> None:
+        container = self.world.state.containers.get(name)  # type: ignore[call-overload]
+        if container is not None and container.phase == Phase.IN_FORCE:
+            self.world.running.add(container.name)
+
+    @rule(name=names)
+    def stop(self, name: object) -> None:
+        self.world.running.discard(name)
+        self.world.ask(events.Release, container=name)
+
+    @rule(name=names, speed=st.sampled_from([1, 3, 5]))
+    def attach(self, name: object, speed: int) -> None:
+        self.attaches += 1
+        self.world.ask(events.Attach, container=name, attach_id=str(self.attaches), devid=0x10002, speed=speed)
+
+    @rule(data=st.data(), is_hub=st.booleans())
+    @precondition(lambda self: self.world.attached)
+    def enumerate(self, data: st.DataObject, *, is_hub: bool) -> None:
+        self.world.enumerate(data.draw(st.sampled_from(sorted(self.world.attached))), is_hub=is_hub)
+
+    @rule(data=st.data(), what=st.sampled_from(["child", "lose_child", "vanish"]))
+    @precondition(lambda self: self.world.plugged)
+    def change(self, data: st.DataObject, what: str) -> None:
+        port = data.draw(st.sampled_from(sorted(self.world.plugged)))
+        getattr(self.world, what)(port)
+
+    @rule(which=st.integers(0, 5))
+    def deliver_slow(self, which: int) -> None:
+        self.world.deliver_slow(which)
+
+    @rule()
+    def deliver_uevent(self) -> None:
+        self.world.deliver_uevent()
+
+    @rule()
+    def lose_uevent(self) -> None:
+        if self.world.uevents:
+            self.world.uevents.popleft()
+
+    @rule()
+    def look(self) -> None:
+        self.world.look()
+
+    @rule()
+    def restart(self) -> None:
+        self.world.restart()
+
+    @rule(port=ports)
+    def revoke(self, port: Port) -> None:
+        owner = self.world.state.owner(port.hub)
+        self.world.ask(events.RevokeAsked, container=owner.name if owner else ONE, busid=busid_of(port))
+
+    @rule(fails=st.booleans())
+    def revoke_fault(self, *, fails: bool) -> None:
+        self.world.revoke_fails = fails
+
+    @rule(seconds=st.sampled_from([1, 20, 100]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.now += seconds
+        self.world.submit(events.Clock(at=self.world.now))
+
+    @invariant()
+    def one_owner_a_number(self) -> None:
+        self.world.check_maps()
+
+    def teardown(self) -> None:
+        self.world.revoke_fails = False
+        self.world.settle()
+        self.world.check_rest()
+        self.world.running |= set(self.world.state.containers)
+        self.world.written.clear()
+        self.world.look()
+        assert not [a for a in self.world.written if not isinstance(a, actions.OpenBroker)]
+        assert not self.world.slow
+
+
+TestAnything = Anything.TestCase
+TestAnything.settings = settings(
+    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

@@ -1,0 +1,97 @@
+"""How the slave server starts, and what the next client hears when it cannot."""
+
+import os
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from qvd_usbip.errors import GROUP_UNKNOWN, QvdUsbError
+from tests.unit.vma_hooks.slave_client import KEY, LINE, Peer, upgrade
+from vma_hooks.listener import refuse_next
+from vma_hooks.slave_server import passed_sockets, read_key
+
+
+def test_the_first_line_of_the_key_file_is_the_key(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\nmore\n")
+    assert read_key(str(tmp_path / "key")) == KEY
+
+
+@pytest.mark.parametrize("text", ["", "\n", "  \nkey\n"])
+def test_a_key_file_without_a_key(tmp_path: Path, text: str) -> None:
+    (tmp_path / "key").write_text(text)
+    with pytest.raises(QvdUsbError) as refused:
+        read_key(str(tmp_path / "key"))
+    assert refused.value.problem.code == "slave-key-missing"
+
+
+def test_a_missing_key_file(tmp_path: Path) -> None:
+    with pytest.raises(QvdUsbError) as refused:
+        read_key(str(tmp_path / "none"))
+    assert refused.value.problem.code == "slave-key-missing"
+
+
+@pytest.mark.parametrize("environment", [{}, {"LISTEN_FDS": "1"}, {"LISTEN_PID": "1", "LISTEN_FDS": "1"}])
+def test_sockets_meant_for_another_process_are_left_alone(environment: dict[str, str]) -> None:
+    assert passed_sockets(environment, os.getpid()) == []
+
+
+@pytest.mark.parametrize("module", ["slave_server", "attach"])
+def test_the_programs_explain_themselves(module: str) -> None:
+    code = f"from vma_hooks.{module} import main; raise SystemExit(main())"
+    shown = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("usage: ")
+    wrong = subprocess.run([sys.executable, "-c", code, "--odd"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 10
+    assert "error: " in wrong.stderr
+
+
+def test_attach_without_a_connection_says_so() -> None:
+    code = "from vma_hooks.attach import main; raise SystemExit(main())"
+    done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert done.returncode == 10
+
+
+def test_attach_without_a_broker_says_nothing_to_the_client() -> None:
+    code = "from vma_hooks.attach import main; raise SystemExit(main([]))"
+    ours, theirs = socket.socketpair()
+    with closing(ours):
+        descriptor = theirs.fileno()
+        child = subprocess.Popen([sys.executable, "-c", code], stdin=descriptor, stdout=descriptor, stderr=descriptor)
+        theirs.close()
+        ours.sendall(LINE)
+        assert child.wait(20) == 74
+        assert ours.recv(100) == b""
+
+
+def test_a_server_that_cannot_start_tells_the_next_client_why() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        peer = Peer(socket.create_connection(listening.getsockname()))
+        peer.send(upgrade())
+        refuse_next([listening], GROUP_UNKNOWN, 5)
+        answer = peer.rest()
+        peer.connection.close()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"group-unknown" in answer
+
+
+def test_standard_input_without_a_key_file_tells_the_client_why(tmp_path: Path) -> None:
+    code = (
+        "from vma_hooks import settings, slave_server; "
+        f"slave_server.load_settings = lambda: settings.Settings(None, {str(tmp_path / 'none')!r}); "
+        "raise SystemExit(slave_server.main([]))"
+    )
+    ours, theirs = socket.socketpair()
+    with closing(ours):
+        descriptor = theirs.fileno()
+        child = subprocess.Popen([sys.executable, "-c", code], stdin=descriptor, stdout=descriptor, stderr=descriptor)
+        theirs.close()
+        ours.sendall(upgrade())
+        answer = Peer(ours).rest()
+        assert child.wait(20) == 52
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"slave-key-missing" in answer
+    assert answer.endswith(b"\r\n\r\n")
