@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,6 +70,8 @@ class UsbDevice:
 
         Neither drivers nor alternate settings are part of it, as both change while the device is used.
         """
+        import hashlib  # noqa: PLC0415  # a tenth of what a listing costs, which asks for no fingerprint
+
         shape = sorted({(each.number, each.cls, each.subclass, each.protocol) for each in self.interfaces})
         identity = repr((str(self.vidpid), self.serial, self.product, self.manufacturer, self.cls, shape))
         return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -218,3 +220,15 @@ def test_a_terminal_that_knows_few_letters_shows_the_rest_as_escapes(bench: Benc
     out, err = (process := program(bench, repository, "list", through=through)).communicate(timeout=20)
     assert (process.returncode, err) == (0, b"")
     assert rb"\u30ab\u30e1\u30e9" in out
+
+
+def test_list_pays_for_nothing_that_it_does_not_need(repository: Path) -> None:
+    """The one command that has to be quick: each of these costs it a tenth of its start, or more."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(repository)!r}); bare = set(sys.modules)\n"
+        "import client_gui.cli, client_gui.list_devices\n"
+        "print(*sorted(set(sys.modules) - bare))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"argparse", "hashlib", "h11", "json", "logging", "selectors", "socket", "subprocess"}
