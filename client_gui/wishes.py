@@ -72,7 +72,8 @@ def twins_of(device: UsbDevice, devices: Iterable[UsbDevice]) -> tuple[UsbDevice
 def tick(device: UsbDevice, devices: Sequence[UsbDevice], wishes: Wishes) -> Wishes:
     """Decides the wishes after ticking this device; no other present device's tick changes.
 
-    Where its entry would stand for another device that is present too, the entry is limited to ports.
+    Where its entry would stand for another device that is present too, the entry is limited to ports. One that is
+    plugged in later is not foreseen: an entry without ports stands for it too, as QVD's share list has it.
     """
     if is_ticked(device, wishes):
         return wishes

@@ -42,6 +42,11 @@ def test_of_twins_only_the_ticked_one_is_shared() -> None:
     assert format_ports(after.ports) == "0441:0012/1-2"
 
 
+def test_a_twin_plugged_in_later_is_shared_too() -> None:
+    """As QVD's share list has it; README.md says so."""
+    assert is_ticked(TWIN_B, tick(TWIN_A, [TWIN_A], Wishes()))
+
+
 def test_both_twins_ticked_one_by_one_are_shared_and_one_can_be_taken_back() -> None:
     both = [TWIN_A, TWIN_B]
     after = tick(TWIN_A, both, tick(TWIN_B, both, Wishes()))
