@@ -155,7 +155,7 @@ HELPER_NOT_SETUID = _problem("helper-not-setuid", 27,
     "As root: chown root:root {path} && chmod 4755 {path}; the file system must not be mounted nosuid.")
 HELPER_REQUEST_MALFORMED = _problem("helper-request-malformed", 28,
     "The helper was asked for something it does not do: {reason}.",
-    "Use: bind BUSID, unbind BUSID, connect BUSID FD, or lend.")
+    "Use: bind BUSID, unbind BUSID, connect BUSID FD, lend, or recover.")
 NOT_PERMITTED = _problem("not-permitted", 29,
     "This account may not lend USB devices.",
     "Ask an administrator to add it to the group '{group}', then log in again.")
