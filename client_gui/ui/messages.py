@@ -171,8 +171,8 @@ def identity(row: Row) -> str:
 
 
 def recognised_by_port(row: Row) -> str:
-    """Says that two devices of this kind could not be told apart; empty where a serial number tells."""
-    if row.serial or row.busid is None:
+    """Says that two such devices are plugged in and only the port tells them apart; empty for any other."""
+    if row.serial or row.busid is None or not row.twin:
         return ""
     return tr("No serial number: recognised by port {busid}", busid=row.busid)
 

@@ -154,10 +154,12 @@ def test_details_follow_the_steps_as_they_happen(engine: FakeEngine, seen: Seen)
     assert "Ready in 508 ms" in seen.texts()
 
 
-def test_device_without_serial_number_is_told_apart_by_port(engine: FakeEngine, seen: Seen) -> None:
-    engine.show(replace(samples.STICK, serial=""))
+@pytest.mark.parametrize("twin", [True, False])
+def test_only_twins_without_serial_number_are_told_apart_by_port(engine: FakeEngine, seen: Seen, twin: bool) -> None:
+    """A single one is shared in whatever port it is."""
+    engine.show(replace(samples.STICK, serial="", twin=twin))
     seen.click("Details of Ultra Fit")
-    assert "No serial number: recognised by port 1-4.2" in seen.texts()
+    assert ("No serial number: recognised by port 1-4.2" in seen.texts()) is twin
 
 
 def test_locked_device_says_why_in_its_details(engine: FakeEngine, seen: Seen) -> None:
