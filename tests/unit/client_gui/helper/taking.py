@@ -16,21 +16,23 @@ POLICY = parse_policy("")
 ME = 1000
 
 
-def take(place: Place, *, mode: str = LENT, uid: int = ME, expect: Identity | None = None, consent: str = "") -> None:
-    claim = Claim(place.path, BUSID)
-    try:
-        wish = Wish(uid=uid, mode=mode, expect=expect, consent=frozenset(consent.split()))
+def take(
+    place: Place,
+    *,
+    mode: str = LENT,
+    uid: int = ME,
+    expect: Identity | None = None,
+    devnum: int | None = None,
+    consent: str = "",
+) -> None:
+    wish = Wish(uid=uid, mode=mode, expect=expect, devnum=devnum, consent=frozenset(consent.split()))
+    with Claim(place.path, BUSID) as claim:
         handover.take(place, claim, POLICY, wish).close()
-    finally:
-        claim.release()
 
 
 def give_back(place: Place) -> bool:
-    claim = Claim(place.path, BUSID)
-    try:
+    with Claim(place.path, BUSID) as claim:
         return handover.give_back(place, claim)
-    finally:
-        claim.release()
 
 
 def there_and_back(place: Place, mode: str) -> None:

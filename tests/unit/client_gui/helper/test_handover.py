@@ -208,6 +208,14 @@ def test_another_device_in_the_port_is_refused(kernel: FakeKernel, place: Place)
     assert untouched(kernel)
 
 
+def test_the_same_kind_of_device_plugged_in_after_it_was_recognised(kernel: FakeKernel, place: Place) -> None:
+    kernel.plug("1-4", "0bda:58c2", "1234", interfaces=CAMERA)
+    with pytest.raises(QvdUsbError) as caught:
+        take(place, expect=Identity("0bda:58c2", "1234"), devnum=4)
+    assert caught.value.problem.code == "device-changed"
+    assert untouched(kernel)
+
+
 def test_nothing_in_the_port(kernel: FakeKernel, place: Place) -> None:
     assert refusal(place) == "device-gone"
     assert untouched(kernel)
