@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Sequence
 
-from qvd_usbip.errors import SLAVE_LIMIT, Problem, QvdUsbError, report
+from qvd_usbip.errors import SLAVE_LIMIT, Problem, QvdUsbError
 from vma_hooks.conversation import Host, converse, refuse_at_once, refuse_calmly
 
 LOG = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Listener:
             with connection:
                 converse(connection, self._host)
         except QvdUsbError as error:
-            LOG.warning("refused problem=%s %s", error.problem.code, report(error).splitlines()[0])
+            LOG.warning("refused problem=%s %s %s", error.problem.code, error, error.remedy())
         finally:
             self._free.release()
 

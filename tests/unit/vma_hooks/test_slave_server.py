@@ -190,6 +190,17 @@ def test_a_wrong_device_line_ends_the_connection(dial: Callable[[], Peer], agent
     assert ask(dial)["state"] == "failed"
 
 
+def test_what_a_client_did_wrong_is_logged_with_its_remedy(
+    dial: Callable[[], Peer], caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = dial()
+    peer.send(upgrade(key="d3Jvbmc"))
+    peer.rest()
+    wait_for(lambda: caplog.messages)
+    assert caplog.messages[0].startswith("refused problem=slave-refused-key The session refused its key. Reconnect ")
+    assert "d3Jvbmc" not in caplog.text
+
+
 def test_more_connections_than_fit_are_told_so(dial: Callable[[], Peer]) -> None:
     held = [dial() for _ in range(4)]
     for peer in held:
