@@ -1,0 +1,92 @@
+"""EFFECT: a person at the client who uses `qvd-usb` in two terminals: one runs the session, one gives commands."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from tests.lab.containers import Container
+from tests.lab.errors import TimedOut
+from tests.lab.guest import Guest, Result
+from tests.lab.product import SLAVE_KEYS
+
+USER = "user"
+SHARE_LIST_FILE = f"/home/{USER}/.qvd/client.conf"
+_FOLDER = "/run/terminal"
+_CONNECT = "qvd-usb connect --session - --json"
+
+
+@dataclass(slots=True)
+class Terminal:
+    """The account `user` of the client, which may share devices; and the pipe its session comes through."""
+
+    guest: Guest
+
+    def prepare(self, *settings: str) -> None:
+        """Writes the user's configuration; `settings` such as `client.usb.enable=1`."""
+        lines = "".join(f"{line}\n" for line in settings)
+        self.guest.run(
+            f"install -d -o {USER} -g {USER} {_FOLDER}; install -d -o {USER} -g {USER} -m 0700 /home/{USER}/.qvd; "
+            f"install -o {USER} -g {USER} /dev/stdin {SHARE_LIST_FILE}",
+            stdin=lines,
+        )
+
+    def command(self, words: str, *, check: bool = True) -> Result:
+        """Runs `qvd-usb WORDS` as the user."""
+        return self.guest.run_as(USER, f"qvd-usb {words}", timeout=120, check=check)
+
+    def connect(self, container: Container, key: str = "") -> None:
+        """Starts `qvd-usb connect` with a session to a container, whose pipe stays open until `close` or `kill`.
+
+        It is a process of its own, and its end takes nothing with it, as in a terminal.
+        """
+        session = {
+            "v": 1,
+            "name": f"Desktop {container.name}",
+            "address": f"{container.address}:11100",
+            "key": key or SLAVE_KEYS[container.name],
+            "encryption": "none",
+        }
+        self.guest.run(
+            f"cd {_FOLDER}; rm -f *; mkfifo -m 0600 pipe; install -o {USER} -m 0600 /dev/stdin session; chown {USER} *",
+            stdin=json.dumps(session) + "\n",
+        )
+        self._start("holder", "exec 3>pipe; cat session >&3; exec sleep infinity")
+        ended = "wait $!; echo $? >status.new; mv status.new status"
+        self._start("connect", f"{_CONNECT} <pipe >out 2>err & echo $! >pid; {ended}")
+
+    def _start(self, unit: str, line: str) -> None:
+        properties = ["-p", f"WorkingDirectory={_FOLDER}", "-p", "KillMode=process"]
+        literal = line.replace("$", "$$")  # systemd expands variables itself
+        self.guest.run(["systemd-run", "-q", "--collect", f"--unit=terminal-{unit}", f"--uid={USER}", *properties,
+                        "bash", "-c", literal])  # fmt: skip
+
+    def close(self) -> int:
+        """Closes the session's pipe; the exit status of `qvd-usb connect`."""
+        self.guest.run("systemctl stop terminal-holder")
+        return self._status()
+
+    def kill(self) -> int:
+        """Kills `qvd-usb connect` and nothing else; its exit status, as a shell has it."""
+        self.guest.run(f"kill -KILL $(cat {_FOLDER}/pid); systemctl stop terminal-holder")
+        return self._status()
+
+    def _status(self) -> int:
+        return int(self.guest.until(f"cat {_FOLDER}/status 2>/dev/null", timeout=60).out)
+
+    def said(self) -> str:
+        """What `qvd-usb connect` printed, its complaints included."""
+        return self.guest.run(f"cat {_FOLDER}/out {_FOLDER}/err").out
+
+    def device(self, identity: str) -> dict[str, Any]:
+        """What `qvd-usb status` says of a device; nothing for one it does not list."""
+        status = json.loads(self.command("status --json").out)
+        return next((dict(each) for each in status["devices"] if each["identity"] == identity), {})
+
+    def until_state(self, identity: str, state: str, patience: float = 90) -> dict[str, Any]:
+        """Waits until `qvd-usb status` says that a device is in this state."""
+        end = time.monotonic() + patience
+        while (device := self.device(identity)).get("state") != state:
+            if time.monotonic() > end:
+                raise TimedOut(f"not {state} within {patience:.0f} s: {device}; qvd-usb connect said:\n{self.said()}")
+        return device
