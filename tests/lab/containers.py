@@ -76,7 +76,7 @@ class Container:
             log = self.server.run(f"tail -20 /var/lib/lxc/{self.name}/log", check=False).out
             raise CommandFailed(self.server.name, f"lxc-start -n {self.name}", done.rc, f"{done.out}\n{log}")
 
-    def wait(self, timeout: float = 120) -> None:
+    def wait(self, timeout: float = 300) -> None:
         """Waits until its systemd has nothing left to start."""
         self.server.until(
             f"lxc-attach -n {self.name} -- systemctl is-system-running 2>/dev/null | grep -qxE 'running|degraded'",
