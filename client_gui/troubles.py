@@ -35,9 +35,26 @@ class Standing:
     retry_in: float | None = None
 
 
+_UNTOLD = {
+    "address": "its address",
+    "container": "your desktop",
+    "device": "this device",
+    "group": "createdevice.acl.group",
+    "hub": "its hub",
+    "name": "of your desktop",
+    "node": "for it",
+    "path": "the agent's folder",
+    "reason": "the other end's log says why",
+    "rule": "the other end's log names the rule",
+    "seconds": "a few",
+}
+"""What stands in a sentence for what the other end, which sends the code alone, does not tell."""
+
+
 def describe(fault: Fault, **context: str) -> tuple[str, str]:
     """Decides sentence and remedy: the fault's own where it has some, else those of its Problem code."""
-    error = QvdUsbError(problem_of(fault.code), seconds=fault.seconds, **context)
+    told: dict[str, str] = {**context, **({"seconds": str(fault.seconds)} if fault.seconds else {})}
+    error = QvdUsbError(problem_of(fault.code), **{**_UNTOLD, **told})
     return fault.text or str(error), fault.remedy or error.remedy()
 
 
