@@ -1,9 +1,10 @@
 """EFFECT: in the client guest, as the user: ticks a device in the engine and times it until it is in use remotely.
 
-python3 tick.py KEY TIMES <session.json   For each line of the FIFO beside TIMES: `tick` or `untick`; each result, in
-seconds, is a line of TIMES. The engine is the picker's own; only the mouse is missing.
+python3 tick.py KEY TIMES <session.json   Each line of the FIFO `orders` beside TIMES is `tick`, `untick` or
+`end`; for each, TIMES gets a line {"seconds", "steps": {name: milliseconds since the tick}}. The engine is the picker's own; only the mouse is missing.
 """
 
+import json
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ class Bench:
         self._changed = threading.Condition()
         self._state: DeviceState | None = None
         self._text = ""
+        self.steps: dict[str, int] = {}
         self.engine = Engine()
 
     def start(self, session: str) -> None:
@@ -50,6 +52,7 @@ class Bench:
             if row.key == self.key:
                 with self._changed:
                     self._state, self._text = row.state, row.problem_text
+                    self.steps = {step.name: step.milliseconds for step in row.steps}
                     self._changed.notify_all()
 
 
@@ -61,7 +64,8 @@ def main(key: str, times: Path) -> None:
             while word := times.with_name("orders").read_text(encoding="ascii").strip():
                 if word == "end":
                     return
-                print(f"{bench.toggle(on=word == 'tick'):.4f}", file=results)
+                seconds = bench.toggle(on=word == "tick")
+                print(json.dumps({"seconds": round(seconds, 4), "steps": bench.steps}), file=results)
     finally:
         bench.engine.stop()
 
