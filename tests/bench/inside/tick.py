@@ -1,7 +1,8 @@
 """EFFECT: in the client guest, as the user: ticks a device in the engine and times it until it is in use remotely.
 
-python3 tick.py KEY TIMES <session.json   Each line of the FIFO `orders` beside TIMES is `tick`, `untick` or
-`end`; for each, TIMES gets a line {"seconds", "steps": {name: milliseconds since the tick}}. The engine is the picker's own; only the mouse is missing.
+python3 tick.py KEY TIMES <session.json
+Each line of the FIFO `orders` beside TIMES is `tick`, `untick` or `end`; for each, TIMES gets a line
+{"seconds", "steps": {name: milliseconds since the tick}}. The engine is the picker's own; only the mouse is missing.
 """
 
 import json
