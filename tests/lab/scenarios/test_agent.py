@@ -172,11 +172,12 @@ def test_a_hub_that_is_not_empty_is_held_back_and_without_a_hub_a_container_star
     host.one.start()
     host.one.wait()
     assert host.one.run("ls /sys/devices/platform").out == ""
-    assert host.hand_over(check=False).out.endswith("no-free-hub")
     assert not host.opens("one"), "its map is in force all the same"
     host.server.until("journalctl -t qvd-usb-agent -o cat | grep -q 'No virtual hub is free'")
 
     host.server.run(f"echo {port} >/sys/devices/platform/vhci_hcd.0/detach")
+    host.server.until("cat /sys/bus/usb/drivers/usbip-host/*/usbip_status | grep -qx 1")
+    assert host.hand_over(check=False).out.endswith("no-free-hub")
     host.server.run("systemctl restart qvd-usb-agent")
     held = next(row for row in json.loads(host.agent("hubs --json").out)["hubs"] if row["hub"] == free[0])
     assert held["quarantine"] == ""

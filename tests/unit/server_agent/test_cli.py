@@ -1,0 +1,140 @@
+"""`qvd-usb-agent`: what people and programs see when all is well."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server_agent import cli, control, settings
+
+STATUS = {
+    "containers": [
+        {
+            "name": "one", "hub": "vhci_hcd.1", "phase": "in-force",
+            "devices": [
+                {
+                    "port": "vhci_hcd.1/hs/0", "busid": "5-1", "stage": "authorised", "attach": "x", "stuck": False,
+                    "rights": {"c 166:0": "granted"}, "nodes": {"c 166:0": "ttyACM0"},
+                }
+            ],
+        },
+        {"name": "two", "hub": None, "phase": "in-force", "devices": []},
+    ],
+    "revoking": ["one c 189:5"],
+}  # fmt: skip
+HUBS = {
+    "hubs": [
+        {"hub": "vhci_hcd.1", "buses": [5, 6], "container": "one", "ports_used": ["vhci_hcd.1/hs/0"], "quarantine": ""},
+        {"hub": "vhci_hcd.2", "buses": [7, 8], "container": None, "ports_used": [], "quarantine": "in use"},
+        {"hub": "vhci_hcd.3", "buses": [9, 10], "container": None, "ports_used": [], "quarantine": ""},
+    ]
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
+    """An agent that answers everything well; what it was asked."""
+    requests: list[dict[str, Any]] = []
+    answers: dict[str, dict[str, Any]] = {
+        "status": STATUS,
+        "hubs": HUBS,
+        "reserve": {"hub": "vhci_hcd.1"},
+        "release": {},
+        "revoke": {},
+    }
+
+    def ask(request: dict[str, Any]) -> dict[str, Any]:
+        requests.append(request)
+        return answers[request["op"]]
+
+    monkeypatch.setattr(control, "ask", ask)
+    for reader in (settings.load, settings.values, settings.save):
+        monkeypatch.setattr(reader, "__defaults__", (tmp_path / "node.conf",))
+    for name in ("LXC_NAME", "LXC_HOOK_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+    return requests
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert cli.main(words) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("asked")
+def test_status_shows_containers_devices_rights_and_what_is_owed(capsys: pytest.CaptureFixture[str]) -> None:
+    out = said(capsys, "status")
+    for part in ("one  vhci_hcd.1", "5-1", "c 166:0", "/dev/ttyACM0", "two  no hub: starts without USB", "one c 189:5"):
+        assert part in out
+    assert json.loads(said(capsys, "status", "--json")) == STATUS
+
+
+@pytest.mark.usefixtures("asked")
+def test_hubs_shows_who_has_them_and_why_nobody_may(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, third = said(capsys, "hubs").splitlines()
+    assert "one" in first
+    assert "vhci_hcd.1/hs/0" in first
+    assert "quarantined: in use" in second
+    assert third.endswith("free")
+    assert json.loads(said(capsys, "hubs", "--json")) == HUBS
+
+
+def test_requests_say_what_is_meant(asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "reserve", "desk1", "--broker-gid", "7") == "desk1 has vhci_hcd.1\n"
+    said(capsys, "hook", "--broker-gid", "7", "desk1", "lxc", "pre-start")
+    said(capsys, "hook", "desk1", "lxc", "post-stop")
+    said(capsys, "release", "desk1")
+    said(capsys, "revoke", "desk1", "5-1")
+    assert asked == [
+        {"op": "reserve", "container": "desk1", "broker_gid": 7},
+        {"op": "reserve", "container": "desk1", "broker_gid": 7},
+        {"op": "release", "container": "desk1"},
+        {"op": "release", "container": "desk1"},
+        {"op": "revoke", "container": "desk1", "busid": "5-1"},
+    ]
+
+
+def test_a_start_without_a_hub_goes_on_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(control, "ask", lambda _: {"hub": ""})
+    monkeypatch.setenv("LXC_NAME", "desk1")
+    monkeypatch.setenv("LXC_HOOK_TYPE", "pre-start")
+    assert cli.main(["hook"]) == 0
+    assert "No virtual hub is free for container 'desk1'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("asked")
+def test_settings_are_shown_and_set(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert said(capsys, "config", "get", "vm.lxc.use_vhci_hubs") == "0\n"
+    said(capsys, "config", "set", "key=vm.lxc.use_vhci_hubs,value=1,tenant_id=-1")
+    assert (tmp_path / "node.conf").read_text() == "vm.lxc.use_vhci_hubs=1\n"
+    assert json.loads(said(capsys, "config", "get", "--json"))["vm.lxc.use_vhci_hubs"] == "1"
+    assert "vm.hypervisor=lxc\n" in said(capsys, "config", "get")
+
+
+@pytest.mark.usefixtures("asked")
+def test_lxc_config_is_the_same_for_people_and_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [line for line in said(capsys, "lxc-config", "desk1").splitlines() if not line.startswith("#")]
+    assert json.loads(said(capsys, "lxc-config", "desk1", "--json"))["lines"] == lines
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (), ("run",), ("check",), ("status",), ("hubs",), ("lxc-config",), ("hook",), ("reserve",), ("release",),
+        ("revoke",), ("config", "get"), ("config", "set"),
+    ],
+)  # fmt: skip
+def test_help_has_an_example(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*words, "--help"])
+    assert ended.value.code == 0
+    assert "example" in capsys.readouterr().out
+
+
+def test_the_command_line_needs_nothing_of_the_server_extras() -> None:
+    program = "import sys; sys.modules.update(pyudev=None, psutil=None, prctl=None, h11=None); import server_agent.cli"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(cli.__file__).parents[1])
