@@ -15,7 +15,8 @@ from vma_hooks.broker_client import BrokerClient
 from vma_hooks.readiness import find_obstacle
 
 _REMEMBERED = 256
-_FIRST_LOOK, _LONGEST_PAUSE = 0.05, 1.0
+_LOOK_EVERY, _LOOK_LATER_EVERY = 0.05, 0.5
+_SOON = 3.0  # a node is made within that time, or something is wrong
 _TELL_AUTHORISED_AFTER = 1.0
 _UNDER_WAY_SECONDS = 3.0  # the client may ask before its own device line was read
 _ENDED = {DEVICE_GONE: AckState.GONE, BROKER_MISSING: AckState.FAILED}
@@ -72,13 +73,13 @@ class Follower:
             ack = failure or self._status(attach_id, seen, end)[0]
             if ack.state is not AckState.GONE or told is not None or time.monotonic() >= give_up:
                 return ack
-            time.sleep(_FIRST_LOOK)
+            time.sleep(_LOOK_EVERY)
 
     def _until_usable(self, attach_id: str, told: AckState | None, end: float) -> Ack:
         """Look for the nodes until the user may open them all, then tell the agent; or until it is time to answer."""
         if told is not AckState.AUTHORISED:
             end = min(end, time.monotonic() + _TELL_AUTHORISED_AFTER)
-        pause = _FIRST_LOOK
+        began = time.monotonic()
         while True:
             ack, nodes = self._status(attach_id, None, end)
             if ack.state is not AckState.AUTHORISED:
@@ -86,10 +87,11 @@ class Follower:
             if nodes and find_obstacle(nodes, self._bits, self._dev) is None:
                 self._agent.ask(broker.Ready(attach_id=attach_id, node=f"/dev/{_main_node(nodes)}"))
                 return self._status(attach_id, None, end)[0]
-            if time.monotonic() + pause >= end:
+            now = time.monotonic()
+            pause = _LOOK_EVERY if now - began < _SOON else _LOOK_LATER_EVERY
+            if now + pause >= end:
                 return replace(ack, problem=NODE_UNUSABLE.code) if told is AckState.AUTHORISED else ack
             time.sleep(pause)
-            pause = min(_LONGEST_PAUSE, 2 * pause)
 
     def _status(self, attach_id: str, seen: AckState | None, end: float) -> tuple[Ack, tuple[str, ...]]:
         wait = max(0, min(broker.MAX_WAIT, round(end - time.monotonic()))) if seen else 0
