@@ -49,7 +49,8 @@ def is_told(text: str, code: str) -> bool:
     Each {field} of theirs must have been filled.
     """
     problem = problem_of(code)
-    found = re.search(f"error: {_pattern(problem.sentence)}\n {{2}}{_pattern(problem.remedy)}(\n|$)", text)
+    about = r"(\d+-[\d.]+: )?"  # the device it is about, where a command is about several
+    found = re.search(f"error: {about}{_pattern(problem.sentence)}\n {{2}}{_pattern(problem.remedy)}(\n|$)", text)
     return found is not None and problem.code == code and "Traceback" not in text
 
 
