@@ -7,7 +7,7 @@ import time
 
 from client_gui.helper import usbip_host
 from client_gui.helper.device import Device
-from qvd_usbip.errors import ALREADY_IN_USE, DEVICE_GONE, EXPORT_FAILED, QvdUsbError
+from qvd_usbip.errors import ALREADY_IN_USE, DEVICE_GONE, EXPORT_FAILED, PEER_GONE, QvdUsbError
 from qvd_usbip.system.sockets import tune
 
 _LINE_SECONDS = 5.0
@@ -25,7 +25,7 @@ def hand_over(descriptor: int, device: Device) -> socket.socket:
         Our own copy of the connection: shutting it down ends the export, closing it does not.
 
     Raises:
-        QvdUsbError: export-failed, already-in-use, device-gone; the device is then as it was.
+        QvdUsbError: export-failed, already-in-use, device-gone, peer-gone; the device is then as it was.
     """
     connection = _prepare(descriptor, device)
     try:
@@ -71,8 +71,10 @@ def _prepare(descriptor: int, device: Device) -> socket.socket:
         # without it a peer that vanishes keeps the device busy for hours
         tune(connection)
     except OSError:
+        # what ended a connection waits in the socket; one that never was has nothing to tell
+        ended = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         connection.close()
-        raise _refused(device, "the socket is not connected") from None
+        raise (QvdUsbError(PEER_GONE) if ended else _refused(device, "the socket is not connected")) from None
     except QvdUsbError:
         connection.close()
         raise
@@ -109,8 +111,8 @@ def _announce(connection: socket.socket, device: Device) -> None:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([], [connection], [], left)[1]:
                 raise _refused(device, "the other side does not read") from None
-        except OSError as error:
-            raise _refused(device, f"the other side is gone: {error.strerror}") from None
+        except OSError:
+            raise QvdUsbError(PEER_GONE) from None
 
 
 def _refused(device: Device, reason: str) -> QvdUsbError:

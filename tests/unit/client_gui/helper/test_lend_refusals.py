@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,28 @@ def test_a_descriptor_the_kernel_cannot_use(kernel: FakeKernel, lending: Lending
         answer = engine.hear()
         assert (answer["state"], answer["problem"]) == ("refused", "export-failed")
         exported(engine).close()
+
+    assert lending(script) is None
+    assert at_home(kernel)
+
+
+@pytest.mark.parametrize("end", ["closed", "reset"])
+def test_a_peer_that_is_gone_before_the_export(kernel: FakeKernel, lending: Lending, end: str) -> None:
+    def script(engine: Engine) -> None:
+        bound(engine)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            near = socket.create_connection(listening.getsockname())
+            far = listening.accept()[0]
+        if end == "reset":
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        far.close()
+        time.sleep(0.1)
+        engine.say({"v": 1, "op": "export"}, near)
+        near.close()
+        answer = engine.hear()
+        # the kernel takes a connection whose other end said that it will say no more, and notices the end at once
+        assert (answer["state"], answer.get("problem")) in {("refused", "peer-gone"), ("exported", None)}
+        assert end == "closed" or answer["state"] == "refused"
 
     assert lending(script) is None
     assert at_home(kernel)
