@@ -153,11 +153,13 @@ def opened(device: Device, way: Way) -> None:
     way.tell("opened", device, f"read and write: {', '.join(names)}")
 
 
-#: The adapter's far end, on the desk: sends back what it gets, turned round.
-PEER = """
+#: The adapter's far end, on the desk: says when it listens, and sends back what it gets, turned round.
+LISTENS = "/run/demo/peer-listens"
+PEER = f"""
 import os, termios, tty
 fd = os.open("/dev/ttyGS0", os.O_RDWR | os.O_NOCTTY)
 tty.setraw(fd)
+open("{LISTENS}", "w").close()
 got = b""
 while len(got) < 1024:
     got += os.read(fd, 1024)
@@ -170,7 +172,7 @@ fd = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
 tty.setraw(fd)
 sent, got = bytes(range(256)) * 4, b""
 os.write(fd, sent)
-while len(got) < 1024 and select.select([fd], [], [], 15)[0]:
+while len(got) < 1024 and select.select([fd], [], [], 60)[0]:
     got += os.read(fd, 1024)
 sys.exit(got != sent[::-1])
 """
@@ -179,8 +181,11 @@ sys.exit(got != sent[::-1])
 def talked(way: Way) -> None:
     name = user_node(way.server.latest(SERIAL.identity), SERIAL)
     way.lab.client.spawn(shlex.join(["python3", "-c", PEER]), "demo-peer")
-    command = shlex.join(["timeout", "60", "python3", "-c", TALK, f"/dev/{name}"])
-    result = way.lab.container(CONTAINER).run(command, user="user", check=False)
+    wait = f"for i in $(seq {way.patience:.0f}); do [ -e {LISTENS} ] && exit 0; sleep 1; done; exit 1"
+    if way.lab.client.run(wait, timeout=way.patience + 60, check=False).rc:
+        raise way.broken("talked", SERIAL, "its far end on the desk does not listen")
+    command = shlex.join(["timeout", "90", "python3", "-c", TALK, f"/dev/{name}"])
+    result = way.lab.container(CONTAINER).run(command, user="user", timeout=120, check=False)
     if result.rc:
         reason = f"1,024 bytes did not come back turned round: {json.dumps(result.out)}"
         raise way.broken("talked", SERIAL, reason)
