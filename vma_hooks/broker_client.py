@@ -1,6 +1,7 @@
 """EFFECT: the container's end of the broker: one question, one connection, one answer."""
 
 import socket
+import threading
 from pathlib import Path
 
 from qvd_usbip import broker
@@ -8,6 +9,7 @@ from qvd_usbip.errors import AGENT_UNREACHABLE, BROKER_MISSING, QvdUsbError, pro
 from qvd_usbip.system.sockets import send_fd
 
 BROKER_SOCKET = Path("/run/qvd-usbip/broker.sock")
+AT_ONCE = 6  # the agent takes 8 connections from a container, and others in it may have something to ask too
 _ANSWER_SECONDS = 10.0
 
 
@@ -17,6 +19,7 @@ class BrokerClient:
     def __init__(self, path: Path = BROKER_SOCKET, patience: float = _ANSWER_SECONDS) -> None:
         self._path = path
         self._patience = patience
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
 
     def ask(self, request: broker.Request, connection: socket.socket | None = None) -> broker.Answer:
         """Send one request and wait for its answer.
@@ -30,7 +33,7 @@ class BrokerClient:
                 answer that is none, or the problem the agent named.
         """
         patience = self._patience + (request.wait if isinstance(request, broker.Status) else 0)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+        with self._turns, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
             channel.settimeout(patience)
             try:
                 channel.connect(str(self._path))

@@ -11,11 +11,13 @@ from qvd_usbip import broker
 from qvd_usbip.ack import Ack, AckState
 from qvd_usbip.errors import BROKER_MISSING, BROKER_PROTOCOL, DEVICE_GONE, DEVICE_REFUSED, NODE_UNUSABLE, QvdUsbError
 from qvd_usbip.wire import AckRequest
-from vma_hooks.broker_client import BrokerClient
+from vma_hooks.broker_client import AT_ONCE, BrokerClient
 from vma_hooks.readiness import find_obstacle
 
 _REMEMBERED = 256
 _LOOK_EVERY, _LOOK_LATER_EVERY = 0.05, 0.5
+_ASK_EVERY = 1.0
+_WAITS = AT_ONCE - 2  # waiting never takes the last connections to the agent
 _SOON = 3.0  # a node is made within that time, or something is wrong
 _TELL_AUTHORISED_AFTER = 1.0
 _UNDER_WAY_SECONDS = 3.0  # the client may ask before its own device line was read
@@ -38,6 +40,7 @@ class Follower:
         self._dev = dev
         self._bits = bits
         self._lock = threading.Lock()
+        self._waits = threading.BoundedSemaphore(_WAITS)
         self._told: OrderedDict[str, AckState] = OrderedDict()
         self._failed: OrderedDict[str, Ack] = OrderedDict()
 
@@ -70,7 +73,7 @@ class Follower:
         while True:
             with self._lock:
                 failure = self._failed.get(attach_id)
-            ack = failure or self._status(attach_id, seen, end)[0]
+            ack = failure or (self._change(attach_id, seen, end) if seen else self._status(attach_id)[0])
             if ack.state is not AckState.GONE or told is not None or time.monotonic() >= give_up:
                 return ack
             time.sleep(_LOOK_EVERY)
@@ -81,20 +84,33 @@ class Follower:
             end = min(end, time.monotonic() + _TELL_AUTHORISED_AFTER)
         began = time.monotonic()
         while True:
-            ack, nodes = self._status(attach_id, None, end)
+            ack, nodes = self._status(attach_id)
             if ack.state is not AckState.AUTHORISED:
                 return ack
             if nodes and find_obstacle(nodes, self._bits, self._dev) is None:
                 self._agent.ask(broker.Ready(attach_id=attach_id, node=f"/dev/{_main_node(nodes)}"))
-                return self._status(attach_id, None, end)[0]
+                return self._status(attach_id)[0]
             now = time.monotonic()
             pause = _LOOK_EVERY if now - began < _SOON else _LOOK_LATER_EVERY
             if now + pause >= end:
                 return replace(ack, problem=NODE_UNUSABLE.code) if told is AckState.AUTHORISED else ack
             time.sleep(pause)
 
-    def _status(self, attach_id: str, seen: AckState | None, end: float) -> tuple[Ack, tuple[str, ...]]:
-        wait = max(0, min(broker.MAX_WAIT, round(end - time.monotonic()))) if seen else 0
+    def _change(self, attach_id: str, seen: AckState, end: float) -> Ack:
+        """Wait for another state than `seen`: in the agent if there is room, else by asking now and then."""
+        while True:
+            left = max(0, round(end - time.monotonic()))
+            if self._waits.acquire(blocking=False):
+                try:
+                    return self._status(attach_id, seen, min(broker.MAX_WAIT, left))[0]
+                finally:
+                    self._waits.release()
+            ack, _nodes = self._status(attach_id)
+            if ack.state is not seen or not left:
+                return ack
+            time.sleep(_ASK_EVERY)
+
+    def _status(self, attach_id: str, seen: AckState | None = None, wait: int = 0) -> tuple[Ack, tuple[str, ...]]:
         try:
             answer = self._agent.ask(broker.Status(attach_id=attach_id, wait=wait, seen=seen))
         except QvdUsbError as error:

@@ -24,6 +24,7 @@ class FakeBroker:
         self.mute = False
         self.reply: Callable[[broker.Request], bytes] = self._answer
         self.changed = threading.Condition()
+        self.busy = self.busiest = 0
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -57,6 +58,16 @@ class FakeBroker:
             threading.Thread(target=self._talk, args=(channel,), daemon=True).start()
 
     def _talk(self, channel: socket.socket) -> None:
+        with self.changed:
+            self.busy += 1
+            self.busiest = max(self.busy, self.busiest)
+        try:
+            self._hear(channel)
+        finally:
+            with self.changed:
+                self.busy -= 1
+
+    def _hear(self, channel: socket.socket) -> None:
         with channel:
             data, descriptors, _flags, _address = socket.recv_fds(channel, broker.MAX_MESSAGE, 2)
             if not data:

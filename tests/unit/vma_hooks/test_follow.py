@@ -85,6 +85,28 @@ def test_a_wait_that_is_over_repeats_the_old_state(agent: FakeBroker, follower: 
     assert [follower.follow(ask(wait=1)).state for _ in range(2)] == [AckState.ATTACHED] * 2
 
 
+def test_twenty_devices_that_wait_leave_room_for_another(agent: FakeBroker, follower: Follower) -> None:
+    requests = [AckRequest(attach_id=f"{number:08x}-0000-4000-8000-000000000000", wait=3) for number in range(20)]
+    told: list[AckState] = []
+
+    def follow(request: AckRequest) -> None:
+        follower.follow(AckRequest(attach_id=request.attach_id, wait=0))
+        told.append(follower.follow(request).state)
+
+    threads = [threading.Thread(target=follow, args=(request,)) for request in requests]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    began = time.monotonic()
+    follower.follow(ask())
+    assert time.monotonic() - began < 1.5
+    agent.set(AckState.GRANTED)
+    for thread in threads:
+        thread.join()
+    assert told == [AckState.GRANTED] * 20
+    assert agent.busiest <= 8  # so many the agent takes from one container
+
+
 def test_old_attaches_are_forgotten(follower: Follower) -> None:
     for number in range(300):
         follower.follow(AckRequest(attach_id=f"{number:08x}-0000-4000-8000-000000000000", wait=0))
