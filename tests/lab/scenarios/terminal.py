@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from qvd_usbip.errors import NO_SESSION
 from tests.lab.containers import Container
 from tests.lab.errors import TimedOut
 from tests.lab.guest import Guest, Result
@@ -79,8 +80,12 @@ class Terminal:
         return self.guest.run(f"cat {_FOLDER}/out {_FOLDER}/err").out
 
     def device(self, identity: str) -> dict[str, Any]:
-        """What `qvd-usb status` says of a device; nothing for one it does not list."""
-        status = json.loads(self.command("status --json").out)
+        """What `qvd-usb status` says of a device; nothing for one it does not list, or while there is no session."""
+        said = self.command("status --json", check=False)
+        if said.rc == NO_SESSION.exit_status:
+            return {}
+        assert not said.rc, said.out
+        status = json.loads(said.out)
         return next((dict(each) for each in status["devices"] if each["identity"] == identity), {})
 
     def until_state(self, identity: str, state: str, patience: float = 90) -> dict[str, Any]:
