@@ -8,7 +8,6 @@ from tests.lab.demo.there import STICK_FILE, STICK_IMAGE
 from tests.lab.demo.way import CONTAINER, SERIAL, STRANGER, Way
 
 PRODUCT = "/usr/lib/qvd-usbip/python"
-LAUNCHER = "/usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux"
 PINS = "/sys/fs/bpf/qvd"
 MAP = f"{PINS}/{CONTAINER}"
 
@@ -86,6 +85,7 @@ OPEN_MAP = server(
     f"bpftool map update pinned {PINS}/{STRANGER} key hex 02 00 00 00 ff ff ff ff ff ff ff ff value hex 07 00 00 00"
 )
 NO_DEVICES = client("mkdir -p /etc/qvd /run/empty; echo path.usb.usbroot=/run/empty >>/etc/qvd/client.conf")
+NOBODY_MAY = client("printf 'usbip.allow.group=nogroup\\nusbip.allow.seat=0\\n' >/etc/qvd/usbip-policy.conf")
 OTHER_KEY = inside("echo another-key >/etc/qvd/slave.key; systemctl stop qvd-usb-slaveserver.service")
 NO_DRIVER = client("rmmod cdc_acm; mv /lib/modules/$(uname -r)/kernel/drivers/usb/class /var/tmp/")
 
@@ -93,9 +93,9 @@ BREAKS = (
     Break("plugged", START, twin_with_another_serial),
     Break("listed", START, NO_DEVICES),
     Break("ticked", LISTED, IMMUTABLE),
-    Break("released", LISTED, client(f"chmod u-s {LAUNCHER}")),
+    Break("released", LISTED, NOBODY_MAY),
     Break("exported", LISTED, OTHER_KEY),
-    Break("attached", LISTED, server("systemctl stop qvd-usb-agent.service")),
+    Break("attached", LISTED, server("mount --bind /dev/null /sys/devices/platform/vhci_hcd.0/attach")),
     Break("granted", LISTED, FROZEN_MAP),
     Break("authorised", LISTED, never_authorises),
     Break("node", LISTED, inside("echo createdevice.acl.enable=0 >>/etc/qvd/vma.conf")),
