@@ -1,5 +1,6 @@
 """EFFECT: for every link of the way one thing that breaks just this link; a test then asks the demo for its name."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -45,15 +46,16 @@ def inside(command: str, container: str = CONTAINER) -> Callable[[Way], None]:
     return do
 
 
-def never_authorises(way: Way) -> None:
-    """The agent of this run forgets the last write of the gate."""
-    file = f"{PRODUCT}/server_agent/kernel/gate.py"
-    way.lab.server.run(
-        f"grep -q '_write(folder / \"authorized\", OPEN)' {file}"
-        f' && sed -i \'s/_write(folder \\/ "authorized", OPEN)/_write(folder \\/ "authorized", CLOSED)/\' {file}'
-        " && systemctl restart qvd-usb-agent"
-    )
-    way.lab.expected_failures.add("qvd-usb-agent.service")
+def other_agent(file: str, words: str, expression: str) -> Callable[[Way], None]:
+    """An agent in which one line is another: `expression` is sed's, `words` must be there before."""
+
+    def do(way: Way) -> None:
+        path = f"{PRODUCT}/server_agent/{file}"
+        found, edit = shlex.quote(words), shlex.quote(expression)
+        way.lab.server.run(f"grep -qF {found} {path} && sed -i {edit} {path} && systemctl restart qvd-usb-agent")
+        way.lab.expected_failures.add("qvd-usb-agent.service")
+
+    return do
 
 
 def twin_with_another_serial(way: Way) -> None:
@@ -78,6 +80,14 @@ def device_left_on_the_hub(way: Way) -> None:
     way.lab.server.until(f"awk '$2=={port} && $3!=\"004\"' /sys/devices/platform/vhci_hcd.0/status.{hub} | grep -q .")
 
 
+#: The agent believes that it granted, that it authorised; its write of `attach` never ends.
+NEVER_GRANTS = other_agent(
+    "kernel/cgroup_v2_map.py", "rights.update(key_of(right)", "s/rights.update(key_of(right).*/return/"
+)
+NEVER_AUTHORISES = other_agent(
+    "kernel/gate.py", '_write(folder / "authorized", OPEN)', 's:_write(folder / "authorized", OPEN):pass:'
+)
+STUCK_ATTACH = server("mkfifo /run/stuck && mount --bind /run/stuck /sys/devices/platform/vhci_hcd.0/attach")
 IMMUTABLE = client(f"chattr +i {SHARE_LIST_FILE}")
 FROZEN_MAP = server(f"bpftool map freeze pinned {MAP}")
 #: The key (character device, any major, any minor) of the stranger's map, with every access.
@@ -95,9 +105,9 @@ BREAKS = (
     Break("ticked", LISTED, IMMUTABLE),
     Break("released", LISTED, NOBODY_MAY),
     Break("exported", LISTED, OTHER_KEY),
-    Break("attached", LISTED, server("mount --bind /dev/null /sys/devices/platform/vhci_hcd.0/attach")),
-    Break("granted", LISTED, FROZEN_MAP),
-    Break("authorised", LISTED, never_authorises),
+    Break("attached", LISTED, STUCK_ATTACH),
+    Break("granted", LISTED, NEVER_GRANTS),
+    Break("authorised", LISTED, NEVER_AUTHORISES),
     Break("node", LISTED, inside("echo createdevice.acl.enable=0 >>/etc/qvd/vma.conf")),
     Break("opened", LISTED, inside("gpasswd -d user qvduser")),
     Break("talked", LISTED, client("mv /dev/ttyGS0 /dev/ttyGS0.away")),
