@@ -3,16 +3,18 @@
 import os
 import pwd
 
-from vma_hooks.settings import Access, group_number
+from qvd_usbip.errors import QvdUsbError
+from vma_hooks.settings import group_number
 
 _NOBODY = "nobody"
 
 
-def become_member(access: Access | None) -> None:
+def become_member(group: str, *, needed: bool) -> None:
     """Become nobody in the group of the devices, without any capability; a process that is not root stays as it is.
 
     Args:
-        access: whose group to join; None joins none but nobody's own.
+        group: whose member to become: the agent's socket is for this group, even where the nodes are for root only.
+        needed: whether nodes are opened to it; else an image without such a group is right, and the socket is root's.
 
     Raises:
         QvdUsbError: GROUP_UNKNOWN.
@@ -22,7 +24,12 @@ def become_member(access: Access | None) -> None:
     if os.geteuid() != 0:
         return
     nobody = pwd.getpwnam(_NOBODY)
-    gid = nobody.pw_gid if access is None else group_number(access.group)
+    try:
+        gid = group_number(group)
+    except QvdUsbError:
+        if needed:
+            raise
+        gid = nobody.pw_gid
     os.setgroups([gid])
     os.setresgid(gid, gid, gid)
     os.setresuid(nobody.pw_uid, nobody.pw_uid, nobody.pw_uid)

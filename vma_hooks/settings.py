@@ -32,12 +32,16 @@ class Access:
 
 
 class Settings:
-    """`access` is what a device node gives and to whom (None: root only); `key_file` holds the slave key."""
+    """`access` is what a device node gives and to whom (None: root only); `key_file` holds the slave key.
 
-    __slots__ = ("access", "key_file")
+    `group` may speak with the agent, whether nodes give it anything or not.
+    """
 
-    def __init__(self, access: Access | None, key_file: str) -> None:
+    __slots__ = ("access", "group", "key_file")
+
+    def __init__(self, access: Access | None, group: str, key_file: str) -> None:
         self.access = access
+        self.group = group
         self.key_file = key_file
 
 
@@ -86,7 +90,7 @@ def parse_settings(values: "Mapping[str, str]", path: str) -> Settings:
         raise refuse("createdevice.acl.permissions", "r, w and x, as in rw or rw-")
     if not key_file.startswith("/"):
         raise refuse("internal.vma.slave.config", "the full path of a file")
-    return Settings(Access(group, bits) if enable in _YES else None, key_file)
+    return Settings(Access(group, bits) if enable in _YES else None, group, key_file)
 
 
 def group_number(name: str) -> int:

@@ -70,7 +70,7 @@ def prepare() -> Host:
     """
     settings = load_settings()
     key = read_key(settings.key_file)
-    become_member(settings.access)
+    become_member(settings.group, needed=settings.access is not None)
     agent = BrokerClient()
     bits = READ | WRITE if settings.access is None else settings.access.bits
     return Host(key, agent, Follower(agent, Path("/dev"), bits))

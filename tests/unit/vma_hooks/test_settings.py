@@ -28,7 +28,8 @@ def test_switched_on(tmp_path: Path, word: str) -> None:
 
 @pytest.mark.parametrize("word", ["0", "no", "False", "off", ""])
 def test_switched_off(tmp_path: Path, word: str) -> None:
-    assert load(tmp_path, f"createdevice.acl.enable={word}\n") is None
+    assert load(tmp_path, f"createdevice.acl.enable={word}\ncreatedevice.acl.group=usb\n") is None
+    assert load_settings(str(tmp_path / "vma.conf")).group == "usb", "it still speaks with the agent"
 
 
 def test_another_key_can_be_referred_to(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_server_that_cannot_start_tells_the_next_client_why() -> None:
 def test_standard_input_without_a_key_file_tells_the_client_why(tmp_path: Path) -> None:
     code = (
         "from vma_hooks import settings, slave_server; "
-        f"slave_server.load_settings = lambda: settings.Settings(None, {str(tmp_path / 'none')!r}); "
+        f"slave_server.load_settings = lambda: settings.Settings(None, 'none', {str(tmp_path / 'none')!r}); "
         "raise SystemExit(slave_server.main([]))"
     )
     ours, theirs = socket.socketpair()
