@@ -1,0 +1,191 @@
+"""The guide of QVD 4.2, sentence by sentence, on real kernels: each scenario is named for what it holds us to.
+
+What the demo and the main job's scenarios show already (the device monitor's rights, the other container's root) is
+not repeated here.
+"""
+
+import json
+
+import pytest
+
+from tests.kit.refusals import assert_refused
+from tests.lab import Lab
+from tests.lab.scenarios.terminal import SHARE_LIST_FILE, USER, Terminal
+
+core = pytest.mark.core
+deep = pytest.mark.deep
+
+IDENTITY = "0bda:58c2@1234"
+HELPER = "/usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux"
+DRIVERS = "/sys/bus/platform/drivers/vhci_hcd"
+VMA_CONF = "/etc/qvd/vma.conf"
+#: The guide's own example, §3.2.
+EXAMPLE = """\
+# When VMA creates an user account, add it to the qvduser group (must exist as a group in the disk image)
+vma.user.default.groups=qvduser
+
+# Enable setting ACLs
+createdevice.acl.enable=1
+
+# Add an ACL for group qvduser
+createdevice.acl.group=qvduser
+
+# Allowing members read and write access to the devices shared by USBIP
+createdevice.acl.permissions=rw
+"""
+
+
+@pytest.fixture
+def terminal(lab: Lab) -> Terminal:
+    """The user, who may share; sharing is switched on."""
+    terminal = Terminal(lab.client)
+    terminal.prepare("client.usb.enable=1", "client.usb.allow_plaintext=1")
+    return terminal
+
+
+def adapter(lab: Lab) -> str:
+    """Plugs the guide's webcam's ids in, on a serial adapter; its busid."""
+    return lab.client.gadget("adapter", "acm", "0bda", "58c2", "1234", product="Serial Adapter")
+
+
+# --- 1. the client --------------------------------------------------------------------------------------------------
+
+
+@core
+def test_1_2_the_setuid_helper_loads_usbip_host_by_itself_and_sets_up_sharing_for_a_user(
+    lab: Lab, terminal: Terminal
+) -> None:
+    """§1.1: no special steps on the client. §1.2: only root can do it, so the helper does it for the user."""
+    client, busid = lab.client, adapter(lab)
+    client.run("modprobe -r usbip-host; ! test -e /sys/bus/usb/drivers/usbip-host")
+    assert client.run(f"stat -c '%U %a' {HELPER}").out == "root 4755"
+    for command in ("modprobe usbip-host", f"usbip bind -b {busid}", f"echo {busid} >/sys/bus/usb/drivers/usb/unbind"):
+        assert client.run_as(USER, command, check=False).rc, f"the user could: {command}"
+    client.run_as(USER, f"{HELPER} bind {busid}")
+    assert client.run(f"readlink /sys/bus/usb/devices/{busid}/driver").out.endswith("/usbip-host")
+    client.run_as(USER, f"{HELPER} unbind {busid}")
+    client.until(f"test -e /sys/bus/usb/devices/{busid}/{busid}:1.0/driver")
+
+
+@core
+def test_1_3_devices_are_listed_and_the_selection_is_written_as_vid_pid_serial_comma_separated(
+    lab: Lab, terminal: Terminal
+) -> None:
+    busid = adapter(lab)
+    listed = json.loads(terminal.command("list --json").out)["devices"]
+    assert [(each["busid"], each["identity"], each["ticked"]) for each in listed] == [(busid, IDENTITY, False)]
+    terminal.command(f"share {busid}")
+    terminal.command("share 0441:0012")
+    written = lab.client.read(SHARE_LIST_FILE).decode().splitlines()
+    assert [line for line in written if "share_list" in line] == [f"client.usb.share_list={IDENTITY}, 0441:0012"]
+
+    terminal.prepare("client.usb.enable=1", f"client.usb.share_list = 0441:0012,{IDENTITY.upper()}")
+    listed = json.loads(terminal.command("list --json").out)["devices"]
+    assert {each["identity"] for each in listed if each["ticked"]} == {IDENTITY, "0441:0012"}, "written by hand"
+
+
+@deep
+def test_1_2_caution_when_a_device_can_store_data(lab: Lab, terminal: Terminal) -> None:
+    busid = lab.client.gadget("stick", "mass", "0781", "5581", "S1")
+    assert f"the remote side can change or delete everything on {busid}." in terminal.command(f"share {busid}").out
+
+
+# --- 2. the server --------------------------------------------------------------------------------------------------
+
+
+@deep
+def test_2_2_the_number_of_entries_limits_the_containers_and_check_says_it(lab: Lab) -> None:
+    """On a stock kernel the ports of every hub are ruled through vhci_hcd.0, which therefore is nobody's."""
+    server = lab.server
+    entries = server.run(f"ls -d {DRIVERS}/vhci_hcd.*").out.split()
+    checks = {each["name"]: each["text"] for each in json.loads(server.run("qvd-usb-agent check --json").out)["checks"]}
+    assert checks["hubs"].startswith(f"layout global-ports: {len(entries) - 1} containers at once, ")
+    rows = json.loads(server.run("qvd-usb-agent hubs --json").out)["hubs"]
+    assert sorted(f"{DRIVERS}/{row['hub']}" for row in rows) == sorted(entries)[1:]
+    free = [row["hub"] for row in rows if not row["container"]]
+    given = [server.run(f"qvd-usb-agent reserve guest{number}").out.split()[-1] for number, _ in enumerate(free)]
+    assert sorted(given) == sorted(free), "every container gets its own"
+    answer = server.run("qvd-usb-agent reserve onemore", check=False)
+    assert_refused(answer.rc, answer.out, "no-free-hub")
+
+
+@deep
+def test_2_2_if_the_folder_is_missing_entirely_the_module_is_not_loaded(lab: Lab) -> None:
+    server = lab.server
+    for name in ("one", "two"):
+        lab.container(name).stop(kill=True)
+    server.run(f"systemctl stop qvd-usb-agent; modprobe -r vhci-hcd; ! test -e {DRIVERS}")
+    check = server.run("qvd-usb-agent check", check=False)
+    assert check.rc == 60
+    assert "FAIL  module: The kernel part that receives USB devices (vhci_hcd) is not loaded." in check.out
+    assert "modprobe vhci-hcd" in check.out
+    answer = server.run("qvd-usb-agent run", check=False)
+    assert_refused(answer.rc, answer.out, "vhci-missing")
+
+
+@deep
+def test_2_4_apparmor_confines_the_container_and_still_lets_it_read_its_hub(lab: Lab) -> None:
+    one = lab.container("one")
+    confined = lab.server.run("cat /proc/$(lxc-info -n one -pH)/attr/current").out
+    assert confined.startswith("lxc-one_"), confined
+    assert confined.endswith("(enforce)"), confined
+    hub = one.run("echo /sys/devices/platform/vhci_hcd.*").out
+    assert one.run(f"cat {hub}/usb*/speed").out.split()[0] == "480", "read"
+    refused = one.run(
+        f"for file in {hub}/usb*/authorized_default; do echo 1 >$file && exit; done; exit 13", check=False
+    )
+    assert refused.rc == 13, "not written"
+
+
+@core
+def test_2_5_nothing_on_the_host_mounts_or_examines_a_block_device_and_the_user_cannot_mount_it(
+    lab: Lab, terminal: Terminal
+) -> None:
+    server, client, one = lab.server, lab.client, lab.container("one")
+    client.run("mkdir -p /var/lib/lab; mkfs.vfat -n CRAFTED -C /var/lib/lab/stick.img 32768")
+    busid = client.gadget("stick", "mass", "0781", "5581", "S1")
+    client.until(f"test -e /sys/bus/usb/devices/{busid}/{busid}:1.0/driver && test -b /dev/sda")
+    terminal.command(f"share {busid}")
+    terminal.connect(one)
+    terminal.until_state("0781:5581@S1", "in-use", 60)
+    disk = server.run("ls -d /sys/devices/platform/vhci_hcd.*/usb*/*/*/host*/target*/*/block/sd?").out
+    server.run("udevadm settle")
+    facts = dict(line.partition("=")[::2] for line in server.run(f"udevadm info -q property -p {disk}").out.split("\n"))
+    assert (facts["UDISKS_IGNORE"], facts["UDISKS_AUTO"], facts["SYSTEMD_READY"]) == ("1", "0", "0")
+    assert not {name for name in facts if name.startswith("ID_FS_")}, "its content was not looked at"
+    name = facts["DEVNAME"]
+    assert not server.run(f"grep -w {name} /proc/mounts; ls /dev/disk/by-label 2>/dev/null", check=False).out
+    assert not server.run(f"systemctl list-units --plain --no-legend | grep {name.rpartition('/')[2]}", check=False).out
+
+    assert one.run(f"head -c 512 {name} | wc -c", user="user").out == "512", "it is the user's to read"
+    assert one.run(f"mount {name} /mnt", user="user", check=False).rc, "but not to mount"
+    assert terminal.close() == 0
+
+
+# --- 3. the image ---------------------------------------------------------------------------------------------------
+
+
+@deep
+def test_3_2_dev_is_a_tmpfs_and_the_example_configuration_decides_who_may_open_a_device(
+    lab: Lab, terminal: Terminal
+) -> None:
+    one, node = lab.container("one"), "/dev/ttyACM0"
+    assert one.run("findmnt -no FSTYPE /dev").out == "tmpfs"
+    adapter(lab)
+    opened = {
+        EXAMPLE: {"user": "rw", "other": ""},
+        EXAMPLE.replace("permissions=rw", "permissions=r"): {"user": "r", "other": ""},
+        EXAMPLE.replace("enable=1", "enable=0"): {"user": "", "other": ""},
+    }
+    for text, expected in opened.items():
+        one.run(f"cat >{VMA_CONF}; systemctl stop qvd-usb-slaveserver.service", stdin=text)
+        terminal.command(f"share {IDENTITY}")
+        terminal.connect(one)
+        lab.server.until(f"lxc-attach -n one -- test -c {node}", 60)
+        tries = {"r": f"dd if={node} iflag=nonblock count=0", "w": f"dd if=/dev/null of={node} oflag=nonblock count=0"}
+        for user, letters in expected.items():
+            got = "".join(letter for letter, line in tries.items() if one.run(line, user=user, check=False).rc == 0)
+            assert got == letters, f"{user} with:\n{text}"
+        terminal.command(f"unshare {IDENTITY}")
+        terminal.close()
+        lab.server.until(f"! lxc-attach -n one -- test -e {node}", 60)
