@@ -67,13 +67,16 @@ def twin_with_another_serial(way: Way) -> None:
 
 
 def device_left_on_the_hub(way: Way) -> None:
-    """Another device is on the container's hub by hand, and stays."""
+    """Another device is on the container's hub by hand, and stays.
+
+    On the SuperSpeed half: a device that never answers would keep the kernel from seeing the others of its half go.
+    """
     hub = int(way.server.latest(SERIAL.identity)["hub"])
-    port = hub * 30 + 7  # Debian: 15 ports a half
+    port = hub * 30 + 22  # Debian: 15 ports a half
     program = (
         "import socket, time\n"
         "a, b = socket.socketpair()\n"
-        f"open('/sys/devices/platform/vhci_hcd.0/attach', 'w').write(f'{port} {{b.fileno()}} 65538 3')\n"
+        f"open('/sys/devices/platform/vhci_hcd.0/attach', 'w').write(f'{port} {{b.fileno()}} 65538 5')\n"
         "time.sleep(600)\n"
     )
     way.lab.server.run(["systemd-run", "--quiet", "--collect", "--unit=demo-squatter", "python3", "-c", program])
