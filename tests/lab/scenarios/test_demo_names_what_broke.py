@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from tests.lab.demo.timeline import TITLES, LinkBrokenError, Timeline
 from tests.lab.demo.way import PATIENCE, Step, Way
 from tests.lab.lab import Lab
 from tests.lab.progress import say
+
+if TYPE_CHECKING:
+    from tests.lab.scenarios.conftest import Shelf
 
 pytestmark = [pytest.mark.deep, pytest.mark.picker]
 
@@ -40,7 +44,8 @@ class Walked:
 
 
 @pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
+def walked(shelf: "Shelf", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
+    shelf.close()  # one lab at a time: this one keeps moments of its own
     with Lab.open(level="product", name="breaks") as lab:
         way = Way(lab, Timeline("whole"), tmp_path_factory.mktemp("pictures"))
         try:
