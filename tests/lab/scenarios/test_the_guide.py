@@ -148,7 +148,8 @@ def test_2_5_nothing_on_the_host_mounts_or_examines_a_block_device_and_the_user_
     terminal.command(f"share {busid}")
     terminal.connect(one)
     terminal.until_state("0781:5581@S1", "in-use", 60)
-    disk = server.run("ls -d /sys/devices/platform/vhci_hcd.*/usb*/*/*/host*/target*/*/block/sd?").out
+    # usb-storage looks for the medium only a while after it has the device
+    disk = server.until("ls -d /sys/devices/platform/vhci_hcd.*/usb*/*/*/host*/target*/*/block/sd?").out
     server.run("udevadm settle")
     facts = dict(line.partition("=")[::2] for line in server.run(f"udevadm info -q property -p {disk}").out.split("\n"))
     assert (facts["UDISKS_IGNORE"], facts["UDISKS_AUTO"], facts["SYSTEMD_READY"]) == ("1", "0", "0")
@@ -157,6 +158,7 @@ def test_2_5_nothing_on_the_host_mounts_or_examines_a_block_device_and_the_user_
     assert not server.run(f"grep -w {name} /proc/mounts; ls /dev/disk/by-label 2>/dev/null", check=False).out
     assert not server.run(f"systemctl list-units --plain --no-legend | grep {name.rpartition('/')[2]}", check=False).out
 
+    server.until(f"lxc-attach -n one -- runuser -u user -- test -r {name}")
     assert one.run(f"head -c 512 {name} | wc -c", user="user").out == "512", "it is the user's to read"
     assert one.run(f"mount {name} /mnt", user="user", check=False).rc, "but not to mount"
     assert terminal.close() == 0
