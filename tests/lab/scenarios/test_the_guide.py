@@ -149,7 +149,7 @@ def test_2_5_nothing_on_the_host_mounts_or_examines_a_block_device_and_the_user_
     terminal.connect(one)
     terminal.until_state("0781:5581@S1", "in-use", 60)
     # usb-storage looks for the medium only a while after it has the device
-    disk = server.until("ls -d /sys/devices/platform/vhci_hcd.*/usb*/*/*/host*/target*/*/block/sd?").out
+    disk = server.until("ls -d /sys/devices/platform/vhci_hcd.*/usb*/*/*/host*/target*/*/block/sd? 2>/dev/null").out
     server.run("udevadm settle")
     facts = dict(line.partition("=")[::2] for line in server.run(f"udevadm info -q property -p {disk}").out.split("\n"))
     assert (facts["UDISKS_IGNORE"], facts["UDISKS_AUTO"], facts["SYSTEMD_READY"]) == ("1", "0", "0")
