@@ -29,6 +29,23 @@ class DeviceState(StrEnum):
     FAILED = "failed"
 
 
+class Mode(StrEnum):
+    """When a device that the user chose goes to the remote desktop."""
+
+    MANUAL = "manual"  # only by hand: it stays here when it is plugged in again
+    ASK = "ask"  # asked each time it is plugged in or the session returns
+    AUTOMATIC = "automatic"  # at once
+
+
+class Asked(StrEnum):
+    """What the user has to agree to before a device is shared."""
+
+    STORAGE = "storage"  # its volumes are unmounted here, and the remote side may change everything on it
+    UNLOCK = "unlock"  # a keyboard, a mouse, a network or Bluetooth adapter
+    CHANGE = "change"  # it came back with other interfaces than those it was chosen with
+    PLUGGED = "plugged"  # its mode is to ask
+
+
 STEP_NAMES = ("released", "exported", "attached", "ready")
 """The steps of a share in their order, as `Step.name` spells them."""
 
@@ -42,10 +59,59 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A file system on a device: its label or device name, where it is mounted here ("" if nowhere), its bytes."""
+
+    name: str
+    path: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """A question that is to be answered with yes before the device is shared.
+
+    `before` and `now` tell a change: what the device was when it was chosen, what it is. `only_one` says that there is
+    no other such device here (the only keyboard).
+    """
+
+    asked: Asked
+    before: tuple[Kind, ...] = ()
+    now: tuple[Kind, ...] = ()
+    only_one: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The policy rule that decided about a device: the `number`th of `total`, and where it is written ("" if built in).
+
+    `administrator` says that it is not the user's own.
+    """
+
+    name: str
+    number: int
+    total: int
+    file: str = ""
+    line: int = 0
+    administrator: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitness:
+    """How good the way to the session is: the round trip in milliseconds, the throughput in Mbit/s where known."""
+
+    round_trip: float
+    throughput: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One device as the user sees it; `key` stays the same for as long as the device is the same.
 
     `identity` is its share list entry; `twin` says that another device present has the same, and only the port differs.
+    `consent` is what will be asked when it is ticked, in state CONFIRM what is asked now; a locked device without one
+    stays locked. `faces` is everything it is, the most telling first; `drivers` are those its interfaces have, or had
+    before it was lent. `own_rule` is the shortest policy rule that names it alone.
     """
 
     key: str
@@ -66,6 +132,15 @@ class Row:
     retry_in: float | None = None
     identity: str = ""
     twin: bool = False
+    faces: tuple[Kind, ...] = ()
+    drivers: tuple[str, ...] = ()
+    nickname: str = ""
+    mode: Mode = Mode.AUTOMATIC
+    follows_port: int = 0  # for so many seconds after it goes, what comes to its port counts as the same device
+    consent: Consent | None = None
+    volumes: tuple[Volume, ...] = ()
+    rule: Decision | None = None
+    own_rule: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +165,13 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Everything that is shown, at one moment; `generation` grows with each change."""
+    """Everything that is shown, at one moment; `generation` grows with each change.
+
+    `fitness` is None while nothing is measured.
+    """
 
     rows: tuple[Row, ...] = ()
     session: SessionView | None = None
     problems: tuple[Trouble, ...] = ()
     generation: int = 0
+    fitness: Fitness | None = None
