@@ -1,6 +1,7 @@
 """What the machines are made of and started with."""
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,12 +109,40 @@ def test_the_accelerator_is_as_ordered(monkeypatch: pytest.MonkeyPatch, order: s
     accelerator.accelerator.cache_clear()
 
 
-def test_without_an_order_kvm_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def on_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """A QEMU that does what a shell script says, on a machine with /dev/kvm."""
     accelerator.accelerator.cache_clear()
     monkeypatch.delenv("QVD_LAB_ACCEL", raising=False)
-    monkeypatch.setattr(accelerator, "_kvm_works", lambda: pytest.fail("kvm was probed"))
-    assert accelerator.accelerator() == "tcg"
+    monkeypatch.setattr("os.access", lambda *_: True)
+    monkeypatch.setattr("tests.lab.needs.system_program", lambda _: str(tmp_path / "qemu"))
+
+    def behave(script: str) -> None:
+        (tmp_path / "qemu").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "qemu").chmod(0o755)
+
+    yield behave
     accelerator.accelerator.cache_clear()
+
+
+def test_kvm_is_taken_where_a_machine_gets_through_its_firmware(on_kvm: Callable[[str], None]) -> None:
+    on_kvm("echo 'SeaBIOS (version 1)'; echo 'No bootable device.'; exec sleep 60")
+    assert accelerator.accelerator() == "kvm"
+
+
+@pytest.mark.parametrize("script", ["exit 1", "echo 'SeaBIOS (version 1)'; exec sleep 60", "exec sleep 60"])
+def test_kvm_is_not_taken_where_it_fails_or_hangs(
+    on_kvm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    monkeypatch.setattr(accelerator, "_DEADLINE", 0.5)
+    on_kvm(script)
+    assert accelerator.accelerator() == "tcg"
+
+
+def test_without_a_kvm_device_none_is_started(on_kvm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    on_kvm("echo 'No bootable device.'")
+    assert accelerator.accelerator() == "tcg"
 
 
 def test_a_wrong_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
