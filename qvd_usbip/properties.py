@@ -27,6 +27,19 @@ def parse(text: str) -> dict[str, str]:
     return {key: value for _, _, logical in _logical_lines(text) for key, value in (_split(logical),)}
 
 
+def numbered(text: str) -> "Iterator[tuple[int, str]]":
+    """Each line that sets a key, continued ones whole, as it is written; with its number in the file, from 1."""
+    line, counted = 1, 0
+    for start, end, _ in _logical_lines(text):
+        line += _ends(text[counted:start])
+        counted = start
+        yield line, text[start:end]
+
+
+def _ends(text: str) -> int:
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
 def layered(*layers: "Mapping[str, str]") -> dict[str, str]:
     """One mapping of several: a later layer wins, key by key."""
     merged: dict[str, str] = {}
@@ -64,7 +77,7 @@ def _dependencies_first(settings: "Mapping[str, str]") -> "Iterator[str]":
                 finished.add(key)
                 yield key
             elif name in open_keys:
-                raise _malformed(f"{name} refers to itself")
+                raise errors.QvdUsbError(errors.SETTINGS_MALFORMED, reason=f"{name} refers to itself", key=name)
             else:
                 stack.append((name, _references(settings[name])))
                 open_keys.add(name)

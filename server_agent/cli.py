@@ -181,7 +181,7 @@ def config_get(options: argparse.Namespace) -> int:
 
 def config_set(options: argparse.Namespace) -> int:
     """Set a key in /etc/qvd/node.conf."""
-    key, value = settings.parse_assignment(options.assignment)
+    key, value = settings.parse_assignment(options.words)
     settings.save(key, value)
     _say(options, {key: value}, f"{key}={value} in {settings.NODE_CONF}")
     return 0
@@ -253,19 +253,26 @@ def _parser() -> argparse.ArgumentParser:
     added = verb("revoke", revoke, "take a device from a container at once", "revoke desk1 7-1")
     added.add_argument("container", help="the container's name")
     added.add_argument("busid", help="the device as this host sees it, from: qvd-usb-agent status")
-    config = verbs.add_parser("config", help="read and set keys of /etc/qvd/node.conf")
-    parts = config.add_subparsers(required=True, metavar="get|set")
-    example = "example: qvd-usb-agent config get vm.lxc.use_vhci_hubs"
-    added = parts.add_parser("get", help="print values", epilog=example)
-    added.add_argument("key", nargs="?")
-    added.add_argument("--json", action="store_true", help="print JSON")
-    added.set_defaults(command=config_get)
-    example = "example: qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1,tenant_id=-1"
-    added = parts.add_parser("set", help="set a key", epilog=example)
-    added.add_argument("assignment", metavar="key=KEY,value=VALUE")
-    added.add_argument("--json", action="store_true", help="print JSON")
-    added.set_defaults(command=config_set)
+    _add_config(verbs.add_parser("config", help="read and set keys of /etc/qvd/node.conf"))
     return parser
+
+
+def _add_config(config: argparse.ArgumentParser) -> None:
+    parts = config.add_subparsers(required=True, metavar="get|set|list")
+    example = "example: qvd-usb-agent config get vm.lxc.use_vhci_hubs"
+    get = parts.add_parser("get", help="print a key's value, or all", epilog=example)
+    get.add_argument("key", nargs="?")
+    get.set_defaults(command=config_get)
+    listed = parts.add_parser("list", help="print all keys", epilog="example: qvd-usb-agent config list --json")
+    listed.set_defaults(command=config_get, key=None)
+    example = (
+        "examples: qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1,tenant_id=-1, or: config set KEY VALUE"
+    )
+    put = parts.add_parser("set", help="set a key", epilog=example)
+    put.add_argument("words", nargs="+", metavar="key=KEY,value=VALUE", help="or KEY VALUE")
+    put.set_defaults(command=config_set)
+    for added in (get, listed, put):
+        added.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_gid(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,10 @@
-"""EFFECT: the keys of /etc/qvd/node.conf that the agent uses, with their defaults; and setting one of them."""
+"""EFFECT: the keys of /etc/qvd/node.conf that the agent uses, with their defaults; and setting one of them.
 
-from collections.abc import Mapping
+What is wrong is found and said all at once, each with file and line: whoever repairs a file reads it once.
+"""
+
+import string
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,32 +13,97 @@ from qvd_usbip.errors import SETTINGS_MALFORMED, QvdUsbError
 from qvd_usbip.system.files import read_text, save_atomic
 
 NODE_CONF = Path("/etc/qvd/node.conf")
+HYPERVISOR = "vm.hypervisor"
 USE_VHCI_HUBS = "vm.lxc.use_vhci_hubs"
+STORAGE = "path.storage.root"
 DEVICEFS = "path.storage.devicefs"
-DEFAULTS: Mapping[str, str] = {
-    "vm.hypervisor": "lxc",
-    USE_VHCI_HUBS: "0",
-    "path.storage.root": "/var/lib/qvd/storage",
-    DEVICEFS: "${path.storage.root}/devicefs",
+STATUS_GROUP = "vm.lxc.usb.status_group"
+METRICS = "vm.lxc.usb.metrics"
+OURS = "vm.lxc.usb"  # what begins so is ours alone: a key there that is not known is a mistake
+ALL_TENANTS = "-1"
+GROUP_LETTERS = frozenset(string.ascii_letters + string.digits + "_.-")
+
+
+def _lxc(value: str) -> str:
+    return "" if value == "lxc" else "is not lxc, which is all this agent serves"
+
+
+def _switch(value: str) -> str:
+    return "" if value in {"0", "1"} else "is neither 0 nor 1"
+
+
+def _path(value: str) -> str:
+    plain = value.isascii() and value.isprintable() and not set(value) & set(" \\'\"#")
+    if value.startswith("/") and plain and ".." not in value.split("/"):
+        return ""
+    return "is no absolute path without blanks"
+
+
+def _path_or_nothing(value: str) -> str:
+    return _path(value) if value else ""
+
+
+def _group(value: str) -> str:
+    return "is the name of no group" if set(value) - GROUP_LETTERS or value.startswith("-") else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key: what holds when no file sets it, and what is wrong with a value ("" for nothing)."""
+
+    default: str
+    wrong: Callable[[str], str]
+
+
+KEYS: Mapping[str, Key] = {
+    HYPERVISOR: Key(default="lxc", wrong=_lxc),
+    USE_VHCI_HUBS: Key(default="0", wrong=_switch),
+    STORAGE: Key(default="/var/lib/qvd/storage", wrong=_path),
+    DEVICEFS: Key(default="${path.storage.root}/devicefs", wrong=_path),
+    STATUS_GROUP: Key(default="", wrong=_group),
+    METRICS: Key(default="/run/qvd-usbip/metrics.prom", wrong=_path_or_nothing),
 }
-WORDS_IGNORED = frozenset({"tenant_id"})  # the guide's command has it; a node has one value for all
+DEFAULTS: Mapping[str, str] = {name: key.default for name, key in KEYS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What an administrator decides for this host."""
+    """What an administrator decides for this host.
+
+    `status_group`: whose members may look at, but not change, what the agent does ("" for root alone).
+    `metrics`: the file of figures for Prometheus; None for none.
+    """
 
     use_vhci_hubs: bool
     devicefs: Path
+    status_group: str = ""
+    metrics: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Fault:
+    """Something in the file that cannot be used; line 0 is a default that no line sets."""
+
+    line: int
+    key: str
+    text: str
+
+    def at(self, path: Path) -> str:
+        """The fault with its place."""
+        return f"{path}:{self.line}: {self.text}" if self.line else f"{path}: {self.text}"
 
 
 def load(path: Path = NODE_CONF) -> Settings:
     """The settings in force; a file that is not there means the defaults.
 
     Raises:
-        QvdUsbError: the file cannot be read, or a value makes no sense.
+        QvdUsbError: the file cannot be read, or values make no sense: settings-malformed, naming all of them.
     """
-    return settings_of(values(path))
+    text = _text(path)
+    found = faults(text)
+    if found:
+        raise QvdUsbError(SETTINGS_MALFORMED, reason="; ".join(fault.at(path) for fault in found))
+    return settings_of(_values(text))
 
 
 def values(path: Path = NODE_CONF) -> dict[str, str]:
@@ -43,58 +112,110 @@ def values(path: Path = NODE_CONF) -> dict[str, str]:
     Raises:
         QvdUsbError: the file cannot be read or refers to itself in a circle.
     """
-    try:
-        text = read_text(path)
-    except FileNotFoundError:
-        text = ""
-    return dict(properties.expand(properties.layered(DEFAULTS, properties.parse(text))))
+    return _values(_text(path))
 
 
 def settings_of(found: Mapping[str, str]) -> Settings:
-    """Typed settings from plain values.
+    """Typed settings from values in which there is no fault."""
+    words = {key: found[key].strip() for key in KEYS}
+    return Settings(
+        use_vhci_hubs=words[USE_VHCI_HUBS] == "1",
+        devicefs=Path(words[DEVICEFS]),
+        status_group=words[STATUS_GROUP],
+        metrics=Path(words[METRICS]) if words[METRICS] else None,
+    )
+
+
+def faults(text: str) -> list[Fault]:
+    """Everything in a node.conf that cannot be used, in the order of its lines."""
+    found: list[Fault] = []
+    lines: dict[str, int] = {}
+    written: dict[str, str] = {}
+    for number, piece in properties.numbered(text):
+        try:
+            ((key, value),) = properties.parse(piece).items()
+        except QvdUsbError as error:
+            found.append(Fault(line=number, key="", text=error.context["reason"]))
+            continue
+        lines[key], written[key] = number, value
+    found += (
+        Fault(line=number, key=key, text=f"{key} is not known here; {_known()}")
+        for key, number in lines.items()
+        if key.startswith(OURS) and key not in KEYS
+    )
+    meant = properties.layered(DEFAULTS, written)
+    try:
+        meant = properties.expand(meant)
+    except QvdUsbError as error:
+        key = error.context.get("key", "")
+        found.append(Fault(line=lines.get(key, 0), key=key, text=error.context["reason"]))
+        meant = {name: value for name, value in meant.items() if "${" not in value}
+    wrong = list(_wrong(meant, lines))
+    found += [fault for fault in wrong if fault.line] or wrong
+    return sorted(found)
+
+
+def _wrong(meant: Mapping[str, str], lines: Mapping[str, int]) -> Iterator[Fault]:
+    for name in KEYS.keys() & meant.keys():
+        value = meant[name].strip()
+        reason = KEYS[name].wrong(value)
+        if reason:
+            yield Fault(line=lines.get(name, 0), key=name, text=f"{name}={value} {reason}")
+
+
+def _known() -> str:
+    return f"what begins with {OURS} is: {', '.join(sorted(key for key in KEYS if key.startswith(OURS)))}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_text(path)
+    except FileNotFoundError:
+        return ""
+
+
+def _values(text: str) -> dict[str, str]:
+    return dict(properties.expand(properties.layered(DEFAULTS, properties.parse(text))))
+
+
+def parse_assignment(words: list[str]) -> tuple[str, str]:
+    """The key and value of "key=vm.lxc.use_vhci_hubs,value=1,tenant_id=-1", the guide's own way to say it, or of two.
 
     Raises:
-        QvdUsbError: settings-malformed, naming the key.
+        QvdUsbError: settings-malformed, for anything else.
     """
-    hubs = found[USE_VHCI_HUBS].strip()
-    if hubs not in {"0", "1"}:
-        raise QvdUsbError(SETTINGS_MALFORMED, reason=f"{USE_VHCI_HUBS}={hubs} is neither 0 nor 1")
-    devicefs = found[DEVICEFS].strip()
-    plain = devicefs.isascii() and devicefs.isprintable() and not set(devicefs) & set(" \\'\"#")
-    if not devicefs.startswith("/") or not plain or ".." in devicefs.split("/"):
-        raise QvdUsbError(SETTINGS_MALFORMED, reason=f"{DEVICEFS}={devicefs} is no absolute path without blanks")
-    return Settings(use_vhci_hubs=hubs == "1", devicefs=Path(devicefs))
-
-
-def parse_assignment(text: str) -> tuple[str, str]:
-    """The key and value of "key=vm.lxc.use_vhci_hubs,value=1,tenant_id=-1", the guide's own way to say it.
-
-    Raises:
-        QvdUsbError: usage, for anything else.
-    """
-    words = {}
-    for part in text.split(","):
+    if len(words) == 2 and words[0]:
+        return words[0], words[1]
+    whole = " ".join(words)
+    found = {}
+    for part in whole.split(","):
         word, equals, value = part.partition("=")
         if not equals:
             raise QvdUsbError(SETTINGS_MALFORMED, reason=f"'{part}' is not word=value")
-        words[word.strip()] = value.strip()
-    unknown = set(words) - {"key", "value"} - WORDS_IGNORED
-    if unknown or not words.get("key") or "value" not in words:
-        raise QvdUsbError(SETTINGS_MALFORMED, reason=f"'{text}' is not key=…,value=…")
-    return words["key"], words["value"]
+        found[word.strip()] = value.strip()
+    tenant = found.pop("tenant_id", ALL_TENANTS)
+    if tenant != ALL_TENANTS:
+        reason = f"tenant_id={tenant}: a host has one value for all its tenants, which is tenant_id={ALL_TENANTS}"
+        raise QvdUsbError(SETTINGS_MALFORMED, reason=reason)
+    if len(words) != 1 or set(found) != {"key", "value"} or not found["key"]:
+        raise QvdUsbError(SETTINGS_MALFORMED, reason=f"'{whole}' is not key=…,value=… nor KEY VALUE")
+    return found["key"], found["value"]
 
 
 def save(key: str, value: str, path: Path = NODE_CONF) -> None:
-    """Set one key in the file; every other byte of it stays.
+    """Set one key in the file; every other byte of it stays. Another line's fault is no reason not to.
 
     Raises:
         QvdUsbError: the value makes no sense, or the file cannot be read or written.
     """
-    settings_of({**values(path), key: value})
     try:
-        text = read_text(path)
-        mode = path.stat().st_mode & 0o777
+        text, mode = read_text(path), path.stat().st_mode & 0o777
     except FileNotFoundError:
         text, mode = "", 0o644
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    save_atomic(path, properties.edit(text, key, value).encode(), mode)
+    edited = properties.edit(text, key, value)
+    older = {(fault.key, fault.text) for fault in faults(text)}
+    made = [fault for fault in faults(edited) if fault.key == key or (fault.key, fault.text) not in older]
+    if made:
+        raise QvdUsbError(SETTINGS_MALFORMED, reason="; ".join(fault.text for fault in made))
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    save_atomic(path, edited.encode(), mode)

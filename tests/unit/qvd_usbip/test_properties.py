@@ -151,3 +151,17 @@ def test_edit_after_a_line_that_waits_for_more(text: str) -> None:
 
 def test_edit_of_a_file_that_cannot_be_read_is_refused() -> None:
     assert only(errors.SETTINGS_MALFORMED, lambda text: properties.edit(text, "a", "1"), "x=\\u1") is None
+
+
+def test_lines_are_numbered_as_an_editor_counts_them() -> None:
+    text = "# one\r\na=1\r\n\r\nb = \\\r\n  2\nc:3\rd=4"
+    assert list(properties.numbered(text)) == [(2, "a=1"), (4, "b = \\\r\n  2"), (6, "c:3"), (7, "d=4")]
+
+
+@given(st.text(alphabet="ab=:\\ #\n\r$", max_size=60))
+def test_the_numbered_lines_read_one_by_one_are_the_file(text: str) -> None:
+    found: dict[str, str] = {}
+    for number, piece in properties.numbered(text):
+        assert number >= 1
+        found.update(properties.parse(piece))
+    assert found == properties.parse(text)

@@ -113,6 +113,8 @@ def test_settings_are_shown_and_set(capsys: pytest.CaptureFixture[str], tmp_path
     assert (tmp_path / "node.conf").read_text() == "vm.lxc.use_vhci_hubs=1\n"
     assert json.loads(said(capsys, "config", "get", "--json"))["vm.lxc.use_vhci_hubs"] == "1"
     assert "vm.hypervisor=lxc\n" in said(capsys, "config", "get")
+    said(capsys, "config", "set", "path.storage.root", "/srv")
+    assert "path.storage.devicefs=/srv/devicefs\n" in said(capsys, "config", "list")
 
 
 @pytest.mark.usefixtures("asked")
@@ -125,7 +127,7 @@ def test_lxc_config_is_the_same_for_people_and_programs(capsys: pytest.CaptureFi
     "words",
     [
         (), ("run",), ("check",), ("status",), ("hubs",), ("lxc-config",), ("hook",), ("reserve",), ("release",),
-        ("revoke",), ("config", "get"), ("config", "set"),
+        ("revoke",), ("config", "get"), ("config", "list"), ("config", "set"),
     ],
 )  # fmt: skip
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:

@@ -10,13 +10,17 @@ from server_agent import settings
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
     found = settings.load(tmp_path / "node.conf")
-    assert found == settings.Settings(use_vhci_hubs=False, devicefs=Path("/var/lib/qvd/storage/devicefs"))
+    assert found == settings.Settings(
+        use_vhci_hubs=False, devicefs=Path("/var/lib/qvd/storage/devicefs"), status_group="",
+        metrics=Path("/run/qvd-usbip/metrics.prom"),
+    )  # fmt: skip
 
 
 def test_keys_refer_to_each_other(tmp_path: Path) -> None:
     path = tmp_path / "node.conf"
-    path.write_text("path.storage.root=/srv/qvd\nvm.lxc.use_vhci_hubs=1\n")
-    assert settings.load(path) == settings.Settings(use_vhci_hubs=True, devicefs=Path("/srv/qvd/devicefs"))
+    path.write_text("path.storage.root=/srv/qvd\nvm.lxc.use_vhci_hubs=1\nvm.lxc.usb.metrics=\n")
+    found = settings.load(path)
+    assert (found.use_vhci_hubs, found.devicefs, found.metrics) == (True, Path("/srv/qvd/devicefs"), None)
 
 
 @pytest.mark.parametrize(
@@ -53,15 +57,68 @@ def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
     assert caught.value.problem.code == "config-is-folder"
 
 
-def test_the_guides_words_set_a_key() -> None:
-    words = "key=vm.lxc.use_vhci_hubs,value=1,tenant_id=-1"
+FAULTY = """# a host
+vm.lxc.use_vhci_hubs=2
+path.storage.root = \\
+   relative
+vm.lxc.usb.metric=/x
+vm.lxc.other=left alone
+odd=\\u00zz
+vm.lxc.usb.status_group=a b
+"""
+
+
+def test_all_that_is_wrong_is_said_at_once_with_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "node.conf"
+    path.write_text(FAULTY)
+    with pytest.raises(QvdUsbError) as caught:
+        settings.load(path)
+    said = str(caught.value)
+    for line, words in (
+        (2, "vm.lxc.use_vhci_hubs=2 is neither 0 nor 1"),
+        (3, "path.storage.root=relative is no absolute path"),
+        (5, "vm.lxc.usb.metric is not known here; what begins with vm.lxc.usb is: vm.lxc.usb.metrics,"),
+        (7, "the line of odd has"),
+        (8, "vm.lxc.usb.status_group=a b is the name of no group"),
+    ):
+        assert f"{path}:{line}: {words}" in said
+    assert "other" not in said
+    assert said.count(str(path)) == 5
+
+
+def test_a_circle_hides_no_other_fault() -> None:
+    found = settings.faults("path.storage.root=${path.storage.devicefs}\nvm.lxc.use_vhci_hubs=2\n")
+    assert [(fault.line, fault.key) for fault in found] == [(1, "path.storage.root"), (2, "vm.lxc.use_vhci_hubs")]
+
+
+@pytest.mark.parametrize("words", [["key=vm.lxc.use_vhci_hubs,value=1,tenant_id=-1"], ["vm.lxc.use_vhci_hubs", "1"]])
+def test_the_guides_words_set_a_key_and_plain_ones_do(words: list[str]) -> None:
     assert settings.parse_assignment(words) == ("vm.lxc.use_vhci_hubs", "1")
 
 
-@pytest.mark.parametrize("words", ["", "key=a", "value=1", "a=b", "key=,value=1", "key=a,value=1,more=2"])
+@pytest.mark.parametrize(
+    "words", ["", "key=a", "value=1", "a=b", "key=,value=1", "key=a,value=1,more=2", "key=a,value=1,tenant_id=3"]
+)
 def test_other_words_are_refused(words: str) -> None:
     with pytest.raises(QvdUsbError):
+        settings.parse_assignment([words])
+
+
+@pytest.mark.parametrize("words", [["", "1"], ["a", "b", "c"], ["key=a,", "value=1,", "x=1"]])
+def test_other_numbers_of_words_are_refused(words: list[str]) -> None:
+    with pytest.raises(QvdUsbError):
         settings.parse_assignment(words)
+
+
+def test_a_fault_elsewhere_does_not_keep_a_key_from_being_set_but_a_new_one_does(tmp_path: Path) -> None:
+    path = tmp_path / "node.conf"
+    path.write_text("vm.lxc.usb.metric=/x\npath.storage.devicefs=\n")
+    settings.save(settings.USE_VHCI_HUBS, "1", path)
+    settings.save(settings.DEVICEFS, "/srv/devicefs", path)
+    assert path.read_text() == "vm.lxc.usb.metric=/x\npath.storage.devicefs=/srv/devicefs\nvm.lxc.use_vhci_hubs=1\n"
+    for key, value in (("vm.lxc.usb.metric", "/y"), ("vm.lxc.usbx", "1"), ("path.storage.devicefs", "${nowhere}")):
+        with pytest.raises(QvdUsbError, match=key):
+            settings.save(key, value, path)
 
 
 def test_setting_a_key_keeps_every_other_byte(tmp_path: Path) -> None:
