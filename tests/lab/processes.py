@@ -1,7 +1,7 @@
 """EFFECT: processes that end with the one that started them, whatever ends it.
 
 A child asks the kernel for SIGKILL when its parent dies (prctl PR_SET_PDEATHSIG). A set-user-id program such as sudo
-loses that wish, so what runs behind sudo reads the end of its standard input as the order to stop (`stop_with_stdin`).
+loses that wish, so what runs behind sudo takes the end of its standard input as the order to stop: `stopped_with_stdin`.
 Source: prctl(2).
 """
 
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -89,19 +89,27 @@ def kill_children(limit: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def stop_with_stdin(clean: Callable[[], None]) -> None:
-    """From now on the end of standard input ends this process and everything below it, after `clean`."""
+@contextlib.contextmanager
+def stopped_with_stdin() -> Iterator[None]:
+    """Within, the end of standard input ends this process, and before it everything below it."""
     adopt_orphans()
+    told = threading.Event()
 
     def watch() -> None:
         with contextlib.suppress(OSError):
             while os.read(0, 4096):
-                pass
+                watcher.join()
+        told.set()
         kill_children()
-        clean()
         os._exit(130)
 
-    threading.Thread(target=watch, daemon=True).start()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        if told.is_set():  # the work failed because its children were killed: not all of them may be gone yet
+            watcher.join()
 
 
 def signals_raise_exit() -> None:

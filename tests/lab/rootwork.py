@@ -52,11 +52,11 @@ def _work(verb: str, suite: Suite, folder: Path, archives: Path) -> None:
 def main(argv: list[str]) -> int:
     """Does one piece of work; the exit status says whether it is complete."""
     verb, suite, folder, archives, uid, gid = argv
-    processes.stop_with_stdin(lambda: None)
     try:
-        _work(verb, suite_named(suite), Path(folder), Path(archives))
-        if verb != "discard":
-            _hand_over(Path(folder), int(uid), int(gid))
+        with processes.stopped_with_stdin():
+            _work(verb, suite_named(suite), Path(folder), Path(archives))
+            if verb != "discard":
+                _hand_over(Path(folder), int(uid), int(gid))
     except LabError as error:
         sys.stderr.write(f"{error}\n")
         return 1

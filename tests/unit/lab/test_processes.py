@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 PARENT = """
@@ -20,10 +22,10 @@ time.sleep(1000)
 BEHIND_SUDO = """
 import subprocess, sys, time
 from tests.lab import processes
-processes.stop_with_stdin(lambda: None)
-shell = subprocess.Popen(["sh", "-c", "setsid sleep 1000 & echo $!; wait"], stdout=subprocess.PIPE)
-print(shell.stdout.readline().decode().strip(), flush=True)
-time.sleep(1000)
+with processes.stopped_with_stdin():
+    shell = subprocess.Popen(["sh", "-c", "setsid sleep 1000 & echo $!; wait"], stdout=subprocess.PIPE)
+    print(shell.stdout.readline().decode().strip(), flush=True)
+    sys.exit(AFTER)
 """
 
 
@@ -66,8 +68,10 @@ def test_a_child_dies_with_its_parent_even_by_kill_9() -> None:
         _finish(parent)
 
 
-def test_what_runs_behind_sudo_ends_with_its_standard_input_with_all_below_it() -> None:
-    process, grandchild = _start(BEHIND_SUDO)
+@pytest.mark.parametrize("after", ["time.sleep(1000)", "shell.wait()"])
+def test_what_runs_behind_sudo_ends_with_its_standard_input_with_all_below_it(after: str) -> None:
+    """Also where its own work ends first, since what it waited for was killed."""
+    process, grandchild = _start(BEHIND_SUDO.replace("AFTER", after))
     try:
         assert not _gone(grandchild, 0.1)
         assert process.stdin
