@@ -1,7 +1,7 @@
 """EFFECT: processes that end with the one that started them, whatever ends it.
 
 A child asks the kernel for SIGKILL when its parent dies (prctl PR_SET_PDEATHSIG). A set-user-id program such as sudo
-loses that wish, so what runs behind sudo takes the end of its standard input as the order to stop: `stopped_with_stdin`.
+loses that wish, so what runs behind sudo is ended by the end of its standard input (`stopped_with_stdin`).
 Source: prctl(2).
 """
 
