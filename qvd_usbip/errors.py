@@ -298,6 +298,11 @@ ATTACH_FAILED = _problem("attach-failed", 67,
 DEVICE_REFUSED = _problem("device-refused", 68,
     "The server's policy refused the device: {rule}.",
     "Ask the administrator; the rule that decided is in the agent's log.")
+ISOCHRONOUS_UNSAFE = _problem("isochronous-unsafe", 92,
+    "The server refused the device: it has isochronous endpoints (sound, video), and this server's kernel is not safe "
+    "with those of a stranger.",
+    "Update the server's kernel; or accept the risk there, as root: "
+    "qvd-usb-agent config set vm.lxc.usb.isochronous allow, then restart the agent.")
 DEVICE_TIMEOUT = _problem("device-timeout", 69,
     "The device was attached but did not answer within {seconds} s.",
     "Unplug it, plug it in and share it again.")

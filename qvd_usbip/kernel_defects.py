@@ -152,7 +152,7 @@ ISOCHRONOUS = Defect(
     code="isochronous-heap", side=Side.HOST,
     what="a client writes the host's kernel memory through answers to isochronous transfers (CVE-2026-31607)",
     fixed=((6, 6, 136), (6, 12, 83), (6, 18, 24), (6, 19, 14), (7, 0, 1), (7, 1)),
-    answer="devices with isochronous endpoints (sound, video) are refused unless vm.lxc.usb_isochronous=allow",
+    answer="devices with isochronous endpoints (sound, video) are refused unless vm.lxc.usb.isochronous=allow",
 )  # fmt: skip
 
 # Source: kernel logs and CVE records up to autumn 2026.

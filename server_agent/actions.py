@@ -83,6 +83,18 @@ class Inspect(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged(Action):
+    """For the log alone: what enumerated, and the Problem code for which it is refused ("": it is let through)."""
+
+    container: VmId
+    busid: BusId
+    vidpid: str
+    serial: str
+    isochronous: bool
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant(Action):
     """Allow one number to one container, and read it back."""
 

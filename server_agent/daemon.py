@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qvd_usbip.errors import QvdUsbError, problem_of
@@ -34,6 +34,7 @@ class Wiring:
     ledger: Ledger
     monitor: Monitor
     brokers: Path
+    isochronous: bool = False  # devices with isochronous endpoints may reach a container
 
 
 @dataclass(slots=True)
@@ -89,7 +90,7 @@ class Daemon:
         Raises:
             OSError, QvdUsbError: the kernel cannot be watched or read.
         """
-        self.state = self._wiring.ledger.load(self.now)
+        self.state = replace(self._wiring.ledger.load(self.now), isochronous=self._wiring.isochronous)
         self._loop.add_reader(self._wiring.monitor.start(), self._read_monitor)
         await self.look()
         self._looks = self._loop.create_task(self._look_again())

@@ -1,17 +1,35 @@
 """PURE: the descriptors of a device that is not authorised: there are no interfaces in sysfs yet, only these bytes."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from qvd_usbip.errors import DEVICE_REFUSED, QvdUsbError
 from qvd_usbip.ids import BusId
 from qvd_usbip.usb import Interface, UsbDevice, device_from_attributes
 
 # Source: USB 2.0 specification, tables 9-5, 9-8, 9-12; include/uapi/linux/usb/ch9.h
-DEVICE, INTERFACE = 1, 4
-DEVICE_LENGTH, INTERFACE_LENGTH = 18, 9
+DEVICE, INTERFACE, ENDPOINT = 1, 4, 5
+DEVICE_LENGTH, INTERFACE_LENGTH, ENDPOINT_LENGTH = 18, 9, 7
+TRANSFER_TYPE, ISOCHRONOUS = 0x03, 0x01
+# Source: drivers/usb/core/sysfs.c: the file ends here, however many configurations of 65535 bytes a device has.
+LONGEST = DEVICE_LENGTH + 65535
 
 
-def device_of(busid: BusId, attributes: Mapping[str, str], blob: bytes) -> UsbDevice:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enumerated:
+    """What a device turned out to be, before any driver had it.
+
+    Args:
+        isochronous: an alternate setting of any configuration has an isochronous endpoint.
+        complete: all its descriptors were seen; else nothing can be said about the rest.
+    """
+
+    device: UsbDevice
+    isochronous: bool
+    complete: bool
+
+
+def enumerated(busid: BusId, attributes: Mapping[str, str], blob: bytes) -> Enumerated:
     """The device as the kernel of this host enumerated it.
 
     Args:
@@ -22,7 +40,28 @@ def device_of(busid: BusId, attributes: Mapping[str, str], blob: bytes) -> UsbDe
     Raises:
         QvdUsbError: device-refused when the bytes are no descriptors.
     """
-    return device_from_attributes(busid, attributes, interfaces=interfaces(blob), below_vhci=True)
+    return Enumerated(
+        device=device_from_attributes(busid, attributes, interfaces=interfaces(blob), below_vhci=True),
+        isochronous=any(map(is_isochronous, descriptors(blob))),
+        complete=is_complete(blob),
+    )
+
+
+def is_isochronous(descriptor: tuple[int, bytes]) -> bool:
+    """Whether this is an endpoint of the isochronous kind, wherever it stands: the kernel would use fewer, never more.
+
+    Source: drivers/usb/core/config.c, usb_parse_endpoint.
+    """
+    kind, body = descriptor
+    return kind == ENDPOINT and len(body) >= ENDPOINT_LENGTH and body[3] & TRANSFER_TYPE == ISOCHRONOUS
+
+
+def is_complete(blob: bytes) -> bool:
+    """Whether the bytes are all there is, and every one of them belongs to a descriptor.
+
+    The kernel cuts each configuration where it stopped understanding it, so a rest is none of its making.
+    """
+    return len(blob) < LONGEST and sum(len(body) for _, body in descriptors(blob)) == len(blob)
 
 
 def interfaces(blob: bytes) -> Iterator[Interface]:

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from qvd_usbip import policy, vhci
+from qvd_usbip import vhci
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import HubId, VmId
-from qvd_usbip.usb import UsbDevice
 from server_agent import events, leases
-from server_agent.actions import AttachPort, Authorise, DetachPort, Inspect, LookAround
+from server_agent.actions import AttachPort, Authorise, DetachPort, Inspect, Judged, LookAround
 from server_agent.draft import Draft
+from server_agent.judgement import judge
 from server_agent.state import (
     APPEAR_SECONDS,
     PENDING_LIMIT,
@@ -24,8 +24,6 @@ from server_agent.state import (
 )
 
 IN_USE = (Stage.AUTHORISED, Stage.DETACHING)
-HUB_RULE = policy.Rule("hub", policy.DENY, subject="hub")
-RULES = (HUB_RULE, policy.Rule("default", policy.ALLOW))
 
 
 def attach(draft: Draft, event: events.Attach) -> None:
@@ -126,7 +124,13 @@ def inspected(draft: Draft, event: events.Inspected) -> None:
     device = current(draft, event.port, event.number, Stage.INSPECTING)
     if device is None:
         return
-    problem = judge(event.device)
+    problem = judge(event, isochronous_allowed=draft.state.isochronous)
+    draft.do(
+        Judged(
+            container=device.container, busid=event.device.busid, vidpid=str(event.device.vidpid),
+            serial=event.device.serial, isochronous=event.isochronous, problem=problem,
+        )
+    )  # fmt: skip
     if problem:
         finish(draft, device, AckState.REFUSED, problem)
         return
@@ -134,17 +138,6 @@ def inspected(draft: Draft, event: events.Inspected) -> None:
     if stale is not None:
         gone(draft, stale)
     draft.grant(replace(device, stage=Stage.GRANTING), event.number)
-
-
-def judge(device: UsbDevice) -> str:
-    """The Problem code for which a device must not reach a container; empty when it may.
-
-    The classes a user has to unlock are the client's business: here only what endangers the host is refused.
-    """
-    verdict = policy.judge(device, RULES)
-    if verdict.allowed:
-        return ""
-    return "device-is-hub" if verdict.rule == HUB_RULE.name else "device-refused"
 
 
 def failed(draft: Draft, event: events.InspectFailed | events.AuthoriseFailed, stage: Stage, problem: str) -> None:

@@ -180,11 +180,13 @@ class AttachFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspected(Event):
-    """What enumerated, read while unauthorised."""
+    """What enumerated, read while unauthorised; see descriptors.Enumerated."""
 
     port: Port
     number: Right
     device: UsbDevice
+    isochronous: bool = False
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,10 +66,13 @@ class Executor:
     @perform.register
     def _(self, action: actions.Inspect) -> events.Event:
         try:
-            device = self.gate.inspect(action.busid, action.number)
+            found = self.gate.inspect(action.busid, action.number)
         except (OSError, ChangedError, QvdUsbError) as error:
             return events.InspectFailed(at=self.clock(), port=action.port, number=action.number, detail=_words(error))
-        return events.Inspected(at=self.clock(), port=action.port, number=action.number, device=device)
+        return events.Inspected(
+            at=self.clock(), port=action.port, number=action.number, device=found.device,
+            isochronous=found.isochronous, complete=found.complete,
+        )  # fmt: skip
 
     @perform.register
     def _(self, action: actions.Authorise) -> events.Event:

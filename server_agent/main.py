@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from qvd_usbip import kernel_defects
 from qvd_usbip.errors import AGENT_NEEDS_ROOT, AGENT_RUNNING, QvdUsbError
 from server_agent import control, settings
 from server_agent.daemon import Daemon, Wiring
@@ -25,6 +26,7 @@ from server_agent.ledger import Ledger
 from server_agent.lxc import BROKERS
 from server_agent.privileges import reduce_privileges
 
+LOG = logging.getLogger(__name__)
 SYSFS = Path("/sys")
 CGROUPS, PINS = SYSFS / "fs/cgroup/qvd", SYSFS / "fs/bpf/qvd"
 RUN = Path("/run/qvd-usbip")
@@ -49,7 +51,8 @@ def run(*, verbose: bool) -> int:
     lock = take_lock(LOCK)
     try:
         reduce_privileges()
-        asyncio.run(serve(settings.load().devicefs))
+        found = settings.load()
+        asyncio.run(serve(found.devicefs, isochronous=isochronous_allowed(found.isochronous, os.uname())))
     finally:
         os.close(lock)
     return 0
@@ -70,7 +73,21 @@ def take_lock(path: Path) -> int:
     return fd
 
 
-def wire(devicefs: Path, sockets: dict[str, int]) -> Wiring:
+def isochronous_allowed(wanted: settings.Isochronous, kernel: os.uname_result) -> bool:
+    """Whether devices with isochronous endpoints may reach a container; the log says why."""
+    found = kernel_defects.judge(kernel_defects.ISOCHRONOUS, kernel_defects.kernel_of(kernel.release, kernel.version))
+    safe = found.verdict == kernel_defects.Verdict.FIXED
+    allowed = safe if wanted == settings.Isochronous.AUTO else wanted == settings.Isochronous.ALLOW
+    LOG.log(
+        logging.WARNING if allowed and not safe else logging.INFO,
+        "isochronous devices: %s; %s=%s, kernel defect %s: %s (%s)",
+        "let through" if allowed else "refused", settings.ISOCHRONOUS, wanted, found.defect.code, found.verdict,
+        found.why,
+    )  # fmt: skip
+    return allowed
+
+
+def wire(devicefs: Path, sockets: dict[str, int], *, isochronous: bool) -> Wiring:
     """Everything the agent touches, in its place on this host."""
     vhci, gate = Vhci(sysfs=SYSFS), Gate(sysfs=SYSFS)
     maps, mounts = DeviceMaps(cgroups=CGROUPS, pins=PINS), HubMounts(devicefs=devicefs, sysfs=SYSFS)
@@ -84,10 +101,11 @@ def wire(devicefs: Path, sockets: dict[str, int]) -> Wiring:
         ledger=Ledger(path=LEDGER, boot_id=BOOT_ID.read_text(encoding="ascii").strip()),
         monitor=Monitor(),
         brokers=brokers,
+        isochronous=isochronous,
     )  # fmt: skip
 
 
-async def serve(devicefs: Path) -> None:
+async def serve(devicefs: Path, *, isochronous: bool) -> None:
     """Run the daemon and the control socket until a signal comes.
 
     Raises:
@@ -95,7 +113,7 @@ async def serve(devicefs: Path) -> None:
     """
     sockets: dict[str, int] = {}
     LEDGER.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    wiring = wire(devicefs, sockets)
+    wiring = wire(devicefs, sockets, isochronous=isochronous)
     wiring.executor.vhci.require()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

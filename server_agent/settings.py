@@ -6,6 +6,7 @@ What is wrong is found and said all at once, each with file and line: whoever re
 import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from qvd_usbip import properties
@@ -19,9 +20,18 @@ STORAGE = "path.storage.root"
 DEVICEFS = "path.storage.devicefs"
 STATUS_GROUP = "vm.lxc.usb.status_group"
 METRICS = "vm.lxc.usb.metrics"
+ISOCHRONOUS = "vm.lxc.usb.isochronous"
 OURS = "vm.lxc.usb"  # what begins so is ours alone: a key there that is not known is a mistake
 ALL_TENANTS = "-1"
 GROUP_LETTERS = frozenset(string.ascii_letters + string.digits + "_.-")
+
+
+class Isochronous(StrEnum):
+    """Whether devices with isochronous endpoints (sound, video) may reach a container."""
+
+    AUTO = "auto"  # where this kernel is known to have the fix
+    ALLOW = "allow"
+    REFUSE = "refuse"
 
 
 def _lxc(value: str) -> str:
@@ -30,6 +40,10 @@ def _lxc(value: str) -> str:
 
 def _switch(value: str) -> str:
     return "" if value in {"0", "1"} else "is neither 0 nor 1"
+
+
+def _isochronous(value: str) -> str:
+    return "" if value in set(Isochronous) else f"is none of: {', '.join(Isochronous)}"
 
 
 def _path(value: str) -> str:
@@ -62,6 +76,7 @@ KEYS: Mapping[str, Key] = {
     DEVICEFS: Key(default="${path.storage.root}/devicefs", wrong=_path),
     STATUS_GROUP: Key(default="", wrong=_group),
     METRICS: Key(default="/run/qvd-usbip/metrics.prom", wrong=_path_or_nothing),
+    ISOCHRONOUS: Key(default=Isochronous.AUTO, wrong=_isochronous),
 }
 DEFAULTS: Mapping[str, str] = {name: key.default for name, key in KEYS.items()}
 
@@ -72,12 +87,14 @@ class Settings:
 
     `status_group`: whose members may look at, but not change, what the agent does ("" for root alone).
     `metrics`: the file of figures for Prometheus; None for none.
+    `isochronous`: whether devices with isochronous endpoints are let through; see kernel_defects.ISOCHRONOUS.
     """
 
     use_vhci_hubs: bool
     devicefs: Path
     status_group: str = ""
     metrics: Path | None = None
+    isochronous: Isochronous = Isochronous.AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -123,6 +140,7 @@ def settings_of(found: Mapping[str, str]) -> Settings:
         devicefs=Path(words[DEVICEFS]),
         status_group=words[STATUS_GROUP],
         metrics=Path(words[METRICS]) if words[METRICS] else None,
+        isochronous=Isochronous(words[ISOCHRONOUS]),
     )
 
 

@@ -138,6 +138,7 @@ class State:
     revoking: frozenset[tuple[VmId, Right]] = frozenset()
     quarantine: Mapping[HubId, str] = field(default_factory=dict)
     progress: Mapping[str, Progress] = field(default_factory=dict)
+    isochronous: bool = False  # devices with isochronous endpoints may reach a container
 
     def owner(self, hub: HubId) -> Container | None:
         """The container that has this hub."""

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qvd_usbip.ids import BusId, HubId
-from qvd_usbip.usb import UsbDevice
-from server_agent.descriptors import device_of
+from server_agent.descriptors import LONGEST, Enumerated, enumerated
 from server_agent.kernel.vhci import Vhci
 from server_agent.state import Right
 
-DESCRIPTOR_BYTES = 65536 + 18  # a configuration's length has 16 bits; the first one decides
 CLOSED, OPEN = "0", "1"
 
 
@@ -51,7 +49,7 @@ class Gate:
         for root in Vhci(sysfs=self.sysfs).root_hubs(hub):
             _write(root / "authorized_default", OPEN)
 
-    def inspect(self, busid: BusId, number: Right) -> UsbDevice:
+    def inspect(self, busid: BusId, number: Right) -> Enumerated:
         """What enumerated, as this kernel read it; its word, not the client's.
 
         Raises:
@@ -69,7 +67,7 @@ class Gate:
                 if (text := _read_optional(folder / name)) is not None
             }
             blob = _read_bytes(folder / "descriptors")
-        return device_of(busid, {**words, **strings}, blob)
+        return enumerated(busid, {**words, **strings}, blob)
 
     def authorise(self, busid: BusId, number: Right) -> None:
         """Let drivers have the device that was inspected, and no other.
@@ -114,7 +112,7 @@ def _read_optional(path: Path) -> str | None:
 
 def _read_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(DESCRIPTOR_BYTES)
+        return file.read(LONGEST)
 
 
 def _write(path: Path, text: str) -> None:

@@ -129,6 +129,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Run":
     async def main(work: Callable[[Bench], Coroutine[Any, Any, None]]) -> None:
         kernel = FakeKernel()
         wiring = Wiring(
+            isochronous=True,
             executor=cast("Executor", kernel), observer=cast("Observer", kernel), monitor=cast("Monitor", kernel),
             ledger=Ledger(path=tmp_path / "ledger.json", boot_id="boot"), brokers=tmp_path / "broker",
         )  # fmt: skip
@@ -210,6 +211,21 @@ def test_a_socket_that_cannot_be_made_refuses_the_start_and_undoes_it(run: Run, 
         assert isinstance(bench.kernel.performed[-1], actions.TearDown)
 
     run(work)
+
+
+def test_each_judgement_is_in_the_log_and_isochronous_devices_are_what_the_wiring_says(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(bench: Bench) -> None:
+        assert bench.daemon.state.isochronous
+        await bench.in_use()
+
+    with caplog.at_level("INFO"):
+        run(work)
+    judged = [record.getMessage() for record in caplog.records if "Judged(" in record.getMessage()]
+    assert len(judged) == 1
+    assert "vidpid='0bda:58c2'" in judged[0]
+    assert "problem=''" in judged[0]
 
 
 def test_a_driver_that_takes_its_time_holds_nobody_up(run: Run) -> None:

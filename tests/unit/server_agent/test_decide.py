@@ -1,5 +1,7 @@
 """One container, one device: each step in its order."""
 
+from dataclasses import replace
+
 import pytest
 
 from qvd_usbip.ack import AckState
@@ -99,6 +101,35 @@ def test_a_hub_of_a_client_is_refused_before_it_is_authorised() -> None:
     assert "Grant" not in kinds(world)
     assert world.state.progress["a"].problem == "device-is-hub"
     assert world.state.progress["a"].state == AckState.REFUSED
+    assert not world.attached
+
+
+def test_isochronous_endpoints_are_refused_before_the_authorisation_and_let_through_where_that_is_allowed() -> None:
+    world = started()
+    attach(world)
+    world.enumerate(FIRST, isochronous=True)
+    world.settle()
+    assert not {"Authorise", "Grant"} & set(kinds(world))
+    assert world.state.progress["a"].problem == "isochronous-unsafe"
+    assert world.state.progress["a"].state == AckState.REFUSED
+    assert not world.attached
+
+    world.state = replace(world.state, isochronous=True)
+    attach(world, attach_id="b")
+    world.enumerate(FIRST, isochronous=True)
+    world.settle()
+    assert world.state.progress["b"].state == AckState.AUTHORISED
+
+
+def test_what_enumerates_anew_has_no_right_any_more_and_is_not_authorised() -> None:
+    world = started()
+    in_use(world)
+    before = world.plugged.pop(FIRST)
+    world.uevents.append(events.UsbRemoved(at=0, port=FIRST, number=before.number))
+    world.enumerate(FIRST, isochronous=True)
+    world.settle()
+    assert kinds(world).count("Authorise") == 1
+    assert world.maps[ONE] == set()
     assert not world.attached
 
 

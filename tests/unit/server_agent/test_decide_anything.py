@@ -45,10 +45,11 @@ class Anything(RuleBasedStateMachine):
         self.attaches += 1
         self.world.ask(events.Attach, container=name, attach_id=str(self.attaches), devid=0x10002, speed=speed)
 
-    @rule(data=st.data(), is_hub=st.booleans())
+    @rule(data=st.data(), is_hub=st.booleans(), isochronous=st.booleans())
     @precondition(lambda self: self.world.attached)
-    def enumerate(self, data: st.DataObject, *, is_hub: bool) -> None:
-        self.world.enumerate(data.draw(st.sampled_from(sorted(self.world.attached))), is_hub=is_hub)
+    def enumerate(self, data: st.DataObject, *, is_hub: bool, isochronous: bool) -> None:
+        port = data.draw(st.sampled_from(sorted(self.world.attached)))
+        self.world.enumerate(port, is_hub=is_hub, isochronous=isochronous)
 
     @rule(data=st.data(), what=st.sampled_from(["child", "lose_child", "vanish"]))
     @precondition(lambda self: self.world.plugged)

@@ -189,6 +189,13 @@ def test_inspect_and_authorise_are_about_one_device(bench: Bench) -> None:
     found = bench.executor.perform(inspect)
     assert isinstance(found, events.Inspected)
     assert found.device.serial == "1234"
+    assert (found.isochronous, found.complete) == (False, True)
+    speaker = bytes([9, 4, 1, 1, 1, 1, 2, 0, 0, 9, 5, 1, 0x0D, 192, 0, 1, 0, 0])
+    with (folder / "descriptors").open("ab") as file:
+        file.write(speaker + b"\x09")
+    found = bench.executor.perform(inspect)
+    assert isinstance(found, events.Inspected)
+    assert (found.isochronous, found.complete) == (True, False)
     assert isinstance(bench.executor.perform(authorise), events.Authorised)
     assert (folder / "authorized").read_text().strip() == "1"
 

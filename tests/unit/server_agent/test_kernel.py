@@ -154,7 +154,7 @@ def number(minor: int) -> Right:
 def test_a_device_is_read_and_authorised_while_it_is_the_same(stock: FakeVhci) -> None:
     folder = stock.plug(1, "hs", 1)
     gate, busid = Gate(sysfs=stock.root), BusId.parse("5-2")
-    device = gate.inspect(busid, number(513))
+    device = gate.inspect(busid, number(513)).device
     assert (str(device.vidpid), device.serial, [i.cls for i in device.interfaces]) == ("0bda:58c2", "1234", [2])
     gate.authorise(busid, number(513))
     assert (folder / "authorized").read_text().strip() == "1"

@@ -8,6 +8,7 @@ import pytest
 
 from qvd_usbip.errors import QvdUsbError
 from server_agent import main
+from server_agent.settings import Isochronous
 
 
 def test_one_agent_at_a_time(tmp_path: Path) -> None:
@@ -39,3 +40,24 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, abs
 def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     main.notify("READY=1")
+
+
+def uname(release: str, version: str) -> os.uname_result:
+    return os.uname_result(("Linux", "host", release, version, "x86_64"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "safe", "unsafe"), [("auto", True, False), ("allow", True, True), ("refuse", False, False)]
+)
+def test_isochronous_devices_pass_where_the_kernel_is_mended_or_the_administrator_decides(
+    wanted: str, caplog: pytest.LogCaptureFixture, *, safe: bool, unsafe: bool
+) -> None:
+    mended = uname("6.12.95+deb13-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.12.95-1 (2026-07-05)")
+    with caplog.at_level("INFO"):
+        assert main.isochronous_allowed(Isochronous(wanted), mended) == safe
+        assert "6.12.95 has the fix of 6.12.83" in caplog.text
+        for release, version in (("6.1.0-41-amd64", "Debian 6.1.192-1"), ("6.12.0-8.el10", "#1"), ("odd", "#1")):
+            caplog.clear()
+            assert main.isochronous_allowed(Isochronous(wanted), uname(release, version)) == unsafe
+            assert f"vm.lxc.usb.isochronous={wanted}" in caplog.text
+            assert (caplog.records[-1].levelname == "WARNING") == unsafe

@@ -24,6 +24,7 @@ class Plugged:
 
     number: Right
     is_hub: bool = False
+    isochronous: bool = False
     authorised: bool = False
     children: set[Right] = field(default_factory=set)
 
@@ -85,7 +86,7 @@ class World:
                 return events.BrokerOpened(at=self.now, container=name)
             case actions.CloseBroker(container=name):
                 self.brokers.discard(name)
-            case actions.LookAround():
+            case actions.LookAround() | actions.Judged():
                 pass
             case actions.Grant() | actions.Revoke() | actions.AttachPort():
                 self.written.append(action)
@@ -161,7 +162,10 @@ class World:
                 plugged = self.plugged.get(port)
                 if plugged is None or plugged.number != number:
                     return events.InspectFailed(at=at, port=port, number=number, detail="gone")
-                return events.Inspected(at=at, port=port, number=number, device=usb_device(port, hub=plugged.is_hub))
+                return events.Inspected(
+                    at=at, port=port, number=number, device=usb_device(port, hub=plugged.is_hub),
+                    isochronous=plugged.isochronous,
+                )  # fmt: skip
             case actions.Authorise(port=port, number=number):
                 plugged = self.plugged.get(port)
                 if plugged is None or plugged.number != number:
@@ -205,7 +209,7 @@ class World:
         self.mounts.pop(name, None)
         self.running.discard(name)
 
-    def enumerate(self, port: Port, *, is_hub: bool = False) -> None:
+    def enumerate(self, port: Port, *, is_hub: bool = False, isochronous: bool = False) -> None:
         """The kernel finds a device on an attached port."""
         if port not in self.attached or port in self.plugged:
             return
@@ -214,7 +218,7 @@ class World:
         number = Right(kind="c", number=DevNum.of_usbfs(bus, 2 + self.devnums % 3))
         if any(p.number == number for p in self.plugged.values()):
             return
-        self.plugged[port] = Plugged(number=number, is_hub=is_hub)
+        self.plugged[port] = Plugged(number=number, is_hub=is_hub, isochronous=isochronous)
         self.uevents.append(events.UsbAdded(at=0, port=port, busid=busid_of(port), number=number, name=f"usb/{port}"))
 
     def child(self, port: Port) -> None:
@@ -280,6 +284,7 @@ class World:
         """Only what was judged, has its right, and whose number is open to nobody else."""
         owner = next(name for name, hub in self.mounts.items() if hub == port.hub)
         assert not plugged.is_hub
+        assert self.state.isochronous or not plugged.isochronous
         assert plugged.number in self.maps[owner]
         assert all(right != plugged.number for _, right in self.state.revoking)
 

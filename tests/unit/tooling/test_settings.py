@@ -35,6 +35,7 @@ def test_node_settings_hand_out_no_hub_until_told_to(repository: Path) -> None:
         "vm.lxc.use_vhci_hubs": "0",
         "path.storage.root": "/var/lib/qvd/storage",
         "path.storage.devicefs": "/var/lib/qvd/storage/devicefs",
+        "vm.lxc.usb.isochronous": "auto",
     }
 
 
