@@ -5,14 +5,13 @@ import fcntl
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
 
 from qvd_usbip import kernel_defects
 from qvd_usbip.errors import AGENT_NEEDS_ROOT, AGENT_RUNNING, QvdUsbError
-from server_agent import control, settings
+from server_agent import control, service, settings
 from server_agent.daemon import Daemon, Wiring
 from server_agent.desk import ControlDesk
 from server_agent.executor import Executor
@@ -105,6 +104,15 @@ def wire(devicefs: Path, sockets: dict[str, int], *, isochronous: bool) -> Wirin
     )  # fmt: skip
 
 
+def quieten(vhci: Vhci) -> None:
+    """Switch off the messages of a kernel built for debugging: they make USB/IP slower by orders of magnitude."""
+    try:
+        if vhci.quieten():
+            LOG.warning("usbip_debug_flag was set: it is 0 now")
+    except OSError as error:
+        LOG.warning("usbip_debug_flag is set and cannot be cleared, USB will be slow: %s", error.strerror)
+
+
 async def serve(devicefs: Path, *, isochronous: bool) -> None:
     """Run the daemon and the control socket until a signal comes.
 
@@ -115,6 +123,7 @@ async def serve(devicefs: Path, *, isochronous: bool) -> None:
     LEDGER.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     wiring = wire(devicefs, sockets, isochronous=isochronous)
     wiring.executor.vhci.require()
+    quieten(wiring.executor.vhci)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -122,21 +131,12 @@ async def serve(devicefs: Path, *, isochronous: bool) -> None:
     await daemon.start()
     server = control.Server(control.CONTROL_SOCKET, ControlDesk(daemon, wiring).answer)
     await server.start()
-    notify("READY=1")
+    service.notify(service.READY)
+    seconds = service.keepalive_seconds(os.environ, os.getpid())
+    alive = asyncio.ensure_future(service.keep_alive(seconds)) if seconds is not None else None
     await stop.wait()
-    notify("STOPPING=1")
+    service.notify(service.STOPPING)
+    if alive is not None:
+        alive.cancel()
     await server.stop()
     await daemon.stop()
-
-
-def notify(word: str) -> None:
-    """Tell systemd, if it started us.
-
-    Source: sd_notify(3).
-    """
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
-        connection.connect("\0" + address[1:] if address.startswith("@") else address)
-        connection.sendall(word.encode())

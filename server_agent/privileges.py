@@ -9,11 +9,10 @@ NAME = "qvd-usb-agent"
 NEEDED = (
     "CAP_SYS_ADMIN",  # mount, bpf(2), programs on cgroups
     "CAP_NET_ADMIN",  # a receive buffer that holds a storm of events
-    "CAP_DAC_OVERRIDE",  # folders of containers, whatever their mode
+    "CAP_DAC_OVERRIDE",  # cgroups and folders of containers, whoever made them
     "CAP_CHOWN",  # the broker socket's group
-    "CAP_FOWNER",
-    "CAP_SYS_RESOURCE",  # maps count as locked memory before Linux 5.11
 )
+TO_REDUCE = "CAP_SETPCAP"  # what it takes to give the rest up; it goes with it
 
 
 def reduce_privileges() -> None:
@@ -25,6 +24,7 @@ def reduce_privileges() -> None:
     kept = tuple(getattr(prctl, name) for name in NEEDED)
     prctl.set_name(NAME)
     prctl.capbset.limit(*kept)
+    prctl.cap_inheritable.limit()
     prctl.cap_effective.limit(*kept)
     prctl.cap_permitted.limit(*kept)
     prctl.set_no_new_privs(1)

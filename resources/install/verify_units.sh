@@ -17,6 +17,11 @@ for unit in $ours; do
   said=$(systemd-analyze verify --man=no --root="$root" "$unit" 2>&1) || failed=1
   [ -z "$said" ] || { printf '%s: %s\n' "$unit" "$said" >&2; failed=1; }
 done
+# tests/unit/tooling/test_agent_unit.py asks for a reason for each exposure that is left.
+if [ -e "$units/qvd-usb-agent.service" ]; then
+  systemd-analyze security --offline=true --threshold=50 --root="$root" --no-pager qvd-usb-agent.service >"$root/said" ||
+    { tail -n 1 "$root/said" >&2; failed=1; }
+fi
 rules=$stage/usr/lib/udev/rules.d
 said=
 if udevadm verify --help >/dev/null 2>&1; then

@@ -67,6 +67,34 @@ class Vhci:
             raise QvdUsbError(VHCI_NO_HUBS)
         return layout
 
+    def debug_flag(self) -> int:
+        """What usbip-core writes to the kernel log about each packet, as bits; 0 where the kernel cannot.
+
+        Source: drivers/usb/usbip/usbip_common.c, usbip_debug_flag.
+        """
+        try:
+            return int(_read(self._debug_flag))
+        except FileNotFoundError:
+            return 0
+
+    @property
+    def _debug_flag(self) -> Path:
+        return self.sysfs / "module/usbip_core/parameters/usbip_debug_flag"
+
+    def quieten(self) -> bool:
+        """Let usbip-core write nothing about packets.
+
+        Returns:
+            Whether it did until now.
+
+        Raises:
+            OSError: it still does.
+        """
+        if not self.debug_flag():
+            return False
+        _write(self._debug_flag, "0")
+        return True
+
     def _bound(self) -> list[int]:
         """The numbers of the hubs bound to the driver."""
         try:

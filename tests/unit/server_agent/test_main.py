@@ -1,13 +1,14 @@
 """Being the agent: one at a time, for root, and systemd hears of it."""
 
+import logging
 import os
-import socket
 from pathlib import Path
 
 import pytest
 
 from qvd_usbip.errors import QvdUsbError
 from server_agent import main
+from server_agent.kernel.vhci import Vhci
 from server_agent.settings import Isochronous
 
 
@@ -25,21 +26,6 @@ def test_a_link_in_the_locks_place_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic"):
         main.take_lock(tmp_path / "agent.lock")
     assert not (tmp_path / "elsewhere").exists()
-
-
-@pytest.mark.parametrize("abstract", [False, True])
-def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, abstract: bool) -> None:
-    address = f"@qvd-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(address.replace("@", "\0"))
-        monkeypatch.setenv("NOTIFY_SOCKET", address)
-        main.notify("READY=1")
-        assert heard.recv(100) == b"READY=1"
-
-
-def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    main.notify("READY=1")
 
 
 def uname(release: str, version: str) -> os.uname_result:
@@ -61,3 +47,15 @@ def test_isochronous_devices_pass_where_the_kernel_is_mended_or_the_administrato
             assert main.isochronous_allowed(Isochronous(wanted), uname(release, version)) == unsafe
             assert f"vm.lxc.usb.isochronous={wanted}" in caplog.text
             assert (caplog.records[-1].levelname == "WARNING") == unsafe
+
+
+def test_a_kernel_built_for_debugging_is_quietened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    flag = tmp_path / "module/usbip_core/parameters/usbip_debug_flag"
+    main.quieten(Vhci(sysfs=tmp_path))
+    assert not caplog.records
+    flag.parent.mkdir(parents=True)
+    flag.write_text("4294967295\n")
+    with caplog.at_level(logging.WARNING):
+        main.quieten(Vhci(sysfs=tmp_path))
+    assert int(flag.read_text()[:1]) == 0
+    assert "is 0 now" in caplog.text
