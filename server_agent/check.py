@@ -1,4 +1,7 @@
-"""EFFECT: what a host needs, looked at one by one; each line that fails names its remedy."""
+"""EFFECT: what a host needs, looked at one by one; each line that fails names its remedy.
+
+Every line is judged by what is there: a kernel's number decides only about defects that cannot be seen from outside.
+"""
 
 import os
 import platform
@@ -17,19 +20,25 @@ from qvd_usbip.errors import (
     Problem,
     QvdUsbError,
 )
+from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
 from server_agent import lxc, settings
 from server_agent.kernel.vhci import Vhci
 
 SYSFS = Path("/sys")
 ROOT_MOUNTS = Path("/proc/mounts")
-BPF_FOLDER = SYSFS / "fs/bpf"
-UNIFIED = SYSFS / "fs/cgroup/cgroup.controllers"
-APPARMOR = SYSFS / "module/apparmor/parameters/enabled"
+MODULES = Path("/lib/modules")
+LAYOUTS = {
+    vhci.SINGLE_HUB: "a stock kernel with one hub",
+    vhci.GLOBAL_PORTS: "a stock kernel; ports are counted through all hubs",
+    vhci.PER_HUB: "patched by QVD: each hub takes its own devices",
+    vhci.HYBRID: "partly patched: hub 0 reaches the others' ports and is never lent",
+    vhci.UNRECOGNISED: "several hubs and no known way to reach them: nothing can be lent",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One thing that was looked at."""
+    """One thing that was looked at; a remedy without a status is a warning."""
 
     name: str
     text: str
@@ -44,11 +53,19 @@ class Line:
     @property
     def mark(self) -> str:
         """How the line begins."""
-        return "FAIL" if self.failed else "ok"
+        if self.failed:
+            return "FAIL"
+        return "warn" if self.remedy else "ok"
 
     def as_json(self) -> dict[str, object]:
         """The line for programs."""
-        return {"name": self.name, "ok": not self.failed, "text": self.text, "remedy": self.remedy}
+        return {
+            "name": self.name, "ok": not self.failed, "mark": self.mark.lower(), "text": self.text,
+            "remedy": self.remedy,
+        }  # fmt: skip
+
+
+Look = Callable[[], "Line | list[Line]"]
 
 
 def failed(name: str, problem: Problem, **context: object) -> Line:
@@ -59,14 +76,21 @@ def failed(name: str, problem: Problem, **context: object) -> Line:
 
 def check_host() -> list[Line]:
     """Look at everything, in the order in which it is needed."""
-    return [_looked(name, look) for name, look in LOOKS]
+    return [line for name, look in LOOKS for line in _looked(name, look)]
 
 
-def _looked(name: str, look: Callable[[], Line]) -> Line:
+def _looked(name: str, look: Look) -> list[Line]:
     try:
-        return look()
+        found = look()
     except QvdUsbError as error:
-        return failed(name, error.problem, **error.context)
+        found = failed(name, error.problem, **error.context)
+    return found if isinstance(found, list) else [found]
+
+
+def account() -> Line:
+    """Whether this look could see everything."""
+    text = "root" if os.geteuid() == 0 else "not root: what only root can read was not looked at"
+    return Line(name="account", text=text)
 
 
 def kernel() -> Line:
@@ -75,8 +99,12 @@ def kernel() -> Line:
 
 
 def module() -> Line:
-    """Whether vhci_hcd is there."""
+    """Whether vhci_hcd is there; if not, whether it could be."""
     layout = Vhci(sysfs=SYSFS).layout()
+    if layout == vhci.MODULE_MISSING and not available():
+        text = f"vhci_hcd does not belong to this kernel ({platform.release()})"
+        remedy = "Install the kernel's extra modules, or boot a kernel with CONFIG_USBIP_VHCI_HCD."
+        return Line(name="module", text=text, remedy=remedy, exit_status=VHCI_MISSING.exit_status)
     if layout == vhci.MODULE_MISSING:
         return failed("module", VHCI_MISSING)
     if layout == vhci.NO_HUBS:
@@ -84,20 +112,70 @@ def module() -> Line:
     return Line(name="module", text="vhci_hcd is loaded")
 
 
-def hubs() -> Line:
-    """How many containers can have USB at once."""
+def available() -> bool:
+    """Whether vhci_hcd is among the modules of the running kernel, as its index or what it has built in tells."""
+    folder = MODULES / platform.release()
+    lists = [folder / "modules.dep", folder / "modules.builtin"]
+    readable = [path for path in lists if path.is_file()]
+    if not readable:
+        return True  # nothing to read: the sentence then names both cases
+    return any("/vhci-hcd.ko" in path.read_text(encoding="utf-8", errors="replace") for path in readable)
+
+
+def hubs() -> list[Line]:
+    """Which layout this is, and how many containers can have USB at once."""
     found = Vhci(sysfs=SYSFS)
     layout, lendable = found.layout(), found.lendable()
+    if layout not in LAYOUTS:
+        return []  # said by `module`
+    bound, ports = len(found.bound()), found.ports_per_half()
+    text = f"{layout}: {LAYOUTS[layout]}; {bound} {'hub' if bound == 1 else 'hubs'}"
     if not lendable:
-        text = f"layout {layout}: no hub can be lent to one container alone"
         remedy = "Load a vhci_hcd with several controllers (CONFIG_USBIP_VHCI_NR_HCS of 2 or more)."
-        return Line(name="hubs", text=text, remedy=remedy, exit_status=VHCI_NO_HUBS.exit_status)
-    text = f"layout {layout}: {len(lendable)} containers at once, {found.ports_per_half()} ports each per speed class"
-    return Line(name="hubs", text=text)
+        text = f"{text}; none can be lent to one container alone"
+        return [Line(name="hubs", text=text, remedy=remedy, exit_status=VHCI_NO_HUBS.exit_status)]
+    return [
+        Line(name="hubs", text=text),
+        Line(
+            name="limit",
+            text=f"{len(lendable)} containers at once, {ports} ports each up to high speed and {ports} for SuperSpeed",
+        ),
+    ]
+
+
+def messages() -> Line:
+    """Whether the kernel writes about each packet."""
+    flag = Vhci(sysfs=SYSFS).debug_flag()
+    if not flag:
+        return Line(name="messages", text="usbip-core writes nothing about packets")
+    return Line(
+        name="messages",
+        text=f"usbip_debug_flag is {flag:#x}: USB is slower by orders of magnitude",
+        remedy="The agent writes 0 when it starts: systemctl restart qvd-usb-agent",
+    )
+
+
+def defects() -> list[Line]:
+    """What is known to be wrong with this kernel."""
+    found = findings(Side.HOST, kernel_of(platform.release(), platform.version()))
+    lines = [
+        Line(
+            name="defect",
+            text=f"{each.defect.code}: {each.defect.what}: {each.verdict} ({each.why})",
+            remedy=f"{each.defect.answer[:1].upper()}{each.defect.answer[1:]}.",
+        )
+        for each in found
+        if each.verdict is not Verdict.FIXED
+    ]
+    fixed = len(found) - len(lines)
+    return [
+        *lines,
+        Line(name="defects", text=f"{fixed} of {len(found)} known defects of vhci are fixed in this kernel"),
+    ]
 
 
 def use_vhci_hubs() -> Line:
-    """Whether the administrator wants hubs to be used."""
+    """Whether node.conf can be used, and whether the administrator wants hubs to be used."""
     if not settings.load().use_vhci_hubs:
         error = QvdUsbError(HUBS_DISABLED)
         text = f"{settings.USE_VHCI_HUBS} is not 1: no container gets a hub"
@@ -105,24 +183,27 @@ def use_vhci_hubs() -> Line:
     return Line(name="setting", text=f"{settings.USE_VHCI_HUBS}=1")
 
 
-def cgroup_v2() -> Line:
-    """Whether the unified hierarchy is the one in force."""
-    if not UNIFIED.exists():
-        reason = "cgroup v2 is not mounted at /sys/fs/cgroup (boot without systemd.unified_cgroup_hierarchy=0)"
-        return failed("cgroup", BPF_UNAVAILABLE, reason=reason)
-    return Line(name="cgroup", text="v2, unified")
+def cgroup() -> Line:
+    """Which hierarchy is in force."""
+    if (SYSFS / "fs/cgroup/cgroup.controllers").exists():
+        return Line(name="cgroup", text="v2, unified")
+    hybrid = (SYSFS / "fs/cgroup/unified/cgroup.controllers").exists()
+    mode = "v1 beside v2 (hybrid)" if hybrid else "v1"
+    reason = f"this host has cgroup {mode}, not v2 alone (boot without systemd.unified_cgroup_hierarchy=0)"
+    return failed("cgroup", BPF_UNAVAILABLE, reason=reason)
 
 
 def bpf() -> Line:
     """Whether maps can be pinned."""
-    if not any(line.split()[1:3] == [str(BPF_FOLDER), "bpf"] for line in ROOT_MOUNTS.read_text().splitlines()):
+    if not any(line.split()[1:3] == ["/sys/fs/bpf", "bpf"] for line in ROOT_MOUNTS.read_text().splitlines()):
         return failed("bpf", BPF_UNAVAILABLE, reason="no bpf file system at /sys/fs/bpf (mount -t bpf bpf /sys/fs/bpf)")
     return Line(name="bpf", text="maps can be pinned below /sys/fs/bpf")
 
 
 def apparmor() -> Line:
     """Whether AppArmor is there to keep container root off the hubs' files."""
-    enabled = APPARMOR.exists() and APPARMOR.read_text(encoding="ascii").strip() == "Y"
+    switch = SYSFS / "module/apparmor/parameters/enabled"
+    enabled = switch.exists() and switch.read_text(encoding="ascii").strip() == "Y"
     if enabled and shutil.which("apparmor_parser"):
         return Line(name="apparmor", text="enabled")
     return Line(
@@ -144,20 +225,16 @@ def containers() -> Line:
     return Line(name="lxc", text=text, remedy=remedy, exit_status=LXC_CONFIG_MISSING.exit_status)
 
 
-def account() -> Line:
-    """Whether this look could see everything."""
-    text = "root" if os.geteuid() == 0 else "not root: what only root can read was not looked at"
-    return Line(name="account", text=text)
-
-
-LOOKS = (
+LOOKS: tuple[tuple[str, Look], ...] = (
     ("account", account),
     ("kernel", kernel),
     ("module", module),
     ("hubs", hubs),
+    ("messages", messages),
     ("setting", use_vhci_hubs),
-    ("cgroup", cgroup_v2),
+    ("cgroup", cgroup),
     ("bpf", bpf),
     ("apparmor", apparmor),
     ("lxc", containers),
+    ("defects", defects),
 )

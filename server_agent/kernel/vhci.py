@@ -44,7 +44,7 @@ class Vhci:
 
     def layout(self) -> vhci.Layout:
         """Which of the known arrangements this kernel has."""
-        hubs = self._bound()
+        hubs = self.bound()
         return vhci.recognise(
             vhci.Observation(
                 driver_dir_exists=self._driver.is_dir(),
@@ -95,7 +95,7 @@ class Vhci:
         _write(self._debug_flag, "0")
         return True
 
-    def _bound(self) -> list[int]:
+    def bound(self) -> list[int]:
         """The numbers of the hubs bound to the driver."""
         try:
             entries = [entry.name for entry in self._driver.iterdir()]
@@ -111,7 +111,7 @@ class Vhci:
         every other container's devices. Where there is a single hub, that is none.
         """
         layout = self.layout()
-        numbers = vhci.lendable_hubs(layout, self._bound())
+        numbers = vhci.lendable_hubs(layout, self.bound())
         return tuple(HubId(n) for n in numbers if n >= 1 or layout != vhci.GLOBAL_PORTS)
 
     def buses(self, hub: HubId) -> HubBuses | None:

@@ -1,6 +1,8 @@
 """`qvd-usb-agent check`: what a host lacks is named with its remedy, and the first lack is the exit status."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,25 +11,30 @@ from qvd_usbip.errors import PROBLEMS
 from server_agent import check, cli, lxc, settings
 from tests.unit.server_agent.fake_vhci import FakeVhci
 
+RELEASE = "6.12.95+deb13-amd64"
+
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A host that has everything; a test takes one thing away."""
     FakeVhci(root=tmp_path / "sys").make()
-    parts = {
-        "UNIFIED": "sys/fs/cgroup/cgroup.controllers", "APPARMOR": "sys/module/apparmor/parameters/enabled",
-        "ROOT_MOUNTS": "mounts",
-    }  # fmt: skip
     monkeypatch.setattr(check, "SYSFS", tmp_path / "sys")
-    for name, path in parts.items():
+    monkeypatch.setattr(check, "ROOT_MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(check, "MODULES", tmp_path / "modules")
+    for path, content in (
+        ("sys/fs/cgroup/cgroup.controllers", "cpu memory\n"),
+        ("sys/module/apparmor/parameters/enabled", "Y\n"),
+        ("sys/module/usbip_core/parameters/usbip_debug_flag", "0\n"),
+        ("mounts", "bpf /sys/fs/bpf bpf rw 0 0\n"),
+        (f"modules/{RELEASE}/modules.dep", "kernel/drivers/usb/usbip/vhci-hcd.ko.xz: kernel/x.ko\n"),
+    ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        monkeypatch.setattr(check, name, tmp_path / path)
-    (tmp_path / "sys/fs/cgroup/cgroup.controllers").write_text("cpu memory\n")
-    (tmp_path / "sys/module/apparmor/parameters/enabled").write_text("Y\n")
-    (tmp_path / "mounts").write_text("bpf /sys/fs/bpf bpf rw 0 0\n")
+        (tmp_path / path).write_text(content)
     (tmp_path / "seccomp").touch()
     monkeypatch.setattr(lxc, "SECCOMP", str(tmp_path / "seccomp"))
     monkeypatch.setattr("server_agent.check.shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("server_agent.check.platform.release", lambda: RELEASE)
+    monkeypatch.setattr("server_agent.check.platform.version", lambda: "#1 SMP Debian 6.12.95-1 (2026-07-01)")
     (tmp_path / "node.conf").write_text("vm.lxc.use_vhci_hubs=1\n")
     monkeypatch.setattr(settings.load, "__defaults__", (tmp_path / "node.conf",))
     return tmp_path
@@ -43,7 +50,8 @@ def test_a_host_that_has_everything(host: Path, capsys: pytest.CaptureFixture[st
     assert lacks(capsys) == (0, {})
     assert cli.main(["check"]) == 0
     out = capsys.readouterr().out
-    assert "global-ports: 2 containers at once, 2 ports each" in out
+    assert "global-ports: a stock kernel; ports are counted through all hubs; 3 hubs" in out
+    assert "limit: 2 containers at once, 2 ports each" in out
     assert "FAIL" not in out
 
 
@@ -71,19 +79,115 @@ def test_each_lack_has_its_remedy(
     assert status == PROBLEMS[code].exit_status
 
 
-def test_without_the_module_the_way_to_load_it_is_said(
-    host: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(check, "SYSFS", host / "empty")
-    status, found = lacks(capsys)
+@pytest.mark.parametrize(
+    ("modules", "words"),
+    [
+        ("kernel/drivers/usb/usbip/vhci-hcd.ko: x\n", ("is not loaded", "modprobe vhci-hcd")),
+        ("kernel/other.ko:\n", (f"does not belong to this kernel ({RELEASE})", "extra modules")),
+        (None, ("is not loaded", "modprobe vhci-hcd")),
+    ],
+)
+def test_without_the_module_the_way_to_get_it_is_said(
+    host: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, modules: str | None,
+    words: tuple[str, str],
+) -> None:  # fmt: skip
+    index = host / f"modules/{RELEASE}/modules.dep"
+    if modules is None:
+        index.unlink()
+    else:
+        index.write_text(modules)
+    shutil.rmtree(host / "sys/bus/platform/drivers/vhci_hcd")
+    status = cli.main(["check"])
+    out = capsys.readouterr().out
     assert status == PROBLEMS["vhci-missing"].exit_status
-    assert "modprobe vhci-hcd" in found["module"]
+    assert all(word in out for word in words)
+    assert "hubs:" not in out
 
 
-def test_a_single_hub_is_no_hub_to_lend(
-    host: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def hybrid(root: Path) -> FakeVhci:
+    """Hubs of their own from the first on, and hub 0 as on a stock kernel."""
+    fake = FakeVhci(root=root, per_hub=True).make()
+    (fake.hub(0) / "status.1").write_text((fake.hub(1) / "status").read_text())
+    return fake
+
+
+def no_hubs(root: Path) -> FakeVhci:
+    """The driver without a hub."""
+    return FakeVhci(root=root, hubs=0).make()
+
+
+def no_way(root: Path) -> FakeVhci:
+    """Hubs that nothing reaches."""
+    fake = FakeVhci(root=root).make()
+    for number in range(fake.hubs):
+        (fake.hub(0) / (f"status.{number}" if number else "status")).unlink()
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("make", "words", "limit"),
+    [
+        (lambda root: FakeVhci(root=root, hubs=8, ports=15).make(), "global-ports: a stock kernel", "7 containers"),
+        (lambda root: FakeVhci(root=root, hubs=8, ports=15, per_hub=True).make(), "per-hub: patched", "8 containers"),
+        (hybrid, "hybrid: partly patched", "2 containers"),
+        (no_hubs, "no hub: the USB bus numbers are used up", ""),
+        (no_way, "unrecognised: several hubs and no known way", ""),
+    ],
+)
+def test_every_layout_is_recognised_by_what_is_there_and_shown(
+    host: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], FakeVhci], words: str, limit: str
 ) -> None:
-    monkeypatch.setattr(check, "SYSFS", FakeVhci(root=host / "single", hubs=1).make().root)
+    for folder in ("bus", "devices"):
+        shutil.rmtree(host / "sys" / folder)
+    make(host / "sys")
+    status = cli.main(["check"])
+    out = capsys.readouterr().out
+    assert words in out
+    assert (f"limit: {limit} at once" in out) == bool(limit)
+    assert status == (0 if limit else PROBLEMS["vhci-no-hubs"].exit_status)
+
+
+def test_a_single_hub_is_no_hub_to_lend(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("bus", "devices"):
+        shutil.rmtree(host / "sys" / folder)
+    FakeVhci(root=host / "sys", hubs=1).make()
     status, found = lacks(capsys)
     assert list(found) == ["hubs"]
     assert status == PROBLEMS["vhci-no-hubs"].exit_status
+
+
+@pytest.mark.parametrize(
+    ("place", "mode"),
+    [("cgroup.controllers", None), ("unified/cgroup.controllers", "v1 beside v2 (hybrid)"), ("devices/tasks", "v1,")],
+)
+def test_the_mode_of_cgroups_is_named(
+    host: Path, capsys: pytest.CaptureFixture[str], place: str, mode: str | None
+) -> None:
+    (host / "sys/fs/cgroup/cgroup.controllers").unlink()
+    (host / "sys/fs/cgroup" / place).parent.mkdir(parents=True, exist_ok=True)
+    (host / "sys/fs/cgroup" / place).touch()
+    cli.main(["check"])
+    assert (mode or "cgroup: v2, unified") in capsys.readouterr().out
+
+
+def test_a_kernel_that_writes_about_each_packet_is_a_warning(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (host / "sys/module/usbip_core/parameters/usbip_debug_flag").write_text("4294967295\n")
+    assert cli.main(["check"]) == 0
+    assert "warn  messages: usbip_debug_flag is 0xffffffff" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("#1 SMP Debian 6.12.95-1 (2026-07-01)", "isochronous"),
+        ("#1 SMP Debian 6.1.90-1 (2024-05-01)", "warn  defect: isochronous-heap: "),
+    ],
+)
+def test_what_is_wrong_with_the_kernel_is_a_warning_with_what_is_done_about_it(
+    host: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, version: str, words: str
+) -> None:
+    monkeypatch.setattr("server_agent.check.platform.version", lambda: version)
+    assert cli.main(["check"]) == 0
+    out = capsys.readouterr().out
+    assert (words in out) == ("6.1.90" in version)
+    assert "known defects of vhci are fixed in this kernel" in out
