@@ -12,7 +12,6 @@ NEEDED = (
     "CAP_DAC_OVERRIDE",  # cgroups and folders of containers, whoever made them
     "CAP_CHOWN",  # the broker socket's group
 )
-TO_REDUCE = "CAP_SETPCAP"  # what it takes to give the rest up; it goes with it
 
 
 def reduce_privileges() -> None:

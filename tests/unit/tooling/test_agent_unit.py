@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from server_agent.privileges import NEEDED, TO_REDUCE
-
 REPOSITORY = Path(__file__).resolve().parents[3]
 UNIT = REPOSITORY / "resources/systemd/qvd-usb-agent.service"
 LIMIT = 5.0
@@ -54,20 +52,6 @@ def test_each_exposure_that_is_left_has_its_reason(root: Path) -> None:
         for key in ("CapabilityBoundingSet=~", "RestrictAddressFamilies=~"):
             word = word.removeprefix(key)
         assert word in comments, f"{name} is left open without a reason"
-
-
-def test_capabilities_are_those_the_agent_keeps_and_what_it_takes_to_give_the_rest_up() -> None:
-    (line,) = settings()["CapabilityBoundingSet"]
-    assert set(line.split()) == {*NEEDED, TO_REDUCE}
-
-
-def test_nothing_gives_the_agent_a_mount_namespace_of_its_own() -> None:
-    hidden = {
-        "PrivateTmp", "PrivateMounts", "PrivateDevices", "ProtectSystem", "ProtectHome", "ProtectKernelTunables",
-        "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups", "ProtectProc", "ProcSubset",
-        "ReadOnlyPaths", "ReadWritePaths", "InaccessiblePaths", "TemporaryFileSystem", "BindPaths",
-    }  # fmt: skip
-    assert not hidden & settings().keys()
 
 
 def test_the_module_is_loaded_before_the_agent_starts() -> None:

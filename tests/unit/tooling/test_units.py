@@ -15,7 +15,10 @@ UNITS = (
     "qvd-usb-slaveserver.socket",
 )
 # Each of these gives a service a mount namespace of its own.
-PRIVATE_MOUNTS = re.compile(r"^(Private(Tmp|Devices|Mounts)|Protect\w+|ReadOnlyPaths|Temporary\w+)=", re.MULTILINE)
+PRIVATE_MOUNTS = re.compile(
+    r"^(Private(Tmp|Devices|Mounts|IPC)|Protect(System|Home|Kernel\w+|ControlGroups|Proc)|ProcSubset|Temporary\w+|"
+    r"(ReadOnly|ReadWrite|Inaccessible|Exec|NoExec|Bind|BindReadOnly)Paths)=", re.MULTILINE,
+)  # fmt: skip
 
 
 def unit(repository: Path, name: str) -> dict[str, str]:
