@@ -327,6 +327,9 @@ BROKER_PROTOCOL = _problem("broker-protocol", 75,
 BPF_UNAVAILABLE = _problem("bpf-unavailable", 76,
     "Device rights cannot be enforced here: {reason}.",
     "A kernel with CONFIG_CGROUP_BPF, cgroup v2 and a mounted /sys/fs/bpf is needed.")
+BACKEND_UNAVAILABLE = _problem("backend-unavailable", 96,
+    "The back end '{backend}' for device rights cannot work on this server: {reason}.",
+    "See what it has: qvd-usb-agent check; then take another one: qvd-usb-agent lxc-config --backend map NAME")
 VHCI_STATUS_MALFORMED = _problem("vhci-status-malformed", 77,
     "The kernel's port table cannot be read: {reason}.",
     "Please report the kernel version and the content of vhci_hcd.0/status.")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qvd_usbip.ids import BusId, HubId, VmId
-from server_agent.state import Port, Right
+from server_agent.state import Backend, Port, Right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +19,11 @@ class Remember(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutInForce(Action):
-    """Make everything a container needs before it exists: gate, device map, hub mount, broker folder."""
+    """Make everything a container needs before it exists: gate, device rights, hub mount, broker folder."""
 
     container: VmId
     hub: HubId | None
+    backend: Backend = Backend.MAP
     fresh: bool = True  # False: repair under a running container, whose hub may be in use
 
 

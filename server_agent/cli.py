@@ -12,12 +12,15 @@ from typing import Any, NoReturn
 from qvd_usbip.errors import AGENT_UNREACHABLE, INTERNAL, NO_FREE_HUB, USAGE, QvdUsbError, report
 from qvd_usbip.ids import BusId, VmId
 from server_agent import check, control, lxc, settings
+from server_agent.kernel.rights import default_backend
+from server_agent.state import Backend
 
 NO_GID = (1 << 32) - 1
 EXAMPLES = """examples:
   qvd-usb-agent check                                   what this host has and lacks
   qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1
   qvd-usb-agent lxc-config desk1 >> /var/lib/lxc/desk1/config
+  qvd-usb-agent lxc-config --backend lxc desk1
   qvd-usb-agent status --json
   qvd-usb-agent revoke desk1 7-1
 """
@@ -95,8 +98,9 @@ def hubs(options: argparse.Namespace) -> int:
 def lxc_config(options: argparse.Namespace) -> int:
     """Print the lines to append to a container's configuration."""
     terms = lxc.ContainerTerms(
-        name=VmId.parse(options.container), devicefs=settings.load().devicefs, broker_gid=options.broker_gid
-    )
+        name=VmId.parse(options.container), devicefs=settings.load().devicefs, broker_gid=options.broker_gid,
+        backend=Backend(options.backend or default_backend()),
+    )  # fmt: skip
     lines = lxc.config_lines(terms)
     if options.json:
         _print_json({"v": 1, "container": str(terms.name), "lines": [line for line in lines if line[0] != "#"]})
@@ -106,7 +110,7 @@ def lxc_config(options: argparse.Namespace) -> int:
 
 
 def hook(options: argparse.Namespace) -> int:
-    """LXC calls this before a container starts and after it stopped; other than 0 refuses the start.
+    """LXC calls this before a container starts, on its way, and after it stopped; other than 0 refuses the start.
 
     LXC shows what a hook writes at its debug level only, so the journal gets it too.
     """
@@ -128,12 +132,20 @@ def _hook(options: argparse.Namespace) -> int:
             print(f"{report(error)}\n  The agent releases '{call.name}' when it starts.", file=sys.stderr)
             _tell(error)
         return 0
-    answer = _asked({"op": "reserve", "container": str(call.name), "broker_gid": options.broker_gid}, "hub")
+    if call.moment == lxc.START_HOST:
+        control.ask({"op": "confirm", "container": str(call.name)})
+        return 0
+    answer = _asked(_reservation(call.name, options), "hub")
     if not answer["hub"]:
         problem = QvdUsbError(NO_FREE_HUB, container=call.name)
         print(report(problem), file=sys.stderr)
         _tell(problem)
     return 0
+
+
+def _reservation(name: VmId, options: argparse.Namespace) -> dict[str, object]:
+    backend = options.backend or Backend.MAP
+    return {"op": "reserve", "container": str(name), "broker_gid": options.broker_gid, "backend": backend}
 
 
 def _tell(error: QvdUsbError) -> None:
@@ -144,7 +156,7 @@ def _tell(error: QvdUsbError) -> None:
 def reserve(options: argparse.Namespace) -> int:
     """Do by hand what the pre-start hook does."""
     name = VmId.parse(options.container)
-    answer = _asked({"op": "reserve", "container": str(name), "broker_gid": options.broker_gid}, "hub")
+    answer = _asked(_reservation(name, options), "hub")
     if not answer["hub"]:
         raise QvdUsbError(NO_FREE_HUB, container=name)
     _say(options, answer, f"{name} has {answer['hub']}")
@@ -245,11 +257,11 @@ def _parser() -> argparse.ArgumentParser:
         added = verb(name, command, text, f"{name} desk1")
         added.add_argument("container", help="the container's name")
         if command is not release:
-            _add_gid(added)
+            _add_terms(added)
     text = "called by LXC before a container starts and after it stopped"
     added = verb("hook", hook, text, "hook desk1 lxc pre-start")
-    added.add_argument("words", nargs="*", help="NAME lxc pre-start|post-stop, as LXC passes them")
-    _add_gid(added)
+    added.add_argument("words", nargs="*", help="NAME lxc pre-start|start-host|post-stop, as LXC passes them")
+    _add_terms(added)
     added = verb("revoke", revoke, "take a device from a container at once", "revoke desk1 7-1")
     added.add_argument("container", help="the container's name")
     added.add_argument("busid", help="the device as this host sees it, from: qvd-usb-agent status")
@@ -275,7 +287,12 @@ def _add_config(config: argparse.ArgumentParser) -> None:
         added.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_gid(parser: argparse.ArgumentParser) -> None:
+def _add_terms(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--backend", choices=sorted(map(str, Backend)),
+        help="how device rights are set: by the agent's device map, by LXC, or by the files of cgroup v1"
+        " (default: lxc-config takes what this host has, map on cgroup v2; the others take map)",
+    )  # fmt: skip
     parser.add_argument(
         "--broker-gid", type=_gid, default=0, metavar="GID",
         help="group, as the host counts it, that may hand devices over (default: root of the container only)",

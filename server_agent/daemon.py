@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -13,15 +13,16 @@ from qvd_usbip.ids import VmId
 from server_agent import actions, events
 from server_agent.broker import Broker, Desk
 from server_agent.decide import decide
-from server_agent.executor import CONTAINER_ACTIONS, QUICK_ACTIONS, SLOW_ACTIONS, Executor
+from server_agent.executor import CONTAINER_ACTIONS, QUICK_ACTIONS, RIGHTS_ACTIONS, SLOW_ACTIONS, Executor
 from server_agent.kernel.observe import Observer
 from server_agent.kernel.udev import LostEventsError, Monitor, event_of, is_hint
 from server_agent.ledger import Ledger
-from server_agent.state import State
+from server_agent.state import SETTLE_SECONDS, Stage, State
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0
 HINT_SECONDS = 0.2  # hints come in bursts: one look answers them all
+RIGHTS_THREADS = 16  # a container's own rights wait for one another, so that one that hangs holds one of them
 THREADS = 64  # a device of a dead peer can hold each for some seconds
 
 
@@ -76,6 +77,8 @@ class Daemon:
         self._look_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slow = ThreadPoolExecutor(THREADS, "device")
+        self._rights = ThreadPoolExecutor(RIGHTS_THREADS, "rights")
+        self._lanes: defaultdict[VmId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._containers = ThreadPoolExecutor(1, "container")  # one after the other, in the order decided
         self.state = State()
 
@@ -104,7 +107,7 @@ class Daemon:
                 handle.cancel()
         for broker in self._brokers.values():
             broker.close()
-        for pool in (self._slow, self._containers):
+        for pool in (self._slow, self._rights, self._containers):
             pool.shutdown(wait=False, cancel_futures=True)
 
     # events in -------------------------------------------------------------------------------------------------------
@@ -168,6 +171,8 @@ class Daemon:
     def _perform(self, action: actions.Action) -> None:
         if isinstance(action, QUICK_ACTIONS):
             self._done(self._wiring.executor.perform(action))
+        elif isinstance(action, RIGHTS_ACTIONS):
+            self._set_right(action)
         elif isinstance(action, SLOW_ACTIONS):
             self._beside(self._slow, action)
         elif isinstance(action, CONTAINER_ACTIONS):
@@ -189,19 +194,44 @@ class Daemon:
                 LOG.warning("result=%s", event)
             self.submit(event)
 
-    def _beside(self, pool: ThreadPoolExecutor, action: actions.Action) -> None:
+    def _set_right(self, action: actions.Grant | actions.Revoke) -> None:
+        """Now, or beside the loop in the order decided: what one container is given and what is taken from it."""
+        lane = self._lanes[action.container]
+        if not lane.locked() and not self._wiring.executor.takes_long(action):
+            self._done(self._wiring.executor.perform(action))
+            return
+
         async def run() -> None:
-            if isinstance(action, actions.Authorise):
-                # Drivers will take numbers: first take the rights of whatever gave its numbers back until now.
-                self._read_monitor()
-            try:
-                event = await self._loop.run_in_executor(pool, self._wiring.executor.perform, action)
-            except (OSError, QvdUsbError) as error:
-                LOG.warning("failed action=%s error=%s", action, error)
-                return
-            self._done(event)
+            async with lane:
+                await self._perform_in(self._rights, action)
 
         self._keep(run())
+
+    def _beside(self, pool: ThreadPoolExecutor, action: actions.Action) -> None:
+        async def run() -> None:
+            if not isinstance(action, actions.Authorise) or await self._numbers_are_free(action):
+                await self._perform_in(pool, action)
+
+        self._keep(run())
+
+    async def _perform_in(self, pool: ThreadPoolExecutor, action: actions.Action) -> None:
+        try:
+            event = await self._loop.run_in_executor(pool, self._wiring.executor.perform, action)
+        except (OSError, QvdUsbError) as error:
+            LOG.warning("failed action=%s error=%s", action, error)
+            return
+        self._done(event)
+
+    async def _numbers_are_free(self, action: actions.Authorise) -> bool:
+        """Drivers will take numbers: first take the rights of whatever gave its numbers back until now.
+
+        Returns:
+            Whether none is left, and the device still waits; one that waits for too long is given up at its deadline.
+        """
+        self._read_monitor()
+        free = await self.wait_until(lambda state: not state.revoking, SETTLE_SECONDS)
+        device = self.state.devices.get(action.port)
+        return free and device is not None and (device.number, device.stage) == (action.number, Stage.AUTHORISING)
 
     def _keep(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -1,14 +1,15 @@
 """EFFECT: what the control socket does: requests of administrators and of LXC's hooks become events, answers words."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from qvd_usbip.errors import USAGE, QvdUsbError
+from qvd_usbip.errors import CONTAINER_UNKNOWN, LXC_CONFIG_MISSING, USAGE, QvdUsbError
 from qvd_usbip.ids import BusId, VmId
 from server_agent import events, settings
 from server_agent.control import Reply
 from server_agent.daemon import Daemon, Wiring
-from server_agent.state import State
+from server_agent.state import Backend, State
 
 
 class ControlDesk:
@@ -31,7 +32,9 @@ class ControlDesk:
             return hubs_of(self._daemon.state)
         name = VmId.parse(_text(request, "container"))
         if op == "reserve":
-            return await self._reserve(name, _number(request, "broker_gid"))
+            return await self._reserve(name, _number(request, "broker_gid"), _backend(request))
+        if op == "confirm":
+            return await self._confirm(name)
         if op == "release":
             await self._ask(lambda number: events.Release(at=self._daemon.now, container=name, request=number))
             return {}
@@ -43,15 +46,25 @@ class ControlDesk:
             return {}
         raise QvdUsbError(USAGE, reason=f"the agent does not know '{op}'")
 
-    async def _reserve(self, name: VmId, gid: int) -> Reply:
+    async def _reserve(self, name: VmId, gid: int, backend: Backend) -> Reply:
         enabled = settings.load().use_vhci_hubs
-        running = self._wiring.executor.maps.has_processes(name)
+        running = await asyncio.to_thread(self._wiring.executor.rights.has_processes, name)
         answer = await self._daemon.request(
             lambda number: events.Reserve(
-                at=self._daemon.now, container=name, broker_gid=gid, enabled=enabled, running=running, request=number
+                at=self._daemon.now, container=name, backend=backend, broker_gid=gid, enabled=enabled, running=running,
+                request=number,
             )
-        )
+        )  # fmt: skip
         return {"hub": answer.context.get("hub", "")}
+
+    async def _confirm(self, name: VmId) -> Reply:
+        """The container is made and its init not yet started: what keeps it apart must be in force now."""
+        if name not in self._daemon.state.containers:
+            raise QvdUsbError(CONTAINER_UNKNOWN, container=name)
+        if await asyncio.to_thread(self._wiring.executor.rights.held, name) is None:
+            reason = "no device list that keeps it apart is in force (the lines belong after every include)"
+            raise QvdUsbError(LXC_CONFIG_MISSING, container=name, reason=reason)
+        return {}
 
     async def _ask(self, make: Callable[[int], events.Event]) -> None:
         await self._daemon.request(make)
@@ -66,6 +79,7 @@ def status_of(state: State) -> dict[str, Any]:
                 "name": str(container.name),
                 "hub": container.hub.name if container.hub else None,
                 "phase": str(container.phase),
+                "backend": str(container.backend),
                 "devices": [
                     {
                         "port": str(device.port),
@@ -108,6 +122,13 @@ def _text(request: Reply, word: str) -> str:
     if not isinstance(value, str):
         raise QvdUsbError(USAGE, reason=f"{word} is missing")
     return value
+
+
+def _backend(request: Reply) -> Backend:
+    value = request.get("backend", Backend.MAP)
+    if value not in {str(backend) for backend in Backend}:
+        raise QvdUsbError(USAGE, reason=f"'{value}' is no back end")
+    return Backend(value)
 
 
 def _number(request: Reply, word: str) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from qvd_usbip.ids import BusId, HubId, VmId
 from qvd_usbip.usb import UsbDevice
-from server_agent.state import HubBuses, Port, Right
+from server_agent.state import Backend, HubBuses, Port, Right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,7 @@ class Reserve(Event):
     enabled: bool  # vm.lxc.use_vhci_hubs is 1
     running: bool  # it has processes already
     request: int
+    backend: Backend = Backend.MAP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +294,7 @@ class Left:
     hub: HubId | None
     running: bool
     broker_gid: int
+    backend: Backend = Backend.MAP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +304,6 @@ class Observed(Event):
     hubs: Mapping[HubId, HubSeen]
     ports_per_half: int
     devices: Mapping[Port, DeviceSeen]
-    rights: Mapping[VmId, frozenset[Right] | None]  # None: its map or program is missing
+    rights: Mapping[VmId, frozenset[Right] | None]  # None: nothing keeps it apart
     running: frozenset[VmId]
     leftovers: Mapping[VmId, Left]  # whatever is on disk or in the kernel under a container's name

@@ -9,13 +9,15 @@ from pathlib import Path
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import HubId, VmId
 from server_agent import actions, events
-from server_agent.kernel.cgroup_v2_map import DeviceMaps
 from server_agent.kernel.gate import ChangedError, Gate
 from server_agent.kernel.hub_mount import HubMounts
+from server_agent.kernel.rights import ByContainer
 from server_agent.kernel.vhci import PortTakenError, Vhci
+from server_agent.state import Backend
 
 CONTAINER_ACTIONS = (actions.PutInForce, actions.TearDown, actions.ClearLeftover, actions.CloseGate)
-QUICK_ACTIONS = (actions.AttachPort, actions.Grant, actions.Revoke)
+QUICK_ACTIONS = (actions.AttachPort,)
+RIGHTS_ACTIONS = (actions.Grant, actions.Revoke)
 SLOW_ACTIONS = (actions.DetachPort, actions.Inspect, actions.Authorise)
 
 
@@ -31,7 +33,7 @@ class Executor:
 
     vhci: Vhci
     gate: Gate
-    maps: DeviceMaps
+    rights: ByContainer
     mounts: HubMounts
     brokers: Path
     sockets: Callable[[str], int]
@@ -41,6 +43,10 @@ class Executor:
     def perform(self, action: actions.Action) -> events.Event | None:
         """Carry out one action; what comes of it is an event, failure too where decide needs to know."""
         raise TypeError(type(action).__name__)
+
+    def takes_long(self, action: actions.Grant | actions.Revoke) -> bool:
+        """Whether a right of this container takes more than a few system calls."""
+        return self.rights.backend(action.container) != Backend.MAP
 
     # devices ---------------------------------------------------------------------------------------------------------
     @perform.register
@@ -85,7 +91,7 @@ class Executor:
     @perform.register
     def _(self, action: actions.Grant) -> events.Event:
         try:
-            self.maps.allow(action.container, action.right)
+            self.rights.allow(action.container, action.right)
         except (OSError, QvdUsbError) as error:
             return events.GrantFailed(
                 at=self.clock(), container=action.container, right=action.right, detail=_words(error)
@@ -95,7 +101,7 @@ class Executor:
     @perform.register
     def _(self, action: actions.Revoke) -> events.Event:
         try:
-            self.maps.deny(action.container, action.right)
+            self.rights.deny(action.container, action.right)
         except (OSError, QvdUsbError) as error:
             return events.RevokeFailed(
                 at=self.clock(), container=action.container, right=action.right, detail=_words(error)
@@ -116,15 +122,15 @@ class Executor:
         except (OSError, QvdUsbError) as error:
             return self._not_in_force(name, "internal", _words(error), hub_at_fault=True)
         try:
-            self.maps.create(name)
+            self.rights.create(name, action.backend)
             if action.fresh:
                 self.mounts.make(name, hub)
                 self._broker_folder(name)
         except (OSError, QvdUsbError) as error:
             if action.fresh:
                 self._undo(name)
-            problem = "bpf-unavailable" if isinstance(error, OSError) else error.problem.code
-            return self._not_in_force(name, problem, _words(error), hub_at_fault=False)
+            problem, detail = _why(error, action.backend)
+            return self._not_in_force(name, problem, detail, hub_at_fault=False)
         return events.InForce(at=self.clock(), container=name)
 
     def _not_in_force(self, name: VmId, problem: str, detail: str, *, hub_at_fault: bool) -> events.Event:
@@ -166,9 +172,9 @@ class Executor:
         except OSError as error:
             reasons.append(f"still mounted: {_words(error)}")
         try:
-            self.maps.remove(name)
+            self.rights.remove(name)
         except (OSError, QvdUsbError) as error:
-            if self.maps.has_processes(name):
+            if self.rights.has_processes(name):
                 reasons.append(f"container still has processes: {_words(error)}")
         folder = self.brokers / str(name)
         if folder.is_dir() and not folder.is_symlink():
@@ -182,6 +188,13 @@ class Executor:
     @perform.register
     def _(self, action: actions.CloseGate) -> None:
         self.gate.close(action.hub)
+
+
+def _why(error: OSError | QvdUsbError, backend: Backend) -> tuple[str, str]:
+    """The problem's code, and its reason in words."""
+    if isinstance(error, QvdUsbError):
+        return error.problem.code, error.context.get("reason", str(error))
+    return "bpf-unavailable" if backend == Backend.MAP else "backend-unavailable", _words(error)
 
 
 def _words(error: Exception) -> str:

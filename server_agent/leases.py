@@ -6,7 +6,7 @@ from qvd_usbip.ids import HubId, VmId
 from server_agent import events
 from server_agent.actions import CloseBroker, Grant, OpenBroker, PutInForce, TearDown
 from server_agent.draft import Draft
-from server_agent.state import Container, Hold, Phase
+from server_agent.state import Backend, Container, Hold, Phase
 
 
 def reserve(draft: Draft, event: events.Reserve) -> None:
@@ -18,21 +18,25 @@ def reserve(draft: Draft, event: events.Reserve) -> None:
     elif event.running:
         draft.answer((event.request,), "container-busy", container=str(name), reason="running")
     elif container is None:
-        prepare(draft, name, event.broker_gid, (event.request,))
+        prepare(draft, name, event.broker_gid, event.backend, (event.request,))
     elif container.phase == Phase.PREPARING:
         draft.answer((event.request,), "container-busy", container=str(name), reason="starting")
     else:  # its last life was not released: first that, then this
-        draft.put_container(replace(container, broker_gid=event.broker_gid, again=(*container.again, event.request)))
+        again = (*container.again, event.request)
+        draft.put_container(replace(container, broker_gid=event.broker_gid, backend=event.backend, again=again))
 
 
-def prepare(draft: Draft, name: VmId, gid: int, requests: tuple[int, ...]) -> None:
+def prepare(draft: Draft, name: VmId, gid: int, backend: Backend, requests: tuple[int, ...]) -> None:
     """Lease the first free hub and put everything in force."""
     hub = draft.state.free_hub()
     draft.put_container(
-        Container(name=name, hub=hub, phase=Phase.PREPARING, broker_gid=gid, since=draft.now, requests=requests)
-    )
+        Container(
+            name=name, hub=hub, phase=Phase.PREPARING, backend=backend, broker_gid=gid, since=draft.now,
+            requests=requests,
+        )
+    )  # fmt: skip
     draft.remember()
-    draft.do(PutInForce(container=name, hub=hub))
+    draft.do(PutInForce(container=name, hub=hub, backend=backend))
 
 
 def in_force(draft: Draft, event: events.InForce) -> None:
@@ -56,10 +60,11 @@ def not_in_force(draft: Draft, event: events.NotInForce) -> None:
     draft.drop_container(container)
     if event.hub_at_fault and container.hub is not None:
         quarantine(draft, container.hub, event.detail)
-        prepare(draft, container.name, container.broker_gid, container.requests)
+        prepare(draft, container.name, container.broker_gid, container.backend, container.requests)
         return
     draft.remember()
-    draft.answer(container.requests, event.problem, container=str(container.name), reason=event.detail)
+    context = {"container": str(container.name), "backend": str(container.backend), "reason": event.detail}
+    draft.answer(container.requests, event.problem, **context)
 
 
 def broker_opened(draft: Draft, event: events.BrokerOpened) -> None:
@@ -127,7 +132,7 @@ def torn_down(draft: Draft, event: events.TornDown) -> None:
     draft.remember()
     draft.answer(container.requests)
     if container.again:
-        prepare(draft, container.name, container.broker_gid, container.again)
+        prepare(draft, container.name, container.broker_gid, container.backend, container.again)
 
 
 def quarantine(draft: Draft, hub: HubId, reason: str) -> None:

@@ -14,7 +14,7 @@ from qvd_usbip.ack import AckState
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import HubId, VmId
 from qvd_usbip.system.files import read_text, save_atomic
-from server_agent.state import Container, Device, Half, Phase, Port, Progress, Stage, State
+from server_agent.state import Backend, Container, Device, Half, Phase, Port, Progress, Stage, State
 
 LOG = logging.getLogger(__name__)
 VERSION = 1
@@ -77,6 +77,7 @@ def _container_row(container: Container) -> dict[str, Any]:
     return {
         "name": str(container.name),
         "hub": container.hub.name if container.hub else None,
+        "backend": container.backend,
         "gid": container.broker_gid,
         "phase": container.phase,
         "since": container.since,
@@ -133,7 +134,10 @@ def _container(row: dict[str, Any], now: float) -> Container:
     hub = None if row["hub"] is None else HubId.parse(row["hub"])
     phase = Phase.IN_FORCE if Phase(row["phase"]) == Phase.IN_FORCE else Phase.RELEASING
     since = min(float(row["since"]), now)
-    return Container(name=VmId.parse(row["name"]), hub=hub, phase=phase, broker_gid=int(row["gid"]), since=since)
+    return Container(
+        name=VmId.parse(row["name"]), hub=hub, phase=phase, backend=Backend(row.get("backend", Backend.MAP)),
+        broker_gid=int(row["gid"]), since=since,
+    )  # fmt: skip
 
 
 def _device(row: dict[str, Any]) -> tuple[Device, Progress]:

@@ -9,11 +9,19 @@ from pathlib import Path
 
 from qvd_usbip.errors import USAGE, QvdUsbError
 from qvd_usbip.ids import VmId
+from server_agent.device_list import BASE
+from server_agent.state import Backend
 
 AGENT = "/usr/sbin/qvd-usb-agent"
 SECCOMP = "/usr/share/qvd-usbip/lxc/container.seccomp"
 BROKERS = "/run/qvd-usbip/broker"
-PRE_START, POST_STOP = "pre-start", "post-stop"
+PRE_START, START_HOST, POST_STOP = "pre-start", "start-host", "post-stop"
+
+WAYS = {
+    Backend.MAP: "the agent's device map (cgroup v2)",
+    Backend.LXC: "LXC's own device list (cgroup v2)",
+    Backend.V1: "the files of cgroup v1",
+}
 
 APPARMOR_RULES = (
     "deny /{,**/}vhci_hcd.*/** wklx,",
@@ -34,11 +42,13 @@ class ContainerTerms:
         name: the container.
         devicefs: path.storage.devicefs.
         broker_gid: the group, as the host counts it, whose members may hand devices over.
+        backend: how its device rights are set.
     """
 
     name: VmId
     devicefs: Path
     broker_gid: int = 0
+    backend: Backend = Backend.MAP
 
 
 def config_lines(terms: ContainerTerms) -> list[str]:
@@ -47,19 +57,19 @@ def config_lines(terms: ContainerTerms) -> list[str]:
     Source: lxc.container.conf(5).
     """
     name = str(terms.name)
-    hook = f"{AGENT} hook --broker-gid {terms.broker_gid}"
+    hook = f"{AGENT} hook --backend {terms.backend} --broker-gid {terms.broker_gid}"
     return [
-        f"# USB by qvd-usb-agent: privileged container {name}, rights by the agent's device map (cgroup v2)",
-        "# The agent's program is in force before the container exists, or the start is refused.",
+        f"# USB by qvd-usb-agent: privileged container {name}, rights by {WAYS[terms.backend]}",
+        "# What keeps it apart is in force before its first program runs, or the start is refused.",
         f"lxc.hook.pre-start = {hook}",
+        *([] if terms.backend == Backend.MAP else [f"lxc.hook.start-host = {hook}"]),
         f"lxc.hook.post-stop = {hook}",
-        "# A parent cgroup that is the host's: the map there decides, LXC's own list is open below it.",
+        "# A parent cgroup that is the host's and that the container does not see.",
         f"lxc.cgroup.dir.monitor = qvd/{name}/monitor",
         "lxc.cgroup.dir.monitor.pivot = qvd-pivot",
         f"lxc.cgroup.dir.container = qvd/{name}/payload",
         "lxc.cgroup.dir.container.inner = ns",
-        "lxc.cgroup2.devices.allow = c *:* rwm",
-        "lxc.cgroup2.devices.allow = b *:* rwm",
+        *_device_list(terms.backend),
         "# /sys as the host has it, but one hub in the place of all platform devices.",
         "lxc.mount.auto =",
         "lxc.mount.auto = cgroup:mixed proc:mixed",
@@ -74,6 +84,14 @@ def config_lines(terms: ContainerTerms) -> list[str]:
         *(f"lxc.apparmor.raw = {rule}" for rule in APPARMOR_RULES),
         f"lxc.seccomp.profile = {SECCOMP}",
     ]
+
+
+def _device_list(backend: Backend) -> list[str]:
+    """LXC's own list: open below the agent's map, else the base list, which the agent then adds to."""
+    if backend == Backend.MAP:
+        return [f"lxc.cgroup2.devices.allow = {kind} *:* rwm" for kind in "cb"]
+    key = "lxc.cgroup.devices" if backend == Backend.V1 else "lxc.cgroup2.devices"
+    return [f"{key}.deny = a", *(f"{key}.allow = {row}" for row in BASE)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +117,6 @@ def parse_hook(environment: Mapping[str, str], arguments: Sequence[str]) -> Hook
     old_style = len(arguments) >= 3 and arguments[1] == "lxc"
     name = environment.get("LXC_NAME") or (arguments[0] if old_style else "")
     moment = environment.get("LXC_HOOK_TYPE") or (arguments[2] if old_style else "")
-    if not name or moment not in {PRE_START, POST_STOP}:
-        raise QvdUsbError(USAGE, reason="hook is called by LXC, as lxc.hook.pre-start or lxc.hook.post-stop")
+    if not name or moment not in {PRE_START, START_HOST, POST_STOP}:
+        raise QvdUsbError(USAGE, reason="hook is called by LXC, as lxc.hook.pre-start, start-host or post-stop")
     return HookCall(name=VmId.parse(name), moment=moment)

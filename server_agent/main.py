@@ -15,19 +15,23 @@ from server_agent import control, service, settings
 from server_agent.daemon import Daemon, Wiring
 from server_agent.desk import ControlDesk
 from server_agent.executor import Executor
+from server_agent.kernel.cgroup_v1 import DeviceFiles
+from server_agent.kernel.cgroup_v2_lxc import LxcLists
 from server_agent.kernel.cgroup_v2_map import DeviceMaps
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
 from server_agent.kernel.observe import Observer
+from server_agent.kernel.rights import CGROUPS, ByContainer
 from server_agent.kernel.udev import Monitor
 from server_agent.kernel.vhci import Vhci
 from server_agent.ledger import Ledger
 from server_agent.lxc import BROKERS
 from server_agent.privileges import reduce_privileges
+from server_agent.state import Backend
 
 LOG = logging.getLogger(__name__)
 SYSFS = Path("/sys")
-CGROUPS, PINS = SYSFS / "fs/cgroup/qvd", SYSFS / "fs/bpf/qvd"
+PARENT, PINS = "qvd", SYSFS / "fs/bpf/qvd"
 RUN = Path("/run/qvd-usbip")
 LOCK = RUN / "agent.lock"
 LEDGER = Path("/var/lib/qvd-usbip/ledger.json")
@@ -89,14 +93,20 @@ def isochronous_allowed(wanted: settings.Isochronous, kernel: os.uname_result) -
 def wire(devicefs: Path, sockets: dict[str, int], *, isochronous: bool) -> Wiring:
     """Everything the agent touches, in its place on this host."""
     vhci, gate = Vhci(sysfs=SYSFS), Gate(sysfs=SYSFS)
-    maps, mounts = DeviceMaps(cgroups=CGROUPS, pins=PINS), HubMounts(devicefs=devicefs, sysfs=SYSFS)
-    brokers = Path(BROKERS)
+    mounts, brokers = HubMounts(devicefs=devicefs, sysfs=SYSFS), Path(BROKERS)
+    rights = ByContainer(
+        backends={
+            Backend.V1: DeviceFiles(hierarchies=CGROUPS, parent=PARENT),
+            Backend.LXC: LxcLists(cgroups=CGROUPS / PARENT),
+            Backend.MAP: DeviceMaps(cgroups=CGROUPS / PARENT, pins=PINS),
+        }
+    )
     return Wiring(
         executor=Executor(
-            vhci=vhci, gate=gate, maps=maps, mounts=mounts, brokers=brokers, sockets=sockets.__getitem__,
+            vhci=vhci, gate=gate, rights=rights, mounts=mounts, brokers=brokers, sockets=sockets.__getitem__,
             clock=time.monotonic,
         ),
-        observer=Observer(vhci=vhci, gate=gate, maps=maps, mounts=mounts, brokers=brokers),
+        observer=Observer(vhci=vhci, gate=gate, rights=rights, mounts=mounts, brokers=brokers),
         ledger=Ledger(path=LEDGER, boot_id=BOOT_ID.read_text(encoding="ascii").strip()),
         monitor=Monitor(),
         brokers=brokers,

@@ -53,7 +53,9 @@ def strangers(draft: Draft, seen: Observed) -> None:
             continue
         taken = left.hub is not None and draft.state.owner(left.hub) is not None
         hub = None if taken or left.hub not in seen.hubs else left.hub
-        draft.put_container(Container(name=name, hub=hub, phase=Phase.IN_FORCE, broker_gid=left.broker_gid))
+        draft.put_container(
+            Container(name=name, hub=hub, phase=Phase.IN_FORCE, backend=left.backend, broker_gid=left.broker_gid)
+        )
         draft.remember()
 
 
@@ -63,13 +65,13 @@ def owed(draft: Draft) -> None:
 
 
 def in_force(draft: Draft, seen: Observed, container: Container) -> None:
-    """One container: still there, map and gate in force, listening, each device right."""
+    """One container: still there, rights and gate in force, listening, each device right."""
     name = container.name
     if name not in seen.running and container.since + START_SECONDS < seen.at:
         devices.release(draft, name, None)
         return
     if seen.rights.get(name) is None:
-        draft.do(PutInForce(container=name, hub=container.hub, fresh=False))
+        draft.do(PutInForce(container=name, hub=container.hub, backend=container.backend, fresh=False))
     if not container.broker_open:
         draft.do(OpenBroker(container=name, gid=container.broker_gid))
     hub = seen.hubs.get(container.hub) if container.hub is not None else None

@@ -59,6 +59,14 @@ class Hold(StrEnum):
     GRANTED = "granted"
 
 
+class Backend(StrEnum):
+    """How the kernel is told which numbers a container may open."""
+
+    MAP = "map"  # a device program of our own with a map, on a parent cgroup (cgroup v2)
+    V1 = "v1"  # devices.allow and devices.deny (cgroup v1)
+    LXC = "lxc"  # LXC's own device program, changed through LXC (cgroup v2)
+
+
 class Phase(StrEnum):
     """How far a container has come."""
 
@@ -112,6 +120,7 @@ class Container:
     name: VmId
     hub: HubId | None
     phase: Phase
+    backend: Backend = Backend.MAP
     broker_gid: int = 0
     broker_open: bool = False
     since: float = 0.0

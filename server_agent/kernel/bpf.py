@@ -23,6 +23,7 @@ PROG_GET_FD_BY_ID, OBJ_GET_INFO, PROG_QUERY = 13, 15, 16
 HASH_MAP, CGROUP_DEVICE_PROGRAM, CGROUP_DEVICE, ALLOW_MULTI = 1, 15, 6, 2
 ATTRIBUTES = 128  # the kernel accepts a longer union as long as the rest is zero
 LOG_BYTES = 65536
+CODE_BYTES = 1 << 18
 PROGRAMS = 64  # attached to one cgroup: the kernel's own limit
 
 # registers, and where the program keeps its key
@@ -30,7 +31,7 @@ R0, R1, R2, R6, R7, R8, R10 = 0, 1, 2, 6, 7, 8, 10
 # Operations of the instruction set, as linux/bpf_common.h and linux/bpf.h make them up
 LOAD_WORD, STORE_WORD, STORE_IMMEDIATE, LOAD_MAP = 0x61, 0x63, 0x62, 0x18
 MOVE, MOVE_IMMEDIATE, MOVE_WORD, ADD, AND, AND_WORD, SHIFT_RIGHT_WORD = 0xBF, 0xB7, 0xBC, 0x07, 0x5F, 0x54, 0x74
-JUMP_EQUAL, JUMP_NOT_EQUAL_REGISTER, CALL, EXIT = 0x15, 0x5D, 0x85, 0x95
+JUMP_EQUAL, JUMP_NOT_EQUAL, JUMP_NOT_EQUAL_REGISTER, CALL, EXIT = 0x15, 0x55, 0x5D, 0x85, 0x95
 PSEUDO_MAP_FD, MAP_LOOKUP_ELEM = 1, 1
 
 
@@ -237,6 +238,25 @@ def program_maps(program_fd: int) -> tuple[bytes, list[int]]:
     _kernel(OBJ_GET_INFO, _attributes("IIQ", program_fd, len(info), _address(info)), "program info")
     (count,) = struct.unpack_from("=I", info.raw, 52)
     return info.raw[64:80].rstrip(b"\0"), list(ids[: min(count, PROGRAMS)])
+
+
+def program_code(program_fd: int) -> bytes:
+    """A program's instructions after the verifier's changes.
+
+    Source: include/uapi/linux/bpf.h, struct bpf_prog_info: xlated_prog_len at 20, xlated_prog_insns at 32.
+
+    Raises:
+        OSError: E2BIG when it is longer than any device list.
+    """
+    code = ctypes.create_string_buffer(CODE_BYTES)
+    info = ctypes.create_string_buffer(256)
+    struct.pack_into("=I", info, 20, CODE_BYTES)
+    struct.pack_into("=Q", info, 32, _address(code))
+    _kernel(OBJ_GET_INFO, _attributes("IIQ", program_fd, len(info), _address(info)), "program info")
+    (length,) = struct.unpack_from("=I", info.raw, 20)
+    if length > CODE_BYTES:
+        raise OSError(errno.E2BIG, "bpf: a program too long for a device list")
+    return code.raw[:length]
 
 
 def map_id(map_fd: int) -> int:

@@ -4,7 +4,6 @@ The program is in force before the container exists; programs on a path are ANDe
 map is pinned, so that rights are exact, can be listed, read back and outlive the agent.
 """
 
-import errno
 import os
 import struct
 from dataclasses import dataclass
@@ -12,8 +11,10 @@ from pathlib import Path
 
 from qvd_usbip.errors import RIGHTS_FAILED, QvdUsbError
 from qvd_usbip.ids import DevNum, VmId
+from server_agent import device_list
 from server_agent.kernel import bpf
 from server_agent.kernel.bpf import Instruction
+from server_agent.kernel.cgroup_tree import cgroup_names, names, populated_payload, remove_cgroup
 from server_agent.state import Right
 
 NAME = b"qvd_devices"
@@ -23,26 +24,14 @@ ANY = 0xFFFFFFFF
 # Source: include/uapi/linux/bpf.h, BPF_DEVCG_*
 KINDS = {"b": 1, "c": 2}
 MKNOD, READ, WRITE = 1, 2, 4
+BITS = {"m": MKNOD, "r": READ, "w": WRITE}
 
-# What a system in a container cannot be without; nodes of any number may be made, opening them is another matter.
+# The base list as the map has it.
 BASE = {
-    (2, ANY, ANY): MKNOD,
-    (1, ANY, ANY): MKNOD,
-    **{
-        (2, major, minor): MKNOD | READ | WRITE
-        for major, minor in (
-            (1, 3),  # null
-            (1, 5),  # zero
-            (1, 7),  # full
-            (1, 8),  # random
-            (1, 9),  # urandom
-            (5, 0),  # tty
-            (5, 1),  # console
-            (5, 2),  # ptmx
-            (136, ANY),  # pseudo-terminals
-            (10, 229),  # fuse
-        )
-    },
+    (KINDS[row.kind], ANY if row.major is None else row.major, ANY if row.minor is None else row.minor): sum(
+        BITS[letter] for letter in row.access
+    )
+    for row in device_list.BASE
 }
 
 
@@ -170,7 +159,7 @@ class DeviceMaps:
             if rights.get(key_of(right)) is not None:
                 raise QvdUsbError(RIGHTS_FAILED, device=right, container=name, reason="it is still in the map")
 
-    def rights(self, name: VmId) -> frozenset[Right] | None:
+    def held(self, name: VmId) -> frozenset[Right] | None:
         """The numbers a container may open beyond the base list; None when no program with this map is in force.
 
         Raises:
@@ -195,28 +184,23 @@ class DeviceMaps:
         Raises:
             OSError: EBUSY while a process is left in the cgroup; rights and pin are gone even then.
         """
-        held = self.rights(name) if self._pin(name).exists() else None
+        held = self.held(name) if self._pin(name).exists() else None
         for right in held or ():
             self.deny(name, right)
         self._pin(name).unlink(missing_ok=True)
         remove_cgroup(self.cgroups / str(name))
 
-    def running(self) -> frozenset[VmId]:
-        """The containers that have processes of their own; LXC's monitor beside them does not count."""
-        return frozenset(name for name in self._cgroups() if self.has_processes(name))
-
     def has_processes(self, name: VmId) -> bool:
         """Whether this container has processes of its own."""
-        return any(
-            populated(child) for child in folders(self.cgroups / str(name)) if not child.name.startswith("monitor")
-        )
+        return populated_payload(self.cgroups / str(name))
+
+    def knows(self, name: VmId) -> bool:
+        """Whether a map is pinned for the container."""
+        return self._pin(name).exists()
 
     def known(self) -> frozenset[VmId]:
         """Every name with a cgroup or a pinned map."""
-        return self._cgroups() | _names(self.pins)
-
-    def _cgroups(self) -> frozenset[VmId]:
-        return frozenset(name for name in _names(self.cgroups) if (self.cgroups / str(name)).is_dir())
+        return cgroup_names(self.cgroups) | names(self.pins)
 
     def _pin(self, name: VmId) -> Path:
         return self.pins / str(name)
@@ -249,57 +233,3 @@ class DeviceMaps:
             else:
                 os.close(program_fd)
         return ours
-
-
-def folders(parent: Path) -> list[Path]:
-    """The cgroups right below this one; none when it is gone."""
-    try:
-        return [child for child in parent.iterdir() if child.is_dir() and not child.is_symlink()]
-    except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ENODEV}:
-            return []
-        raise
-
-
-def populated(cgroup: Path) -> bool:
-    """Whether any process is in this cgroup or below it.
-
-    Source: Documentation/admin-guide/cgroup-v2.rst, cgroup.events.
-    """
-    try:
-        return "populated 1" in (cgroup / "cgroup.events").read_text().splitlines()
-    except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ENODEV}:
-            return False
-        raise
-
-
-def remove_cgroup(cgroup: Path) -> None:
-    """Remove a cgroup and those below it, deepest first; one that is gone is fine.
-
-    The tree was under a container's control, and rmdir refuses one with processes, so it is walked once, by listing.
-
-    Raises:
-        OSError: EBUSY when a process is left.
-    """
-    for parent, _, _ in os.walk(cgroup, topdown=False):
-        try:
-            Path(parent).rmdir()
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise
-
-
-def _names(parent: Path) -> frozenset[VmId]:
-    try:
-        entries = [entry.name for entry in parent.iterdir()]
-    except FileNotFoundError:
-        return frozenset()
-    return frozenset(name for entry in entries if (name := _name(entry)) is not None)
-
-
-def _name(entry: str) -> VmId | None:
-    try:
-        return VmId.parse(entry)
-    except QvdUsbError:
-        return None  # a file of the cgroup itself, or a stranger's

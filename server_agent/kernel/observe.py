@@ -1,4 +1,4 @@
-"""EFFECT: one look at everything: hubs, ports, devices and their children, maps, mounts."""
+"""EFFECT: one look at everything: hubs, ports, devices and their children, rights, mounts."""
 
 import errno
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from pathlib import Path
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from server_agent.events import DeviceSeen, HubSeen, Left, Observed
-from server_agent.kernel.cgroup_v2_map import DeviceMaps
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
+from server_agent.kernel.rights import ByContainer
 from server_agent.kernel.vhci import Vhci
 from server_agent.state import Half, HubBuses, Port, Right
 
@@ -24,7 +24,7 @@ class Observer:
 
     vhci: Vhci
     gate: Gate
-    maps: DeviceMaps
+    rights: ByContainer
     mounts: HubMounts
     brokers: Path
 
@@ -39,14 +39,14 @@ class Observer:
         """
         hubs = dict(self._hubs())
         devices = {seen.port: seen for hub, found in hubs.items() for seen in self._devices(hub, found.buses)}
-        names = self.maps.known() | self.mounts.known() | _containers(self.brokers)
+        names = self.rights.known() | self.mounts.known() | _containers(self.brokers)
         return Observed(
             at=at,
             hubs=hubs,
             ports_per_half=self.vhci.ports_per_half(),
             devices=devices,
-            rights={name: self.maps.rights(name) for name in names},
-            running=self.maps.running(),
+            rights={name: self.rights.held(name) for name in names},
+            running=self.rights.running(),
             leftovers={name: self._left(name) for name in names},
         )
 
@@ -73,7 +73,10 @@ class Observer:
             gid = (self.brokers / str(name) / "broker.sock").lstat().st_gid
         except FileNotFoundError:
             gid = 0
-        return Left(hub=self.mounts.mounted(name), running=self.maps.has_processes(name), broker_gid=gid)
+        return Left(
+            hub=self.mounts.mounted(name), running=self.rights.has_processes(name), broker_gid=gid,
+            backend=self.rights.backend(name),
+        )  # fmt: skip
 
 
 def device_seen(folder: Path, port: Port, busid: BusId) -> DeviceSeen | None:

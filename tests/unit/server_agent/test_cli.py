@@ -88,8 +88,8 @@ def test_requests_say_what_is_meant(asked: list[dict[str, Any]], capsys: pytest.
     said(capsys, "release", "desk1")
     said(capsys, "revoke", "desk1", "5-1")
     assert asked == [
-        {"op": "reserve", "container": "desk1", "broker_gid": 7},
-        {"op": "reserve", "container": "desk1", "broker_gid": 7},
+        {"op": "reserve", "container": "desk1", "broker_gid": 7, "backend": "map"},
+        {"op": "reserve", "container": "desk1", "broker_gid": 7, "backend": "map"},
         {"op": "release", "container": "desk1"},
         {"op": "release", "container": "desk1"},
         {"op": "revoke", "container": "desk1", "busid": "5-1"},

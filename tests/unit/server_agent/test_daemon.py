@@ -53,11 +53,19 @@ class FakeKernel:
     incoming: list[Uevent | type[LostEventsError]] = field(default_factory=list)
     may_authorise: threading.Event = field(default_factory=threading.Event)
     running: bool = False
+    slow_rights: bool = False
+    list: frozenset[Right] | None = frozenset()
     wake: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
 
     @property
-    def maps(self) -> "FakeKernel":
+    def rights(self) -> "FakeKernel":
         return self
+
+    def takes_long(self, action: actions.Action) -> bool:
+        return self.slow_rights
+
+    def held(self, _: VmId) -> frozenset[Right] | None:
+        return self.list
 
     def has_processes(self, _: VmId) -> bool:
         return self.running

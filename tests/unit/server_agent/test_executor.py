@@ -12,11 +12,11 @@ from qvd_usbip.errors import RIGHTS_FAILED, QvdUsbError
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from server_agent import actions, events
 from server_agent.executor import Executor
-from server_agent.kernel.cgroup_v2_map import DeviceMaps
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
+from server_agent.kernel.rights import ByContainer
 from server_agent.kernel.vhci import Vhci
-from server_agent.state import Port, Right
+from server_agent.state import Backend, Port, Right
 from tests.unit.server_agent.fake_vhci import FakeVhci
 
 ONE = VmId("one")
@@ -31,6 +31,7 @@ class FakeMaps:
     """Maps without a kernel; `fault` is raised by everything that would change one."""
 
     held: dict[VmId, set[Right]] = field(default_factory=dict)
+    backends: dict[VmId, Backend] = field(default_factory=dict)
     fault: Exception | None = None
     processes: bool = False
 
@@ -38,9 +39,13 @@ class FakeMaps:
         if self.fault is not None:
             raise self.fault
 
-    def create(self, name: VmId) -> None:
+    def create(self, name: VmId, backend: Backend) -> None:
         self._fail()
         self.held[name] = set()
+        self.backends[name] = backend
+
+    def backend(self, name: VmId) -> Backend:
+        return self.backends[name]
 
     def allow(self, name: VmId, right: Right) -> None:
         self._fail()
@@ -90,7 +95,7 @@ def bench(tmp_path: Path) -> Bench:
     kernel = FakeVhci(root=tmp_path / "sys").make()
     maps, mounts, brokers = FakeMaps(), FakeMounts(), tmp_path / "run/broker"
     executor = Executor(
-        vhci=Vhci(sysfs=kernel.root), gate=Gate(sysfs=kernel.root), maps=cast("DeviceMaps", maps),
+        vhci=Vhci(sysfs=kernel.root), gate=Gate(sysfs=kernel.root), rights=cast("ByContainer", maps),
         mounts=cast("HubMounts", mounts), brokers=brokers, sockets={"a": 9}.__getitem__, clock=time.monotonic,
     )  # fmt: skip
     return Bench(kernel=kernel, maps=maps, mounts=mounts, executor=executor, brokers=brokers)
@@ -207,7 +212,7 @@ def test_a_device_whose_descriptors_make_no_sense_is_not_judged_well(bench: Benc
 
 
 def test_rights_are_given_and_taken_or_the_failure_is_told(bench: Bench) -> None:
-    bench.maps.create(ONE)
+    bench.maps.create(ONE, Backend.MAP)
     assert isinstance(bench.executor.perform(actions.Grant(container=ONE, right=NUMBER)), events.Granted)
     assert bench.maps.held == {ONE: {NUMBER}}
     bench.maps.fault = QvdUsbError(RIGHTS_FAILED, device=NUMBER, container=ONE, reason="it is still in the map")
@@ -221,7 +226,7 @@ def test_rights_are_given_and_taken_or_the_failure_is_told(bench: Bench) -> None
 
 
 def test_gate_and_leftovers_need_no_answer(bench: Bench) -> None:
-    bench.maps.create(ONE)
+    bench.maps.create(ONE, Backend.MAP)
     assert bench.executor.perform(actions.CloseGate(hub=HUB)) is None
     assert bench.executor.gate.closed(HUB)
     assert bench.executor.perform(actions.ClearLeftover(container=ONE)) is None

@@ -10,12 +10,14 @@ from qvd_usbip import vhci as layouts
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from server_agent.events import Left
-from server_agent.kernel.cgroup_v2_map import DeviceMaps, populated, remove_cgroup
+from server_agent.kernel.cgroup_tree import populated, remove_cgroup
+from server_agent.kernel.cgroup_v2_map import DeviceMaps
 from server_agent.kernel.gate import ChangedError, Gate
 from server_agent.kernel.hub_mount import HubMounts, mounts_below
 from server_agent.kernel.observe import Observer
+from server_agent.kernel.rights import ByContainer
 from server_agent.kernel.vhci import PortTakenError, Vhci
-from server_agent.state import HubBuses, Port, Right
+from server_agent.state import Backend, HubBuses, Port, Right
 from tests.unit.server_agent.fake_vhci import FakeVhci
 
 PORT = Port(hub=HubId(1), half="hs", rhport=1)
@@ -182,7 +184,9 @@ def test_a_look_sees_hubs_ports_devices_children_and_what_is_left(stock: FakeVhc
     (brokers / "two").mkdir(parents=True)
     observer = Observer(
         vhci=Vhci(sysfs=stock.root), gate=Gate(sysfs=stock.root),
-        maps=DeviceMaps(cgroups=tmp_path / "cgroup", pins=tmp_path / "pins"),
+        rights=ByContainer(
+            backends={Backend.MAP: DeviceMaps(cgroups=tmp_path / "cgroup", pins=tmp_path / "pins")}
+        ),
         mounts=HubMounts(devicefs=tmp_path / "devicefs", sysfs=stock.root), brokers=brokers,
     )  # fmt: skip
     seen = observer.look(4.0)
@@ -228,7 +232,7 @@ def test_processes_of_the_container_count_and_its_monitor_does_not(tmp_path: Pat
         folder.mkdir(parents=True)
         (folder / "cgroup.events").write_text(f"populated {state}\nfrozen 0\n")
     (tmp_path / "qvd/cgroup.procs").touch()
-    assert maps.running() == {VmId("one")}
+    assert ByContainer(backends={Backend.MAP: maps}).running() == {VmId("one")}
     assert maps.known() == {VmId("one"), VmId("two"), VmId("three")}
     assert not populated(tmp_path / "gone")
 

@@ -24,7 +24,7 @@ def test_every_line_is_a_comment_or_a_key() -> None:
 
 def test_the_hooks_refuse_the_start_and_release_after_the_stop() -> None:
     for key in ("lxc.hook.pre-start", "lxc.hook.post-stop"):
-        assert values(key) == ["/usr/sbin/qvd-usb-agent hook --broker-gid 989"]
+        assert values(key) == ["/usr/sbin/qvd-usb-agent hook --backend map --broker-gid 989"]
 
 
 def test_the_configuration_names_no_hub() -> None:
