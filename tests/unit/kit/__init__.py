@@ -1,0 +1,1 @@
+"""Tests of what tests build the world from."""
