@@ -89,12 +89,15 @@ def recognise(observation: Observation) -> Layout:
 
 
 def lendable_hubs(layout: Layout, hubs: "Iterable[int]") -> tuple[int, ...]:
-    """The hubs, by number, of which each may be lent to one container as a whole; none where only ports can be."""
-    if layout in (GLOBAL_PORTS, PER_HUB):
-        return tuple(sorted(hubs))
-    if layout == HYBRID:  # hub 0's `attach` reaches other hubs' ports
-        return tuple(sorted(hub for hub in hubs if hub >= 1))
-    return ()
+    """The hubs, by number, that may be lent.
+
+    Hub 0 only where there is no other, or where its `attach` and `detach` reach no other hub's ports. Else it stays
+    with the host, whose own tools know no other hub.
+    """
+    numbers = tuple(sorted(hubs))
+    if layout in (GLOBAL_PORTS, HYBRID):
+        return tuple(hub for hub in numbers if hub >= 1) or numbers
+    return numbers if layout in (PER_HUB, SINGLE_HUB) else ()
 
 
 class PortStatus(ids.Value):

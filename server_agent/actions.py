@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qvd_usbip.ids import BusId, HubId, VmId
+from qvd_usbip.port_range import ALL_PORTS, PortRange
 from server_agent.state import Backend, Port, Right
 
 
@@ -23,16 +24,18 @@ class PutInForce(Action):
 
     container: VmId
     hub: HubId | None
+    ports: PortRange = ALL_PORTS
     backend: Backend = Backend.MAP
     fresh: bool = True  # False: repair under a running container, whose hub may be in use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TearDown(Action):
-    """Undo PutInForce and say whether the hub is empty."""
+    """Undo PutInForce and say whether its ports are empty."""
 
     container: VmId
     hub: HubId | None
+    ports: PortRange = ALL_PORTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ Every line is judged by what is there: a kernel's number decides only about defe
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,10 @@ from qvd_usbip.errors import (
     QvdUsbError,
 )
 from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
+from qvd_usbip.port_range import ALL_PORTS
 from server_agent import lxc, settings
 from server_agent.kernel.vhci import Vhci
+from server_agent.lending import USUAL, Lease, Lending, possible_leases
 
 SYSFS = Path("/sys")
 ROOT_MOUNTS = Path("/proc/mounts")
@@ -130,17 +132,25 @@ def hubs() -> list[Line]:
         return []  # said by `module`
     bound, ports = len(found.bound()), found.ports_per_half()
     text = f"{layout}: {LAYOUTS[layout]}; {bound} {'hub' if bound == 1 else 'hubs'}"
-    if not lendable:
-        remedy = "Load a vhci_hcd with several controllers (CONFIG_USBIP_VHCI_NR_HCS of 2 or more)."
-        text = f"{text}; none can be lent to one container alone"
+    leases = possible_leases(lendable, ports, _lending())
+    if not leases:
+        remedy = "Load the vhci_hcd of this kernel; a patch of another form is not known here."
+        if lendable:
+            text, remedy = f"{text}; {settings.HUBS} names none that can be lent", f"Set {settings.HUBS}=all"
         return [Line(name="hubs", text=text, remedy=remedy, exit_status=VHCI_NO_HUBS.exit_status)]
-    return [
-        Line(name="hubs", text=text),
-        Line(
-            name="limit",
-            text=f"{len(lendable)} containers at once, {ports} ports each up to high speed and {ports} for SuperSpeed",
-        ),
-    ]
+    return [Line(name="hubs", text=text), Line(name="limit", text=limit(leases, ports))]
+
+
+def limit(leases: Sequence[Lease], ports: int) -> str:
+    """How many containers can have USB, and how many devices each."""
+    whole = sum(lease.ports == ALL_PORTS for lease in leases)
+    words = [f"{len(leases)} containers at once"]
+    if whole:
+        words.append(f"{whole} with a hub of their own: {ports} ports each up to high speed and {ports} for SuperSpeed")
+    if len(leases) > whole:
+        few = leases[-1].ports.count
+        words.append(f"{len(leases) - whole} with ports of a shared one: {few} and {few}")
+    return ", ".join(words)
 
 
 def messages() -> Line:
@@ -172,6 +182,14 @@ def defects() -> list[Line]:
         *lines,
         Line(name="defects", text=f"{fixed} of {len(found)} known defects of vhci are fixed in this kernel"),
     ]
+
+
+def _lending() -> Lending:
+    """What the administrator lends; settings with a fault have a line of their own."""
+    try:
+        return settings.load().lending
+    except QvdUsbError:
+        return USUAL
 
 
 def use_vhci_hubs() -> Line:

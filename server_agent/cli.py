@@ -63,12 +63,12 @@ def check_host(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Containers, their devices and rights."""
-    answer = _asked({"op": "status"}, "containers", "revoking")
+    answer = _asked({"op": "status"}, "containers", "revoking", "quarantine", "unrecorded")
     if options.json:
         _print_json(answer)
         return 0
     for container in answer["containers"]:
-        print(f"{container['name']}  {container['hub'] or 'no hub: starts without USB'}  {container['phase']}")
+        print(f"{container['name']}  {_place(container) or 'no hub: starts without USB'}  {container['phase']}")
         for device in container["devices"]:
             print(f"  {device['busid'] or '-':8} {device['stage']:12} {device['port']}")
             for right, hold in device["rights"].items():
@@ -77,7 +77,16 @@ def status(options: argparse.Namespace) -> int:
         print("no container has USB")
     for pending in answer["revoking"]:
         print(f"being revoked: {pending}")
+    for held in answer["quarantine"]:
+        print(f"not lent: {held['lease']}: {held['reason']}")
+    if answer["unrecorded"]:
+        print(f"the ledger is not written: {answer['unrecorded']}; no container can start until it is")
     return 0
+
+
+def _place(container: Mapping[str, Any]) -> str:
+    """Where a container's devices go: its hub, with its ports if it has not all of them."""
+    return f"{container['hub'] or ''}{' ports ' + container['ports'] if container['ports'] else ''}"
 
 
 def hubs(options: argparse.Namespace) -> int:
@@ -87,7 +96,11 @@ def hubs(options: argparse.Namespace) -> int:
         _print_json(answer)
         return 0
     for hub in answer["hubs"]:
-        who = hub["container"] or (f"quarantined: {hub['quarantine']}" if hub["quarantine"] else "free")
+        who = ", ".join(
+            f"{each['name']} (ports {each['ports']})" if each["ports"] else each["name"] for each in hub["containers"]
+        )
+        held = f"not lent: {hub['quarantine']}" if hub["quarantine"] else ""
+        who = "; ".join(filter(None, (who, held))) or "free"
         ports = f"  ports used: {', '.join(hub['ports_used'])}" if hub["ports_used"] else ""
         print(f"{hub['hub']:12} buses {hub['buses'][0]},{hub['buses'][1]}  {who}{ports}")
     if not answer["hubs"]:

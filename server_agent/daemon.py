@@ -180,7 +180,7 @@ class Daemon:
         elif isinstance(action, actions.Answer):
             self._requests.answer(action)
         elif isinstance(action, actions.Remember):
-            self._remember()
+            self.submit(self._remember())
         elif isinstance(action, actions.OpenBroker):
             self._open_broker(action)
         elif isinstance(action, actions.CloseBroker):
@@ -238,12 +238,14 @@ class Daemon:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _remember(self) -> None:
+    def _remember(self) -> events.Event:
+        ledger = self._wiring.ledger
         try:
-            self._wiring.ledger.save(self.state)
+            ledger.save(self.state)
         except QvdUsbError as error:
-            # What runs is found in the kernel again; the record only makes that exact.
-            LOG.warning("the ledger could not be written path=%s error=%s", self._wiring.ledger.path, error)
+            LOG.warning("the ledger could not be written path=%s error=%s", ledger.path, error)
+            return events.NotRemembered(at=self.now, path=str(ledger.path), detail=error.context.get("reason", ""))
+        return events.Remembered(at=self.now)
 
     def _open_broker(self, action: actions.OpenBroker) -> None:
         self._close_broker(action.container)

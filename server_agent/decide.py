@@ -98,6 +98,8 @@ def _register() -> None:
         (events.InForce, leases.in_force),
         (events.NotInForce, leases.not_in_force),
         (events.TornDown, leases.torn_down),
+        (events.Remembered, leases.remembered),
+        (events.NotRemembered, leases.not_remembered),
         (events.BrokerOpened, leases.broker_opened),
         (events.BrokerFailed, leases.broker_failed),
         (events.Observed, reconcile.reconcile),

@@ -6,10 +6,11 @@ from typing import Any
 
 from qvd_usbip.errors import CONTAINER_UNKNOWN, LXC_CONFIG_MISSING, USAGE, QvdUsbError
 from qvd_usbip.ids import BusId, VmId
+from qvd_usbip.port_range import ALL_PORTS
 from server_agent import events, settings
 from server_agent.control import Reply
 from server_agent.daemon import Daemon, Wiring
-from server_agent.state import Backend, State
+from server_agent.state import Backend, Container, State
 
 
 class ControlDesk:
@@ -47,12 +48,12 @@ class ControlDesk:
         raise QvdUsbError(USAGE, reason=f"the agent does not know '{op}'")
 
     async def _reserve(self, name: VmId, gid: int, backend: Backend) -> Reply:
-        enabled = settings.load().use_vhci_hubs
+        found = settings.load()
         running = await asyncio.to_thread(self._wiring.executor.rights.has_processes, name)
         answer = await self._daemon.request(
             lambda number: events.Reserve(
-                at=self._daemon.now, container=name, backend=backend, broker_gid=gid, enabled=enabled, running=running,
-                request=number,
+                at=self._daemon.now, container=name, backend=backend, broker_gid=gid, enabled=found.use_vhci_hubs,
+                running=running, lending=found.lending, request=number,
             )
         )  # fmt: skip
         return {"hub": answer.context.get("hub", "")}
@@ -78,6 +79,7 @@ def status_of(state: State) -> dict[str, Any]:
             {
                 "name": str(container.name),
                 "hub": container.hub.name if container.hub else None,
+                "ports": ports_of(container),
                 "phase": str(container.phase),
                 "backend": str(container.backend),
                 "devices": [
@@ -96,22 +98,35 @@ def status_of(state: State) -> dict[str, Any]:
             for container in state.containers.values()
         ],
         "revoking": [f"{name} {right}" for name, right in sorted(state.revoking)],
+        "quarantine": quarantine_of(state),
+        "unrecorded": state.unrecorded,
     }
+
+
+def ports_of(container: Container) -> str | None:
+    """The ports a container has of a shared hub, counted from 1; None where it has all or none."""
+    return None if container.hub is None or container.ports == ALL_PORTS else str(container.ports)
+
+
+def quarantine_of(state: State) -> list[dict[str, str]]:
+    """What is not lent until it was seen empty, and why."""
+    return [{"lease": str(lease), "reason": reason} for lease, reason in sorted(state.quarantine.items())]
 
 
 def hubs_of(state: State) -> dict[str, Any]:
     """Each lendable hub with who has it, or why nobody may."""
     rows = []
     for hub in sorted(state.hubs):
-        owner = state.owner(hub)
+        tenants = state.tenants(hub)
+        held = [f"{lease}: {reason}" for lease, reason in sorted(state.quarantine.items()) if lease.hub == hub]
         used = sorted(str(port) for port in state.devices if port.hub == hub)
         rows.append(
             {
                 "hub": hub.name,
                 "buses": [state.hubs[hub].hs, state.hubs[hub].ss],
-                "container": str(owner.name) if owner else None,
+                "containers": [{"name": str(each.name), "ports": ports_of(each)} for each in tenants],
                 "ports_used": used,
-                "quarantine": state.quarantine.get(hub, ""),
+                "quarantine": "; ".join(held),
             }
         )
     return {"v": 1, "ports_per_half": state.ports_per_half, "hubs": rows}

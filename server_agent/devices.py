@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from qvd_usbip import vhci
 from qvd_usbip.ack import AckState
-from qvd_usbip.ids import HubId, VmId
+from qvd_usbip.ids import VmId
 from server_agent import events, leases
 from server_agent.actions import AttachPort, Authorise, DetachPort, Inspect, Judged, LookAround
 from server_agent.draft import Draft
 from server_agent.judgement import judge
+from server_agent.lending import Lease
 from server_agent.state import (
     APPEAR_SECONDS,
     PENDING_LIMIT,
@@ -31,7 +32,7 @@ def attach(draft: Draft, event: events.Attach) -> None:
     container = draft.state.containers.get(event.container)
     if container is None or container.phase != Phase.IN_FORCE:
         draft.answer((event.request,), "container-unknown", container=str(event.container))
-    elif container.hub is None:
+    elif container.lease is None:
         draft.answer((event.request,), "no-free-hub", container=str(event.container))
     elif event.attach_id in draft.state.progress:
         draft.answer((event.request,), "broker-protocol", reason="this attach id was used before")
@@ -39,23 +40,24 @@ def attach(draft: Draft, event: events.Attach) -> None:
         draft.answer((event.request,), "slave-limit", container=str(event.container))
     else:
         draft.put_progress(event.attach_id, Progress(container=container.name, started=event.at))
-        start(draft, event, container.hub, frozenset(), (event.request,))
+        start(draft, event, container.lease, frozenset(), (event.request,))
 
 
 def start(
-    draft: Draft, event: events.Attach | Device, hub: HubId, tried: frozenset[Port], requests: tuple[int, ...]
+    draft: Draft, event: events.Attach | Device, lease: Lease, tried: frozenset[Port], requests: tuple[int, ...]
 ) -> None:
-    """Take the first port of the right half that was not tried yet, or say that there is none."""
+    """Take the first port of the lease on the right half that was not tried yet, or say that there is none."""
     half: Half = "ss" if vhci.half_of(event.speed) == "ss" else "hs"
-    ports = (Port(hub=hub, half=half, rhport=number) for number in range(draft.state.ports_per_half))
+    numbers = (number for number in range(draft.state.ports_per_half) if number in lease.ports)
+    ports = (Port(hub=lease.hub, half=half, rhport=number) for number in numbers)
     port = next((p for p in ports if p not in draft.state.devices and p not in tried), None)
     device = Device(
-        port=port or Port(hub=hub, half=half, rhport=0), container=event.container, attach_id=event.attach_id,
-        devid=event.devid, speed=event.speed, tried=tried, requests=requests,
+        port=port or Port(hub=lease.hub, half=half, rhport=lease.ports.first), container=event.container,
+        attach_id=event.attach_id, devid=event.devid, speed=event.speed, tried=tried, requests=requests,
     )  # fmt: skip
     if port is None:
         draft.reach(device, AckState.FAILED, "no-free-port")
-        draft.answer(requests, "no-free-port", hub=hub.name)
+        draft.answer(requests, "no-free-port", hub=str(lease))
         return
     draft.put_device(device)
     draft.do(AttachPort(port=port, attach_id=device.attach_id, devid=device.devid, speed=device.speed))
@@ -80,8 +82,9 @@ def port_busy(draft: Draft, event: events.PortBusy) -> None:
     if device is None or device.stage != Stage.ATTACHING:
         return
     draft.drop_device(device)
-    if device.end is None:
-        start(draft, device, device.port.hub, device.tried | {device.port}, device.requests)
+    lease = draft.state.containers[device.container].lease
+    if device.end is None and lease is not None:
+        start(draft, device, lease, device.tried | {device.port}, device.requests)
     else:
         draft.answer(device.requests, "attach-failed", hub=event.port.hub.name, reason="given up meanwhile")
         leases.settle(draft, device.container)
@@ -100,7 +103,7 @@ def attach_failed(draft: Draft, event: events.AttachFailed) -> None:
 
 def usb_added(draft: Draft, event: events.UsbAdded) -> None:
     """Something enumerated, unauthorised: look at it; a device no attach is known for is judged the same way."""
-    owner = draft.state.owner(event.port.hub)
+    owner = draft.state.owner(event.port)
     if owner is None or owner.phase != Phase.IN_FORCE:
         return
     device = draft.state.devices.get(event.port) or Device(port=event.port, container=owner.name, stage=Stage.ATTACHED)

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qvd_usbip.ids import BusId, HubId, VmId
+from qvd_usbip.port_range import ALL_PORTS, PortRange
 from qvd_usbip.usb import UsbDevice
+from server_agent.lending import USUAL, Lease, Lending
 from server_agent.state import Backend, HubBuses, Port, Right
 
 
@@ -26,6 +28,7 @@ class Reserve(Event):
     running: bool  # it has processes already
     request: int
     backend: Backend = Backend.MAP
+    lending: Lending = USUAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,19 @@ class TornDown(Event):
 
     container: VmId
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered(Event):
+    """The ledger has the state of this moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRemembered(Event):
+    """The ledger could not be written; the record that was there before still is."""
+
+    path: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +311,12 @@ class Left:
     running: bool
     broker_gid: int
     backend: Backend = Backend.MAP
+    ports: PortRange = ALL_PORTS
+
+    @property
+    def lease(self) -> Lease | None:
+        """What it seems to have of its hub."""
+        return None if self.hub is None else Lease(hub=self.hub, ports=self.ports)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

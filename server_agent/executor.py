@@ -7,12 +7,15 @@ from functools import singledispatchmethod
 from pathlib import Path
 
 from qvd_usbip.errors import QvdUsbError
-from qvd_usbip.ids import HubId, VmId
+from qvd_usbip.ids import VmId
+from qvd_usbip.port_range import ALL_PORTS, PORTS_NAME, PortRange
+from qvd_usbip.system.files import save_atomic
 from server_agent import actions, events
 from server_agent.kernel.gate import ChangedError, Gate
 from server_agent.kernel.hub_mount import HubMounts
 from server_agent.kernel.rights import ByContainer
 from server_agent.kernel.vhci import PortTakenError, Vhci
+from server_agent.lending import Lease
 from server_agent.state import Backend
 
 CONTAINER_ACTIONS = (actions.PutInForce, actions.TearDown, actions.ClearLeftover, actions.CloseGate)
@@ -113,7 +116,7 @@ class Executor:
     def _(self, action: actions.PutInForce) -> events.Event:
         name, hub = action.container, action.hub
         if action.fresh and hub is not None:
-            reason = self._why_not_empty(hub)
+            reason = self._why_not_empty(Lease(hub=hub, ports=action.ports))
             if reason:
                 return self._not_in_force(name, "hub-quarantined", reason, hub_at_fault=True)
         try:
@@ -124,8 +127,9 @@ class Executor:
         try:
             self.rights.create(name, action.backend)
             if action.fresh:
-                self.mounts.make(name, hub)
+                self.mounts.make(name, hub, action.ports)
                 self._broker_folder(name)
+                self._tell_ports(name, action.ports)
         except (OSError, QvdUsbError) as error:
             if action.fresh:
                 self._undo(name)
@@ -145,10 +149,18 @@ class Executor:
         for path in (self.brokers, folder):
             path.chmod(0o755)
 
-    def _why_not_empty(self, hub: HubId) -> str:
-        """Why a hub cannot be lent; empty when every port of it is seen to be free."""
+    def _tell_ports(self, name: VmId, ports: PortRange) -> None:
+        """Tell the image which ports of a shared hub are its own; without the file all are."""
+        path = self.brokers / str(name) / PORTS_NAME
+        if ports == ALL_PORTS:
+            path.unlink(missing_ok=True)
+        else:
+            save_atomic(path, f"{ports}\n".encode(), 0o644)
+
+    def _why_not_empty(self, lease: Lease) -> str:
+        """Why ports cannot be lent; empty when every one of them is seen to be free."""
         try:
-            used = self.vhci.used(hub)
+            used = [port for port in self.vhci.used(lease.hub) if lease.covers(port.hub, port.rhport)]
         except (OSError, QvdUsbError) as error:
             return f"its ports cannot be read: {_words(error)}"
         return f"in use: {', '.join(map(str, sorted(used)))}" if used else ""
@@ -157,7 +169,7 @@ class Executor:
     def _(self, action: actions.TearDown) -> events.Event:
         reasons = [reason for reason in self._undo(action.container) if reason]
         if action.hub is not None:
-            reasons += filter(None, [self._why_not_empty(action.hub)])
+            reasons += filter(None, [self._why_not_empty(Lease(hub=action.hub, ports=action.ports))])
         return events.TornDown(at=self.clock(), container=action.container, reason="; ".join(reasons))
 
     def _undo(self, name: VmId) -> list[str]:
@@ -177,8 +189,11 @@ class Executor:
             if self.rights.has_processes(name):
                 reasons.append(f"container still has processes: {_words(error)}")
         folder = self.brokers / str(name)
-        if folder.is_dir() and not folder.is_symlink():
-            shutil.rmtree(folder)
+        try:
+            if folder.is_dir() and not folder.is_symlink():
+                shutil.rmtree(folder)
+        except OSError as error:
+            reasons.append(f"its broker folder stays: {_words(error)}")
         return reasons
 
     @perform.register

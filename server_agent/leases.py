@@ -1,16 +1,20 @@
-"""PURE: the life of one container: hub chosen, put in force before it exists, released when it has stopped."""
+"""PURE: the life of one container: ports chosen, put in force before it exists, released when it has stopped."""
 
 from dataclasses import replace
 
-from qvd_usbip.ids import HubId, VmId
+from qvd_usbip.ids import VmId
+from qvd_usbip.port_range import ALL_PORTS
 from server_agent import events
 from server_agent.actions import CloseBroker, Grant, OpenBroker, PutInForce, TearDown
 from server_agent.draft import Draft
-from server_agent.state import Backend, Container, Hold, Phase
+from server_agent.lending import Lease
+from server_agent.state import Container, Hold, Phase
+
+STARTING = (Phase.RECORDING, Phase.PREPARING)
 
 
 def reserve(draft: Draft, event: events.Reserve) -> None:
-    """A container is about to start: lease it a hub, or let it start without USB when there is none."""
+    """A container is about to start: lease it a hub or ports, or let it start without USB when there are none."""
     name = event.container
     container = draft.state.containers.get(name)
     if not event.enabled:
@@ -18,25 +22,63 @@ def reserve(draft: Draft, event: events.Reserve) -> None:
     elif event.running:
         draft.answer((event.request,), "container-busy", container=str(name), reason="running")
     elif container is None:
-        prepare(draft, name, event.broker_gid, event.backend, (event.request,))
-    elif container.phase == Phase.PREPARING:
+        prepare(draft, on_terms(Container(name=name, hub=None, phase=Phase.RECORDING), event), (event.request,))
+    elif container.phase in STARTING:
         draft.answer((event.request,), "container-busy", container=str(name), reason="starting")
     else:  # its last life was not released: first that, then this
-        again = (*container.again, event.request)
-        draft.put_container(replace(container, broker_gid=event.broker_gid, backend=event.backend, again=again))
+        draft.put_container(replace(on_terms(container, event), again=(*container.again, event.request)))
 
 
-def prepare(draft: Draft, name: VmId, gid: int, backend: Backend, requests: tuple[int, ...]) -> None:
-    """Lease the first free hub and put everything in force."""
-    hub = draft.state.free_hub()
+def on_terms(container: Container, event: events.Reserve) -> Container:
+    """A container as its configuration and the administrator want it at this start."""
+    return replace(container, backend=event.backend, broker_gid=event.broker_gid, lending=event.lending)
+
+
+def prepare(draft: Draft, container: Container, requests: tuple[int, ...]) -> None:
+    """Choose what is lent, and write that down before anything is made of it."""
+    lease = draft.state.free_lease(container.lending)
     draft.put_container(
-        Container(
-            name=name, hub=hub, phase=Phase.PREPARING, backend=backend, broker_gid=gid, since=draft.now,
-            requests=requests,
+        replace(
+            container, hub=lease.hub if lease else None, ports=lease.ports if lease else ALL_PORTS,
+            phase=Phase.RECORDING, broker_open=False, since=draft.now, requests=requests, again=(),
         )
     )  # fmt: skip
     draft.remember()
-    draft.do(PutInForce(container=name, hub=hub, backend=backend))
+
+
+def remembered(draft: Draft, event: events.Remembered) -> None:
+    """What is written down is made; a container whose record is complete may start."""
+    del event
+    draft.state = replace(draft.state, unrecorded="")
+    for container in list(draft.state.containers.values()):
+        if container.phase == Phase.RECORDING:
+            draft.put_container(replace(container, phase=Phase.PREPARING))
+            draft.do(
+                PutInForce(
+                    container=container.name, hub=container.hub, ports=container.ports, backend=container.backend
+                )
+            )  # fmt: skip
+        elif container.phase == Phase.IN_FORCE and container.requests:
+            lease = container.lease
+            draft.put_container(replace(container, requests=()))
+            draft.answer(container.requests, hub=str(lease) if lease else "")
+
+
+def not_remembered(draft: Draft, event: events.NotRemembered) -> None:
+    """What is not written down is not lent: refuse those who are starting, and undo; all else goes on as it is.
+
+    A later look tries to write again. Until then a restarted agent finds in the kernel what the record lacks.
+    """
+    draft.state = replace(draft.state, unrecorded=event.detail)
+    for container in list(draft.state.containers.values()):
+        waiting = container.phase == Phase.RECORDING or (container.phase == Phase.IN_FORCE and container.requests)
+        if not waiting:
+            continue
+        draft.answer(container.requests, "config-unwritable", path=event.path, reason=event.detail)
+        if container.phase == Phase.RECORDING:
+            draft.drop_container(container)
+        else:
+            give_up(draft, container)
 
 
 def in_force(draft: Draft, event: events.InForce) -> None:
@@ -58,9 +100,9 @@ def not_in_force(draft: Draft, event: events.NotInForce) -> None:
     if container is None or container.phase != Phase.PREPARING:
         return
     draft.drop_container(container)
-    if event.hub_at_fault and container.hub is not None:
-        quarantine(draft, container.hub, event.detail)
-        prepare(draft, container.name, container.broker_gid, container.backend, container.requests)
+    if event.hub_at_fault and container.lease is not None:
+        quarantine(draft, container.lease, event.detail)
+        prepare(draft, container, container.requests)
         return
     draft.remember()
     context = {"container": str(container.name), "backend": str(container.backend), "reason": event.detail}
@@ -68,16 +110,15 @@ def not_in_force(draft: Draft, event: events.NotInForce) -> None:
 
 
 def broker_opened(draft: Draft, event: events.BrokerOpened) -> None:
-    """The container may start."""
+    """Everything is there: once that is written down, the container may start."""
     container = draft.state.containers.get(event.container)
     if container is None:
         return
     if container.phase != Phase.PREPARING:
         draft.put_container(replace(container, broker_open=True))
         return
-    draft.put_container(replace(container, broker_open=True, phase=Phase.IN_FORCE, requests=()))
+    draft.put_container(replace(container, broker_open=True, phase=Phase.IN_FORCE))
     draft.remember()
-    draft.answer(container.requests, hub=container.hub.name if container.hub else "")
 
 
 def broker_failed(draft: Draft, event: events.BrokerFailed) -> None:
@@ -85,8 +126,14 @@ def broker_failed(draft: Draft, event: events.BrokerFailed) -> None:
     container = draft.state.containers.get(event.container)
     if container is not None and container.phase == Phase.PREPARING:
         draft.answer(container.requests, "broker-missing", container=str(container.name), reason=event.detail)
-        draft.put_container(replace(container, phase=Phase.RELEASING, requests=()))
-        settle(draft, container.name)
+        give_up(draft, container)
+
+
+def give_up(draft: Draft, container: Container) -> None:
+    """Undo what was put in force for a container that has been refused."""
+    draft.put_container(replace(container, phase=Phase.RELEASING, requests=(), broker_open=False))
+    draft.do(CloseBroker(container=container.name))
+    settle(draft, container.name)
 
 
 def begin_release(draft: Draft, name: VmId, request: int | None) -> bool:
@@ -99,7 +146,7 @@ def begin_release(draft: Draft, name: VmId, request: int | None) -> bool:
     if container is None:
         draft.answer(requests)
         return False
-    if container.phase == Phase.PREPARING:
+    if container.phase in STARTING:
         draft.answer(requests, "container-busy", container=str(name), reason="starting")
         return False
     container = draft.put_container(replace(container, requests=(*container.requests, *requests)))
@@ -117,24 +164,24 @@ def settle(draft: Draft, name: VmId) -> None:
     if container is None or container.phase != Phase.RELEASING:
         return
     if all(device.stuck for device in draft.state.devices_of(name)):
-        draft.put_container(replace(container, phase=Phase.TEARING))
-        draft.do(TearDown(container=name, hub=container.hub))
+        draft.put_container(replace(container, phase=Phase.TEARING, since=draft.now))
+        draft.do(TearDown(container=name, hub=container.hub, ports=container.ports))
 
 
 def torn_down(draft: Draft, event: events.TornDown) -> None:
-    """The hub is free, or quarantined with a reason; a container that waits to start again does so now."""
+    """Its ports are free, or quarantined with a reason; a container that waits to start again does so now."""
     container = draft.state.containers.get(event.container)
     if container is None or container.phase != Phase.TEARING:
         return
     draft.drop_container(container)
-    if event.reason and container.hub is not None:
-        quarantine(draft, container.hub, event.reason)
+    if event.reason and container.lease is not None:
+        quarantine(draft, container.lease, event.reason)
     draft.remember()
     draft.answer(container.requests)
     if container.again:
-        prepare(draft, container.name, container.broker_gid, container.backend, container.again)
+        prepare(draft, container, container.again)
 
 
-def quarantine(draft: Draft, hub: HubId, reason: str) -> None:
-    """Do not lend this hub until it was seen empty."""
-    draft.state = replace(draft.state, quarantine={**draft.state.quarantine, hub: reason})
+def quarantine(draft: Draft, lease: Lease, reason: str) -> None:
+    """Do not lend these ports until they were seen empty."""
+    draft.state = replace(draft.state, quarantine={**draft.state.quarantine, lease: reason})

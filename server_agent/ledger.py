@@ -6,18 +6,21 @@ boot, counts as nothing; reconcile then finds in the kernel what there is.
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from qvd_usbip.ack import AckState
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import HubId, VmId
+from qvd_usbip.port_range import PortRange
 from qvd_usbip.system.files import read_text, save_atomic
+from server_agent.lending import Lease
 from server_agent.state import Backend, Container, Device, Half, Phase, Port, Progress, Stage, State
 
 LOG = logging.getLogger(__name__)
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,7 @@ def format_ledger(state: State, boot_id: str) -> str:
             "v": VERSION,
             "boot": boot_id,
             "containers": [_container_row(container) for container in state.containers.values()],
-            "quarantine": {hub.name: reason for hub, reason in state.quarantine.items()},
+            "quarantine": [[*_lease(lease), reason] for lease, reason in state.quarantine.items()],
             "attaches": [
                 _attach(device, state.progress[device.attach_id])
                 for device in state.devices.values()
@@ -76,12 +79,16 @@ def format_ledger(state: State, boot_id: str) -> str:
 def _container_row(container: Container) -> dict[str, Any]:
     return {
         "name": str(container.name),
-        "hub": container.hub.name if container.hub else None,
+        "lease": _lease(container.lease) if container.lease else None,
         "backend": container.backend,
         "gid": container.broker_gid,
         "phase": container.phase,
         "since": container.since,
     }
+
+
+def _lease(lease: Lease) -> list[str]:
+    return [lease.hub.name, str(lease.ports)]
 
 
 def _attach(device: Device, progress: Progress) -> dict[str, Any]:
@@ -110,34 +117,44 @@ def parse_ledger(text: str, boot_id: str, now: float) -> State:
     if record["boot"] != boot_id:
         return State()
     containers = [_container(row, now) for row in record["containers"]]
-    hubs = [c.hub for c in containers if c.hub is not None]
-    if len(set(hubs)) != len(hubs) or len({c.name for c in containers}) != len(containers):
-        raise ValueError("a hub or a container stands twice")
+    leases = [c.lease for c in containers if c.lease is not None]
+    if any(one.meets(other) for one, other in combinations(leases, 2)):
+        raise ValueError("a port stands twice")
+    if len({c.name for c in containers}) != len(containers):
+        raise ValueError("a container stands twice")
     devices: dict[Port, Device] = {}
     progress: dict[str, Progress] = {}
-    owner = {c.hub: c.name for c in containers if c.hub is not None}
+    named = {c.name: c for c in containers}
     for row in record["attaches"]:
         device, known = _device(row)
-        if owner.get(device.port.hub) == device.container and device.port not in devices:
+        if named[device.container].has(device.port) and device.port not in devices:
             devices[device.port] = device
             progress[device.attach_id] = known
     return State(
-        containers={c.name: c for c in containers},
+        containers=named,
         devices=devices,
-        quarantine={HubId.parse(name): str(reason) for name, reason in record["quarantine"].items()},
+        quarantine={_lease_of(hub, ports): str(reason) for hub, ports, reason in record["quarantine"]},
         progress=progress,
     )
 
 
 def _container(row: dict[str, Any], now: float) -> Container:
     """A container as it was recorded; one that was not, or no longer, in force when the agent died is released."""
-    hub = None if row["hub"] is None else HubId.parse(row["hub"])
+    lease = None if row["lease"] is None else _lease_of(*row["lease"])
     phase = Phase.IN_FORCE if Phase(row["phase"]) == Phase.IN_FORCE else Phase.RELEASING
     since = min(float(row["since"]), now)
-    return Container(
-        name=VmId.parse(row["name"]), hub=hub, phase=phase, backend=Backend(row.get("backend", Backend.MAP)),
+    container = Container(
+        name=VmId.parse(row["name"]), hub=None, phase=phase, backend=Backend(row["backend"]),
         broker_gid=int(row["gid"]), since=since,
     )  # fmt: skip
+    return container if lease is None else replace(container, hub=lease.hub, ports=lease.ports)
+
+
+def _lease_of(hub: str, ports: str) -> Lease:
+    found = PortRange.parse(ports)
+    if found is None:
+        raise ValueError(f"no ports: {ports!r}")
+    return Lease(hub=HubId.parse(hub), ports=found)
 
 
 def _device(row: dict[str, Any]) -> tuple[Device, Progress]:

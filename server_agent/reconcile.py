@@ -7,11 +7,21 @@ began is left to the events.
 from dataclasses import replace
 
 from qvd_usbip.ack import AckState
-from server_agent import devices
-from server_agent.actions import ClearLeftover, CloseGate, DetachPort, OpenBroker, PutInForce, Revoke
+from server_agent import devices, leases
+from server_agent.actions import ClearLeftover, CloseGate, DetachPort, OpenBroker, PutInForce, Revoke, TearDown
 from server_agent.draft import Draft
 from server_agent.events import DeviceSeen, NodeAdded, NodeRemoved, Observed, UsbAdded
-from server_agent.state import APPEAR_SECONDS, START_SECONDS, Container, Device, Hold, Phase, Port, Stage
+from server_agent.state import (
+    APPEAR_SECONDS,
+    LOST_SECONDS,
+    START_SECONDS,
+    Container,
+    Device,
+    Hold,
+    Phase,
+    Port,
+    Stage,
+)
 
 
 def reconcile(draft: Draft, seen: Observed) -> None:
@@ -24,19 +34,27 @@ def reconcile(draft: Draft, seen: Observed) -> None:
             in_force(draft, seen, container)
         elif container.phase == Phase.RELEASING:
             devices.take_all(draft, container.name)
+            leaving(draft, seen, container)
+        elif container.since + LOST_SECONDS < seen.at:
+            lost(draft, container)
+    if draft.state.unrecorded:
+        draft.remember()
 
 
 def hubs(draft: Draft, seen: Observed) -> None:
-    """Note which hubs there are; one in quarantine that nobody has and that is empty may be lent again."""
+    """Note which hubs there are; ports in quarantine that nobody has and that are empty may be lent again."""
     draft.state = replace(
         draft.state,
         hubs={hub: found.buses for hub, found in seen.hubs.items()},
         ports_per_half=seen.ports_per_half,
     )
+    taken = draft.state.leases()
     kept = {
-        hub: reason
-        for hub, reason in draft.state.quarantine.items()
-        if hub not in seen.hubs or seen.hubs[hub].used or draft.state.owner(hub) is not None
+        lease: reason
+        for lease, reason in draft.state.quarantine.items()
+        if lease.hub not in seen.hubs
+        or any(lease.covers(port.hub, port.rhport) for port in seen.hubs[lease.hub].used)
+        or any(lease.meets(other) for other in taken)
     }
     if kept != draft.state.quarantine:
         draft.state = replace(draft.state, quarantine=kept)
@@ -44,24 +62,43 @@ def hubs(draft: Draft, seen: Observed) -> None:
 
 
 def strangers(draft: Draft, seen: Observed) -> None:
-    """Containers the ledger does not know: one that runs keeps what it has, of the others nothing is left."""
-    for name, left in sorted(seen.leftovers.items()):
-        if name in draft.state.containers:
-            continue
-        if not left.running:
-            draft.do(ClearLeftover(container=name))
-            continue
-        taken = left.hub is not None and draft.state.owner(left.hub) is not None
-        hub = None if taken or left.hub not in seen.hubs else left.hub
-        draft.put_container(
-            Container(name=name, hub=hub, phase=Phase.IN_FORCE, backend=left.backend, broker_gid=left.broker_gid)
-        )
+    """Containers the ledger does not know: one that runs keeps what is its alone, of the others nothing is left."""
+    unknown = {name: left for name, left in sorted(seen.leftovers.items()) if name not in draft.state.containers}
+    draft.do(*(ClearLeftover(container=name) for name, left in unknown.items() if not left.running))
+    running = {name: left for name, left in unknown.items() if left.running}
+    claims = [*draft.state.leases(), *(lease for left in running.values() if (lease := left.lease) is not None)]
+    for name, left in running.items():
+        lease = left.lease
+        alone = lease is not None and sum(lease.meets(claim) for claim in claims) == 1
+        hub = left.hub if alone and left.hub in seen.hubs else None
+        container = Container(
+            name=name, hub=hub, phase=Phase.IN_FORCE, backend=left.backend, broker_gid=left.broker_gid
+        )  # fmt: skip
+        draft.put_container(container if hub is None else replace(container, ports=left.ports))
         draft.remember()
 
 
 def owed(draft: Draft) -> None:
     """Try again what could not be revoked."""
     draft.do(*(Revoke(container=name, right=right) for name, right in sorted(draft.state.revoking)))
+
+
+def lost(draft: Draft, container: Container) -> None:
+    """What was begun for a container never ended: one that starts is refused, one that ends is ended again."""
+    if container.phase == Phase.TEARING:
+        draft.put_container(replace(container, since=draft.now))
+        draft.do(TearDown(container=container.name, hub=container.hub, ports=container.ports))
+        return
+    draft.answer(container.requests, "internal", reason="what a container needs was not made in time")
+    leases.give_up(draft, container)
+
+
+def leaving(draft: Draft, seen: Observed, container: Container) -> None:
+    """A container that is released: its ports that became free unnoticed, and those that did not."""
+    hub = seen.hubs.get(container.hub) if container.hub is not None else None
+    for device in list(draft.state.devices_of(container.name)):
+        if device.changed < seen.at and hub is not None:
+            absent(draft, seen, device, attached=device.port in hub.used)
 
 
 def in_force(draft: Draft, seen: Observed, container: Container) -> None:
@@ -71,7 +108,11 @@ def in_force(draft: Draft, seen: Observed, container: Container) -> None:
         devices.release(draft, name, None)
         return
     if seen.rights.get(name) is None:
-        draft.do(PutInForce(container=name, hub=container.hub, backend=container.backend, fresh=False))
+        draft.do(
+            PutInForce(
+                container=name, hub=container.hub, ports=container.ports, backend=container.backend, fresh=False
+            )
+        )  # fmt: skip
     if not container.broker_open:
         draft.do(OpenBroker(container=name, gid=container.broker_gid))
     hub = seen.hubs.get(container.hub) if container.hub is not None else None
@@ -85,8 +126,8 @@ def in_force(draft: Draft, seen: Observed, container: Container) -> None:
 def ports(draft: Draft, seen: Observed, container: Container, used: frozenset[Port]) -> None:
     """Each port of the container's hub: what is there, what should be there."""
     known = {device.port for device in draft.state.devices_of(container.name)}
-    there = {port for port in seen.devices if port.hub == container.hub}
-    for port in sorted(known | there | used):
+    there = {port for port in {*seen.devices, *used} if container.has(port)}
+    for port in sorted(known | there):
         device = draft.state.devices.get(port)
         if device is not None and device.changed >= seen.at:
             continue
@@ -94,7 +135,7 @@ def ports(draft: Draft, seen: Observed, container: Container, used: frozenset[Po
         if found is not None:
             present(draft, seen, container, device, found)
         elif device is not None:
-            absent(draft, device, attached=port in used)
+            absent(draft, seen, device, attached=port in used)
         elif port in used:  # an attach nobody remembers: it has the usual time to become a device
             draft.put_device(
                 Device(
@@ -111,7 +152,7 @@ def present(draft: Draft, seen: Observed, container: Container, device: Device |
     elif device.number != found.number:
         devices.gone(draft, device)
     elif device.stage == Stage.DETACHING:
-        if device.stuck:
+        if device.stuck or overdue(seen, device):
             retry(draft, device)
     elif device.stage == Stage.AUTHORISED:
         children(draft, seen, device, found)
@@ -153,13 +194,14 @@ def children(draft: Draft, seen: Observed, device: Device, found: DeviceSeen) ->
     device = draft.state.devices[device.port]
     for right, hold in device.rights.items():
         missing = hold == Hold.GRANTED and right not in allowed
+        missing = missing or (hold == Hold.GRANTING and overdue(seen, device))
         if missing or (hold == Hold.WANTED and not draft.blocked(right)):
             current = draft.state.devices[device.port]
             current = draft.put_device(replace(current, rights={**current.rights, right: Hold.WANTED}))
             draft.grant(current, right)
 
 
-def absent(draft: Draft, device: Device, *, attached: bool) -> None:
+def absent(draft: Draft, seen: Observed, device: Device, *, attached: bool) -> None:
     """Nothing enumerates on a port the agent uses."""
     if device.number is not None and device.stage != Stage.DETACHING:
         devices.gone(draft, device)
@@ -169,8 +211,13 @@ def absent(draft: Draft, device: Device, *, attached: bool) -> None:
         devices.finish(draft, device, AckState.GONE if was_in_use else AckState.FAILED, "peer-gone")
     elif device.stage == Stage.DETACHING and not attached:
         devices.port_free(draft, device.port)
-    elif device.stuck:
+    elif device.stuck or (device.stage == Stage.DETACHING and overdue(seen, device)):
         retry(draft, device)
+
+
+def overdue(seen: Observed, device: Device) -> bool:
+    """Whether the result of what was last asked for this device has been lost."""
+    return device.changed + LOST_SECONDS < seen.at
 
 
 def retry(draft: Draft, device: Device) -> None:

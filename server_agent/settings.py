@@ -11,13 +11,16 @@ from pathlib import Path
 
 from qvd_usbip import properties
 from qvd_usbip.errors import SETTINGS_MALFORMED, QvdUsbError
+from qvd_usbip.ids import decimal
 from qvd_usbip.system.files import read_text, save_atomic
+from server_agent.lending import MOST_HUBS, MOST_PORTS, USUAL, Lending, parse_hubs
 
 NODE_CONF = Path("/etc/qvd/node.conf")
 HYPERVISOR = "vm.hypervisor"
 USE_VHCI_HUBS = "vm.lxc.use_vhci_hubs"
 STORAGE = "path.storage.root"
 DEVICEFS = "path.storage.devicefs"
+HUBS, SHARED_HUBS, PORTS = "vm.lxc.usb.hubs", "vm.lxc.usb.shared_hubs", "vm.lxc.usb.ports"
 STATUS_GROUP = "vm.lxc.usb.status_group"
 METRICS = "vm.lxc.usb.metrics"
 ISOCHRONOUS = "vm.lxc.usb.isochronous"
@@ -61,6 +64,22 @@ def _group(value: str) -> str:
     return "is the name of no group" if set(value) - GROUP_LETTERS or value.startswith("-") else ""
 
 
+def _hubs(value: str) -> str:
+    try:
+        parse_hubs(value)
+    except ValueError:
+        return "is neither 'all' nor numbers of hubs like 1-3,5"
+    return ""
+
+
+def _count(least: int, most: int) -> Callable[[str], str]:
+    def wrong(value: str) -> str:
+        number = decimal(value, most)
+        return f"is no number from {least} to {most}" if number is None or number < least else ""
+
+    return wrong
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """One key: what holds when no file sets it, and what is wrong with a value ("" for nothing)."""
@@ -72,6 +91,9 @@ class Key:
 KEYS: Mapping[str, Key] = {
     HYPERVISOR: Key(default="lxc", wrong=_lxc),
     USE_VHCI_HUBS: Key(default="0", wrong=_switch),
+    HUBS: Key(default="all", wrong=_hubs),
+    SHARED_HUBS: Key(default="1", wrong=_count(0, MOST_HUBS)),
+    PORTS: Key(default="4", wrong=_count(1, MOST_PORTS)),
     STORAGE: Key(default="/var/lib/qvd/storage", wrong=_path),
     DEVICEFS: Key(default="${path.storage.root}/devicefs", wrong=_path),
     STATUS_GROUP: Key(default="", wrong=_group),
@@ -92,6 +114,7 @@ class Settings:
 
     use_vhci_hubs: bool
     devicefs: Path
+    lending: Lending = USUAL
     status_group: str = ""
     metrics: Path | None = None
     isochronous: Isochronous = Isochronous.AUTO
@@ -138,6 +161,7 @@ def settings_of(found: Mapping[str, str]) -> Settings:
     return Settings(
         use_vhci_hubs=words[USE_VHCI_HUBS] == "1",
         devicefs=Path(words[DEVICEFS]),
+        lending=Lending(hubs=parse_hubs(words[HUBS]), shared=int(words[SHARED_HUBS]), ports=int(words[PORTS])),
         status_group=words[STATUS_GROUP],
         metrics=Path(words[METRICS]) if words[METRICS] else None,
         isochronous=Isochronous(words[ISOCHRONOUS]),

@@ -7,12 +7,15 @@ from typing import Literal
 
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
+from qvd_usbip.port_range import ALL_PORTS, PortRange
+from server_agent.lending import USUAL, Lease, Lending, free_lease, possible_leases
 
 Half = Literal["hs", "ss"]
 PENDING_LIMIT = 4  # attaches of one container that are not in use yet
 APPEAR_SECONDS = 10.0  # from the kernel's OK to a device that enumerates
 SETTLE_SECONDS = 30.0  # from there until drivers have it
 START_SECONDS = 60.0  # from the pre-start hook to the container's first process
+LOST_SECONDS = 60.0  # after that long without its result, an action is taken for lost
 ACK_MEMORY = 64  # finished attaches that can still be asked about
 
 
@@ -70,6 +73,7 @@ class Backend(StrEnum):
 class Phase(StrEnum):
     """How far a container has come."""
 
+    RECORDING = "recording"  # the lease is chosen and is being written down; nothing is made before it is
     PREPARING = "preparing"
     IN_FORCE = "in-force"
     RELEASING = "releasing"  # its devices are being taken away
@@ -121,11 +125,22 @@ class Container:
     hub: HubId | None
     phase: Phase
     backend: Backend = Backend.MAP
+    ports: PortRange = ALL_PORTS  # fewer where others have ports of the same hub
+    lending: Lending = USUAL  # the administrator's terms when it was reserved
     broker_gid: int = 0
     broker_open: bool = False
     since: float = 0.0
     requests: tuple[int, ...] = ()
     again: tuple[int, ...] = ()  # reserved anew while it is being released
+
+    @property
+    def lease(self) -> Lease | None:
+        """What it has of its hub."""
+        return None if self.hub is None else Lease(hub=self.hub, ports=self.ports)
+
+    def has(self, port: Port) -> bool:
+        """Whether this port is its own."""
+        return self.hub == port.hub and port.rhport in self.ports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,13 +160,22 @@ class State:
     containers: Mapping[VmId, Container] = field(default_factory=dict)
     devices: Mapping[Port, Device] = field(default_factory=dict)
     revoking: frozenset[tuple[VmId, Right]] = frozenset()
-    quarantine: Mapping[HubId, str] = field(default_factory=dict)
+    quarantine: Mapping[Lease, str] = field(default_factory=dict)
+    unrecorded: str = ""  # why the ledger is behind this state
     progress: Mapping[str, Progress] = field(default_factory=dict)
     isochronous: bool = False  # devices with isochronous endpoints may reach a container
 
-    def owner(self, hub: HubId) -> Container | None:
-        """The container that has this hub."""
-        return next((c for c in self.containers.values() if c.hub == hub), None)
+    def owner(self, port: Port) -> Container | None:
+        """The container that has this port."""
+        return next((c for c in self.containers.values() if c.has(port)), None)
+
+    def tenants(self, hub: HubId) -> list[Container]:
+        """The containers that have this hub, or ports of it, by port."""
+        return sorted((c for c in self.containers.values() if c.hub == hub), key=lambda c: (c.ports, c.name))
+
+    def leases(self) -> tuple[Lease, ...]:
+        """Every lease that a container has."""
+        return tuple(lease for c in self.containers.values() if (lease := c.lease) is not None)
 
     def devices_of(self, name: VmId) -> Iterator[Device]:
         """The ports in use that belong to this container."""
@@ -174,10 +198,10 @@ class State:
                 return Port(hub=hub, half="ss", rhport=rhport)
         return None
 
-    def free_hub(self) -> HubId | None:
-        """The first hub that nobody has and nothing is held against."""
-        taken = {c.hub for c in self.containers.values()} | set(self.quarantine)
-        return min((hub for hub in self.hubs if hub not in taken), default=None)
+    def free_lease(self, lending: Lending) -> Lease | None:
+        """What can be lent next: a hub, or ports of a shared one, that nobody has and nothing is held against."""
+        possible = possible_leases(self.hubs, self.ports_per_half, lending)
+        return free_lease(possible, (*self.leases(), *self.quarantine))
 
     def next_deadline(self) -> float | None:
         """When time itself becomes an event."""

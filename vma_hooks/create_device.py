@@ -4,11 +4,12 @@ import os
 import sys
 
 from qvd_usbip.errors import NODE_KEPT, NODE_REFUSED, USAGE, QvdUsbError
+from qvd_usbip.port_range import PORTS_NAME
 from qvd_usbip.uevent import Uevent, from_environment, place_of
 from vma_hooks.apply import Grant, drop_node, make_node, open_records, recorded_at
 from vma_hooks.beneath import open_folder
 from vma_hooks.nodes import Nodes
-from vma_hooks.own_hub import event_of, list_devices, shown_number
+from vma_hooks.own_hub import event_of, list_devices, own_ports, shown_number
 from vma_hooks.plan import NodePlan, confine, plan
 from vma_hooks.settings import SETTINGS_FILE, group_number, load_settings
 from vma_hooks.words import complain
@@ -39,18 +40,19 @@ examples:
 
 
 class Places:
-    """Where this program works: three folders and the settings file, as paths."""
+    """Where this program works: three folders, the settings file and the file of the agent, as paths."""
 
-    __slots__ = ("dev", "records", "settings", "sys")
+    __slots__ = ("dev", "ports", "records", "settings", "sys")
 
-    def __init__(self, dev: str, sys: str, records: str, settings: str) -> None:
+    def __init__(self, dev: str, sys: str, records: str, settings: str, ports: str) -> None:
         self.dev = dev
+        self.ports = ports
         self.sys = sys
         self.records = records
         self.settings = settings
 
 
-INSTALLED = Places("/dev", "/sys", "/run/qvd-create-device", SETTINGS_FILE)
+INSTALLED = Places("/dev", "/sys", "/run/qvd-create-device", SETTINGS_FILE, f"/run/qvd-usbip/{PORTS_NAME}")
 
 
 def main(argv: "Sequence[str] | None" = None) -> int:
@@ -105,7 +107,7 @@ def on_event(event: Uevent, places: Places, nodes: Nodes) -> None:
         shown = shown_number(sys_folder, event.devpath)
     finally:
         os.close(sys_folder)
-    wanted = plan(event, shown)
+    wanted = plan(event, shown, own_ports(places.ports))
     if wanted is None:
         return
     grant, trouble = _find_grant(places.settings) if wanted.verb == "make" else (None, None)
@@ -149,7 +151,8 @@ def create(device: str, syspath: str, places: Places, nodes: Nodes) -> None:
         event = event_of(sys_folder, devpath, device)
     finally:
         os.close(sys_folder)
-    if event.devnum is None or place_of(devpath) is None:
+    place = place_of(devpath)
+    if event.devnum is None or place is None or place.rhport not in own_ports(places.ports):
         raise QvdUsbError(NODE_REFUSED, node=device, reason=f"{syspath} is no device below this container's hub")
     on_event(event, places, nodes)
 

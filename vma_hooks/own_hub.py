@@ -1,10 +1,14 @@
-"""EFFECT: what the container's /sys shows of a device; only its own vhci hub is mounted there."""
+"""EFFECT: what the container's /sys shows of a device, and which of them are its own.
+
+Only its own vhci hub is mounted there. Where it shares that hub with others, the agent says which ports are its own.
+"""
 
 import errno
 import os
 
-from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.errors import NODE_REFUSED, QvdUsbError
 from qvd_usbip.ids import DevNum
+from qvd_usbip.port_range import ALL_PORTS, PortRange
 from qvd_usbip.uevent import Uevent, from_environment
 from vma_hooks.beneath import NOT_THERE, descend
 
@@ -19,6 +23,33 @@ _ATTRIBUTE_LIMIT = 4096
 _DEVICE_LIMIT = 4096  # a hub holds 30 devices; a bound all the same
 _DEPTH_LIMIT = 24
 _GONE = NOT_THERE | {errno.ENODEV}  # ENODEV: the device went while its attribute was read
+
+
+def own_ports(path: str) -> PortRange:
+    """Read which ports of the hub are this container's: all of them where the agent says nothing.
+
+    Args:
+        path: the agent's file, `6-10` and a newline.
+
+    Raises:
+        QvdUsbError: NODE_REFUSED when it is there and does not say: then no port is known to be ours.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+            return ALL_PORTS
+        raise QvdUsbError(NODE_REFUSED, node=path, reason=error.strerror) from error
+    try:
+        text = os.read(descriptor, _ATTRIBUTE_LIMIT).decode("ascii", "replace")
+    except OSError as error:
+        raise QvdUsbError(NODE_REFUSED, node=path, reason=error.strerror) from error
+    finally:
+        os.close(descriptor)
+    ports = PortRange.parse(text.strip())
+    if ports is None:
+        raise QvdUsbError(NODE_REFUSED, node=path, reason="it does not say which ports are this container's")
+    return ports
 
 
 def shown_number(sys: int, devpath: str) -> DevNum | None:

@@ -2,6 +2,7 @@
 
 from qvd_usbip.errors import NODE_REFUSED, QvdUsbError
 from qvd_usbip.ids import DevNum
+from qvd_usbip.port_range import ALL_PORTS, PortRange
 from qvd_usbip.uevent import Uevent, place_of
 
 CHARACTER, BLOCK = "c", "b"
@@ -20,25 +21,29 @@ class NodePlan:
         self.path = path
 
 
-def plan(event: Uevent, shown: DevNum | None) -> NodePlan | None:
+def plan(event: Uevent, shown: DevNum | None, ports: PortRange = ALL_PORTS) -> NodePlan | None:
     """Decide what an event means for /dev.
 
     Args:
         event: action, devpath and properties, as udevd passes them.
         shown: the number the kernel shows at the event's devpath right now; None when there is nothing, which is
             also how a container sees a device on another container's hub.
+        ports: the ports that are this container's, where it shares its hub with others.
 
     Returns:
-        None when there is nothing to do: not below a vhci hub, no node, another action, or the kernel has already
-        moved on (an `add` of what is gone, a `remove` of what is there again: the other event is on its way).
+        None when there is nothing to do: not below a vhci hub or on another's port of it, no node, another action, or
+        the kernel has already moved on (an `add` of what is gone, a `remove` of what is there again: the other event is
+        on its way).
 
     Raises:
         QvdUsbError: NODE_REFUSED when the kernel's name would not stay beneath /dev.
 
     Source: guide §3.2.
     """
-    number = event.devnum
-    if event.action not in {"add", "remove"} or number is None or not event.devname or place_of(event.devpath) is None:
+    number, place = event.devnum, place_of(event.devpath)
+    if event.action not in {"add", "remove"} or number is None or not event.devname:
+        return None
+    if place is None or place.rhport not in ports:
         return None
     kind = BLOCK if event.is_block else CHARACTER
     path = confine(event.devname)

@@ -1,4 +1,7 @@
-"""EFFECT: the folder a container gets as its sys/devices/platform: empty, but for the one hub mounted in it."""
+"""EFFECT: the folder a container gets as its sys/devices/platform: empty, but for the one hub mounted in it.
+
+Of a hub that is shared only the two buses are mounted: its `attach` and `detach` rule the other tenants' ports too.
+"""
 
 import ctypes
 import errno
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import HubId, VmId
+from qvd_usbip.port_range import ALL_PORTS, PortRange
 
 # Flags of mount(2) and umount(2). Source: include/uapi/linux/mount.h
 MS_BIND, MNT_DETACH, UMOUNT_NOFOLLOW = 4096, 2, 8
@@ -27,8 +31,8 @@ class HubMounts:
     devicefs: Path
     sysfs: Path
 
-    def make(self, name: VmId, hub: HubId | None) -> None:
-        """The container's folder, with this hub mounted in it and nothing else.
+    def make(self, name: VmId, hub: HubId | None, ports: PortRange = ALL_PORTS) -> None:
+        """The container's folder, with this hub, or the buses of one that it shares, mounted in it and nothing else.
 
         Raises:
             OSError: it could not be made; what was begun is undone by `remove`.
@@ -37,9 +41,14 @@ class HubMounts:
         folder = self.devicefs / str(name)
         folder.mkdir(mode=0o755, parents=True)
         if hub is not None:
-            point = folder / hub.name
+            source, point = self.sysfs / "devices/platform" / hub.name, folder / hub.name
             point.mkdir(mode=0o755)
-            mount_bind(self.sysfs / "devices/platform" / hub.name, point)
+            if ports == ALL_PORTS:
+                mount_bind(source, point)
+                return
+            for bus in sorted(source.glob("usb[0-9]*")):
+                (point / bus.name).mkdir(mode=0o755)
+                mount_bind(bus, point / bus.name)
 
     def remove(self, name: VmId) -> None:
         """Unmount the hub and remove the folder; one that is not there is fine.
@@ -50,17 +59,14 @@ class HubMounts:
         folder = self.devicefs / str(name)
         for point in reversed(mounts_below(folder)):
             unmount(point)
-        try:
-            for child in folder.iterdir():
-                child.rmdir()
-            folder.rmdir()
-        except FileNotFoundError:
-            return
+        for parent, _, _ in os.walk(folder, topdown=False):
+            Path(parent).rmdir()
 
     def mounted(self, name: VmId) -> HubId | None:
         """The hub that is mounted for a container."""
-        points = mounts_below(self.devicefs / str(name))
-        return next((hub for point in points if (hub := _hub(point.name)) is not None), None)
+        folder = self.devicefs / str(name)
+        tops = (point.relative_to(folder).parts[0] for point in mounts_below(folder))
+        return next((hub for top in tops if (hub := _hub(top)) is not None), None)
 
     def known(self) -> frozenset[VmId]:
         """Every container with a folder."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
+from qvd_usbip.port_range import ALL_PORTS, PORTS_NAME, PortRange
+from qvd_usbip.system.files import read_text
 from server_agent.events import DeviceSeen, HubSeen, Left, Observed
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
@@ -75,8 +77,16 @@ class Observer:
             gid = 0
         return Left(
             hub=self.mounts.mounted(name), running=self.rights.has_processes(name), broker_gid=gid,
-            backend=self.rights.backend(name),
+            backend=self.rights.backend(name), ports=self._ports(name),
         )  # fmt: skip
+
+    def _ports(self, name: VmId) -> PortRange:
+        """The ports a container was told; one that was told nothing, or nothing that can be read, may have any."""
+        try:
+            text = read_text(self.brokers / str(name) / PORTS_NAME)
+        except (FileNotFoundError, QvdUsbError):
+            return ALL_PORTS
+        return PortRange.parse(text.strip()) or ALL_PORTS
 
 
 def device_seen(folder: Path, port: Port, busid: BusId) -> DeviceSeen | None:

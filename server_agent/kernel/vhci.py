@@ -105,14 +105,8 @@ class Vhci:
         return sorted(int(number) for number in numbers if number.isascii() and number.isdecimal())
 
     def lendable(self) -> tuple[HubId, ...]:
-        """The hubs a container may have of its own.
-
-        Never the one whose `attach` and `detach` reach the ports of all: mounted into a container it would hand it
-        every other container's devices. Where there is a single hub, that is none.
-        """
-        layout = self.layout()
-        numbers = vhci.lendable_hubs(layout, self.bound())
-        return tuple(HubId(n) for n in numbers if n >= 1 or layout != vhci.GLOBAL_PORTS)
+        """The hubs of which containers may have ports."""
+        return tuple(HubId(number) for number in vhci.lendable_hubs(self.layout(), self.bound()))
 
     def buses(self, hub: HubId) -> HubBuses | None:
         """The bus numbers of a hub's two halves; None while it has none."""

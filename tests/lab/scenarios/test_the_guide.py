@@ -97,12 +97,13 @@ def test_1_2_caution_when_a_device_can_store_data(lab: Lab, terminal: Terminal) 
 def test_2_2_the_number_of_entries_limits_the_containers_and_check_says_it(lab: Lab) -> None:
     """On a stock kernel the ports of every hub are ruled through vhci_hcd.0, which therefore is nobody's."""
     server = lab.server
+    server.run("qvd-usb-agent config set vm.lxc.usb.shared_hubs 0")
     entries = server.run(f"ls -d {DRIVERS}/vhci_hcd.*").out.split()
     checks = {each["name"]: each["text"] for each in json.loads(server.run("qvd-usb-agent check --json").out)["checks"]}
-    assert checks["hubs"].startswith(f"layout global-ports: {len(entries) - 1} containers at once, ")
+    assert checks["limit"].startswith(f"{len(entries) - 1} containers at once, ")
     rows = json.loads(server.run("qvd-usb-agent hubs --json").out)["hubs"]
     assert sorted(f"{DRIVERS}/{row['hub']}" for row in rows) == sorted(entries)[1:]
-    free = [row["hub"] for row in rows if not row["container"]]
+    free = [row["hub"] for row in rows if not row["containers"]]
     given = [server.run(f"qvd-usb-agent reserve guest{number}").out.split()[-1] for number, _ in enumerate(free)]
     assert sorted(given) == sorted(free), "every container gets its own"
     answer = server.run("qvd-usb-agent reserve onemore", check=False)

@@ -33,20 +33,21 @@ def test_layout(observation: Observation, layout: Layout) -> None:
 
 
 @given(st.booleans(), st.sets(st.integers(0, 9)), st.booleans(), st.sets(st.integers(0, 9)))
-def test_every_observation_has_a_layout_and_hub_0_of_a_hybrid_is_never_lent(
+def test_every_observation_has_a_layout_and_hub_0_is_lent_only_where_its_files_rule_no_other_hub(
     driver: bool, hubs: set[int], status1: bool, attach: set[int]
 ) -> None:
     layout = recognise(Observation(driver_dir_exists=driver, hubs=hubs, has_status1=status1, hub_attach=attach))
     lendable = vhci.lendable_hubs(layout, hubs)
     assert set(lendable) <= hubs
-    if layout == vhci.HYBRID:
-        assert 0 not in lendable
-    if layout not in (vhci.GLOBAL_PORTS, vhci.PER_HUB, vhci.HYBRID):
+    if layout in (vhci.HYBRID, vhci.GLOBAL_PORTS):
+        assert 0 not in lendable or hubs == {0}
+    if layout not in (vhci.GLOBAL_PORTS, vhci.PER_HUB, vhci.HYBRID, vhci.SINGLE_HUB):
         assert lendable == ()
 
 
-def test_stock_hubs_are_lent_whole() -> None:
-    assert vhci.lendable_hubs(vhci.GLOBAL_PORTS, EIGHT) == tuple(EIGHT)
+def test_every_other_hub_is_lent_and_a_single_one_too() -> None:
+    assert vhci.lendable_hubs(vhci.GLOBAL_PORTS, EIGHT) == tuple(EIGHT)[1:]
+    assert vhci.lendable_hubs(vhci.SINGLE_HUB, (0,)) == (0,)
     assert vhci.lendable_hubs(vhci.PER_HUB, EIGHT) == tuple(EIGHT)
 
 

@@ -51,7 +51,8 @@ def test_a_host_that_has_everything(host: Path, capsys: pytest.CaptureFixture[st
     assert cli.main(["check"]) == 0
     out = capsys.readouterr().out
     assert "global-ports: a stock kernel; ports are counted through all hubs; 3 hubs" in out
-    assert "limit: 2 containers at once, 2 ports each" in out
+    assert "limit: 2 containers at once, 1 with a hub of their own: 2 ports each" in out
+    assert "1 with ports of a shared one: 2 and 2" in out
     assert "FAIL" not in out
 
 
@@ -127,8 +128,9 @@ def no_way(root: Path) -> FakeVhci:
 @pytest.mark.parametrize(
     ("make", "words", "limit"),
     [
-        (lambda root: FakeVhci(root=root, hubs=8, ports=15).make(), "global-ports: a stock kernel", "7 containers"),
-        (lambda root: FakeVhci(root=root, hubs=8, ports=15, per_hub=True).make(), "per-hub: patched", "8 containers"),
+        (lambda root: FakeVhci(root=root, hubs=8, ports=15).make(), "global-ports: a stock kernel", "9 containers"),
+        (lambda root: FakeVhci(root=root, hubs=8, ports=15, per_hub=True).make(), "per-hub: patched", "10 containers"),
+        (lambda root: FakeVhci(root=root, hubs=1, ports=8).make(), "single-hub: ", "2 containers"),
         (hybrid, "hybrid: partly patched", "2 containers"),
         (no_hubs, "no hub: the USB bus numbers are used up", ""),
         (no_way, "unrecognised: several hubs and no known way", ""),
@@ -147,12 +149,10 @@ def test_every_layout_is_recognised_by_what_is_there_and_shown(
     assert status == (0 if limit else PROBLEMS["vhci-no-hubs"].exit_status)
 
 
-def test_a_single_hub_is_no_hub_to_lend(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for folder in ("bus", "devices"):
-        shutil.rmtree(host / "sys" / folder)
-    FakeVhci(root=host / "sys", hubs=1).make()
+def test_hubs_that_are_all_kept_back_are_a_lack(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (host / "node.conf").write_text("vm.lxc.use_vhci_hubs=1\nvm.lxc.usb.hubs=9\n")
     status, found = lacks(capsys)
-    assert list(found) == ["hubs"]
+    assert found == {"hubs": "Set vm.lxc.usb.hubs=all"}
     assert status == PROBLEMS["vhci-no-hubs"].exit_status
 
 

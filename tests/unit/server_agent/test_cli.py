@@ -13,7 +13,7 @@ from server_agent import cli, control, settings
 STATUS = {
     "containers": [
         {
-            "name": "one", "hub": "vhci_hcd.1", "phase": "in-force",
+            "name": "one", "hub": "vhci_hcd.1", "ports": None, "phase": "in-force",
             "devices": [
                 {
                     "port": "vhci_hcd.1/hs/0", "busid": "5-1", "stage": "authorised", "attach": "x", "stuck": False,
@@ -21,17 +21,28 @@ STATUS = {
                 }
             ],
         },
-        {"name": "two", "hub": None, "phase": "in-force", "devices": []},
+        {"name": "two", "hub": None, "ports": None, "phase": "in-force", "devices": []},
+        {"name": "three", "hub": "vhci_hcd.3", "ports": "5-8", "phase": "in-force", "devices": []},
     ],
     "revoking": ["one c 189:5"],
+    "quarantine": [{"lease": "vhci_hcd.2", "reason": "in use"}],
+    "unrecorded": "No space left on device",
 }  # fmt: skip
 HUBS = {
     "hubs": [
-        {"hub": "vhci_hcd.1", "buses": [5, 6], "container": "one", "ports_used": ["vhci_hcd.1/hs/0"], "quarantine": ""},
-        {"hub": "vhci_hcd.2", "buses": [7, 8], "container": None, "ports_used": [], "quarantine": "in use"},
-        {"hub": "vhci_hcd.3", "buses": [9, 10], "container": None, "ports_used": [], "quarantine": ""},
+        {
+            "hub": "vhci_hcd.1", "buses": [5, 6], "containers": [{"name": "one", "ports": None}],
+            "ports_used": ["vhci_hcd.1/hs/0"], "quarantine": "",
+        },
+        {"hub": "vhci_hcd.2", "buses": [7, 8], "containers": [], "ports_used": [], "quarantine": "vhci_hcd.2: in use"},
+        {"hub": "vhci_hcd.3", "buses": [9, 10], "containers": [], "ports_used": [], "quarantine": ""},
+        {
+            "hub": "vhci_hcd.4", "buses": [11, 12],
+            "containers": [{"name": "three", "ports": "1-4"}, {"name": "four", "ports": "5-8"}],
+            "ports_used": [], "quarantine": "",
+        },
     ]
-}
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -66,17 +77,28 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 @pytest.mark.usefixtures("asked")
 def test_status_shows_containers_devices_rights_and_what_is_owed(capsys: pytest.CaptureFixture[str]) -> None:
     out = said(capsys, "status")
-    for part in ("one  vhci_hcd.1", "5-1", "c 166:0", "/dev/ttyACM0", "two  no hub: starts without USB", "one c 189:5"):
+    for part in (
+        "one  vhci_hcd.1  in-force",
+        "5-1",
+        "c 166:0",
+        "/dev/ttyACM0",
+        "two  no hub: starts without USB",
+        "three  vhci_hcd.3 ports 5-8",
+        "one c 189:5",
+        "not lent: vhci_hcd.2: in use",
+        "ledger is not written: No space left on device",
+    ):
         assert part in out
     assert json.loads(said(capsys, "status", "--json")) == STATUS
 
 
 @pytest.mark.usefixtures("asked")
 def test_hubs_shows_who_has_them_and_why_nobody_may(capsys: pytest.CaptureFixture[str]) -> None:
-    first, second, third = said(capsys, "hubs").splitlines()
+    first, second, third, fourth = said(capsys, "hubs").splitlines()
     assert "one" in first
     assert "vhci_hcd.1/hs/0" in first
-    assert "quarantined: in use" in second
+    assert second.endswith("not lent: vhci_hcd.2: in use")
+    assert fourth.endswith("three (ports 1-4), four (ports 5-8)")
     assert third.endswith("free")
     assert json.loads(said(capsys, "hubs", "--json")) == HUBS
 

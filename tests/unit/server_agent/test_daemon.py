@@ -162,11 +162,11 @@ Run = Callable[[Callable[[Bench], Coroutine[Any, Any, None]]], None]
 
 def test_a_reservation_is_answered_when_all_is_in_force_and_is_remembered(run: Run, tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
-        assert await bench.ask(op="reserve", container="one", broker_gid=0) == {"hub": "vhci_hcd.1"}
+        assert await bench.ask(op="reserve", container="one", broker_gid=0) == {"hub": "vhci_hcd.1 ports 1-2"}
         assert (tmp_path / "broker/one/broker.sock").is_socket()
-        assert (await bench.ask(op="hubs"))["hubs"][0]["container"] == "one"
+        assert (await bench.ask(op="hubs"))["hubs"][0]["containers"] == [{"name": "one", "ports": "1-2"}]
         record = json.loads((tmp_path / "ledger.json").read_text())
-        assert record["containers"][0]["hub"] == "vhci_hcd.1"
+        assert record["containers"][0]["lease"] == ["vhci_hcd.1", "1-2"]
         assert await bench.ask(op="release", container="one") == {}
         assert (await bench.ask(op="status"))["containers"] == []
 

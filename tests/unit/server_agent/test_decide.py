@@ -7,10 +7,12 @@ import pytest
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import HubId
 from server_agent import events
+from server_agent.lending import Lease, Lending
 from server_agent.state import PENDING_LIMIT, Hold, Phase, Port, Stage
 from tests.unit.server_agent.world import NAMES, PORTS, World, busid_of
 
-ONE, TWO, THREE, FOUR = NAMES
+ONE, TWO, THREE, FOUR, FIVE, SIX = NAMES
+WHOLE = Lending(shared=0)
 FIRST = Port(hub=HubId(1), half="hs", rhport=0)
 
 
@@ -21,8 +23,11 @@ def started(*names: object) -> World:
     return world
 
 
-def reserve(world: World, name: object, *, enabled: bool = True, running: bool = False) -> int:
-    request = world.ask(events.Reserve, container=name, broker_gid=0, enabled=enabled, running=running)
+def reserve(
+    world: World, name: object, *, enabled: bool = True, running: bool = False, lending: Lending = WHOLE
+) -> int:
+    words = {"container": name, "broker_gid": 0, "enabled": enabled, "running": running, "lending": lending}
+    request = world.ask(events.Reserve, **words)
     while world.slow:
         world.deliver_slow()
     if request in world.answers and not world.answers[request].problem:
@@ -77,7 +82,7 @@ def test_a_hub_that_is_not_empty_is_quarantined_and_the_next_one_lent() -> None:
     world.attached.add(FIRST)
     request = reserve(world, ONE)
     assert world.answers[request].context == {"hub": "vhci_hcd.2"}
-    assert HubId(1) in world.state.quarantine
+    assert Lease(hub=HubId(1)) in world.state.quarantine
     world.attached.clear()
     world.look()
     assert not world.state.quarantine
@@ -254,7 +259,7 @@ def test_release_detaches_denies_and_gives_the_hub_back() -> None:
     assert not world.maps
     assert not world.attached
     assert not world.state.containers
-    assert world.state.free_hub() == HubId(1)
+    assert world.state.free_lease(WHOLE) == Lease(hub=HubId(1))
 
 
 def test_a_port_that_stays_in_use_keeps_its_hub_from_the_next_container() -> None:
@@ -265,7 +270,7 @@ def test_a_port_that_stays_in_use_keeps_its_hub_from_the_next_container() -> Non
     while world.slow:
         world.deliver_slow()
     assert world.answers[request].problem == ""
-    assert HubId(1) in world.state.quarantine
+    assert Lease(hub=HubId(1)) in world.state.quarantine
     assert world.answers[reserve(world, TWO)].context == {"hub": "vhci_hcd.2"}
     assert not world.maps[TWO]
 

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from server_agent import actions, events
 from server_agent.state import Phase, Port
-from tests.unit.server_agent.world import HUBS, NAMES, PORTS, World, busid_of
+from tests.unit.server_agent.world import HUBS, LENDING, NAMES, PORTS, World, busid_of
 
 ONE = NAMES[0]
 
@@ -27,7 +27,8 @@ class Anything(RuleBasedStateMachine):
     @rule(name=names)
     def reserve(self, name: object) -> None:
         running = name in self.world.running
-        self.world.ask(events.Reserve, container=name, broker_gid=0, enabled=True, running=running)
+        words = {"container": name, "broker_gid": 0, "enabled": True, "running": running, "lending": LENDING}
+        self.world.ask(events.Reserve, **words)
 
     @rule(name=names)
     def start(self, name: object) -> None:
@@ -80,12 +81,20 @@ class Anything(RuleBasedStateMachine):
 
     @rule(port=ports)
     def revoke(self, port: Port) -> None:
-        owner = self.world.state.owner(port.hub)
+        owner = self.world.state.owner(port)
         self.world.ask(events.RevokeAsked, container=owner.name if owner else ONE, busid=busid_of(port))
 
     @rule(fails=st.booleans())
     def revoke_fault(self, *, fails: bool) -> None:
         self.world.revoke_fails = fails
+
+    @rule(full=st.booleans())
+    def disk(self, *, full: bool) -> None:
+        self.world.disk_full = full
+
+    @rule(lost=st.booleans())
+    def results(self, *, lost: bool) -> None:
+        self.world.results_lost = lost
 
     @rule(seconds=st.sampled_from([1, 20, 100]))
     def time_passes(self, seconds: int) -> None:
@@ -97,7 +106,7 @@ class Anything(RuleBasedStateMachine):
         self.world.check_maps()
 
     def teardown(self) -> None:
-        self.world.revoke_fails = False
+        self.world.revoke_fails = self.world.disk_full = self.world.results_lost = False
         self.world.settle()
         self.world.check_rest()
         self.world.running |= set(self.world.state.containers)

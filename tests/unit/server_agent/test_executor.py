@@ -10,6 +10,7 @@ import pytest
 
 from qvd_usbip.errors import RIGHTS_FAILED, QvdUsbError
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
+from qvd_usbip.port_range import ALL_PORTS, PortRange
 from server_agent import actions, events
 from server_agent.executor import Executor
 from server_agent.kernel.gate import Gate
@@ -68,12 +69,14 @@ class FakeMounts:
     """Mounts without a kernel."""
 
     made: dict[VmId, HubId | None] = field(default_factory=dict)
+    ports: list[PortRange] = field(default_factory=list)
     fault: Exception | None = None
 
-    def make(self, name: VmId, hub: HubId | None) -> None:
+    def make(self, name: VmId, hub: HubId | None, ports: PortRange) -> None:
         if self.fault is not None:
             raise self.fault
         self.made[name] = hub
+        self.ports.append(ports)
 
     def remove(self, name: VmId) -> None:
         self.made.pop(name, None)
@@ -122,6 +125,46 @@ def test_a_hub_that_is_not_empty_is_left_alone(bench: Bench) -> None:
     assert "vhci_hcd.1/hs/1" in found.detail
     assert not bench.executor.gate.closed(HUB)
     assert not bench.maps.held
+
+
+def test_of_a_shared_hub_only_the_own_ports_count_and_the_image_is_told_them(bench: Bench) -> None:
+    bench.kernel.set_status(1, {("hs", 1): 6})
+    mine = actions.PutInForce(container=ONE, hub=HUB, ports=PortRange(0, 0))
+    assert isinstance(bench.executor.perform(mine), events.InForce)
+    assert (bench.brokers / "one/ports").read_text() == "1-1\n"
+    assert (bench.brokers / "one/ports").stat().st_mode & 0o777 == 0o644
+    assert bench.mounts.ports == [PortRange(0, 0)]
+    theirs = actions.PutInForce(container=VmId("two"), hub=HUB, ports=PortRange(1, 1))
+    found = bench.executor.perform(theirs)
+    assert isinstance(found, events.NotInForce)
+    assert found.hub_at_fault
+    gone = bench.executor.perform(actions.TearDown(container=ONE, hub=HUB, ports=PortRange(0, 0)))
+    assert isinstance(gone, events.TornDown)
+    assert gone.reason == "", "another's port is no reason"
+    held = bench.executor.perform(actions.TearDown(container=ONE, hub=HUB, ports=PortRange(1, 1)))
+    assert isinstance(held, events.TornDown)
+    assert "vhci_hcd.1/hs/1" in held.reason
+
+
+def test_with_a_hub_of_its_own_the_image_is_told_no_ports(bench: Bench) -> None:
+    bench.executor.perform(actions.PutInForce(container=ONE, hub=HUB, ports=PortRange(0, 0)))
+    bench.executor.perform(actions.PutInForce(container=ONE, hub=HUB))
+    assert not (bench.brokers / "one/ports").exists()
+    assert bench.mounts.ports[-1] == ALL_PORTS
+
+
+def test_a_broker_folder_that_stays_is_a_reason_not_to_lend_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.executor.perform(actions.PutInForce(container=ONE, hub=HUB))
+
+    def busy(_: object) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr("server_agent.executor.shutil.rmtree", busy)
+    found = bench.executor.perform(actions.TearDown(container=ONE, hub=HUB))
+    assert isinstance(found, events.TornDown)
+    assert "broker folder stays" in found.reason
 
 
 def test_a_hub_that_cannot_be_read_is_not_lent(bench: Bench) -> None:

@@ -9,6 +9,7 @@ import pytest
 from qvd_usbip import vhci as layouts
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
+from qvd_usbip.port_range import ALL_PORTS, PortRange
 from server_agent.events import Left
 from server_agent.kernel.cgroup_tree import populated, remove_cgroup
 from server_agent.kernel.cgroup_v2_map import DeviceMaps
@@ -47,8 +48,11 @@ def test_a_patched_kernel_lends_every_hub(patched: FakeVhci) -> None:
     assert found.lendable() == (HubId(0), HubId(1), HubId(2))
 
 
-def test_a_single_hub_is_not_lent_as_a_whole(tmp_path: Path) -> None:
-    assert Vhci(sysfs=FakeVhci(root=tmp_path, hubs=1).make().root).lendable() == ()
+def test_a_single_hub_is_lent(tmp_path: Path) -> None:
+    found = Vhci(sysfs=FakeVhci(root=tmp_path, hubs=1).make().root)
+    assert found.layout() == layouts.SINGLE_HUB
+    assert (found.lendable(), found.ports_per_half()) == ((HubId(0),), 2)
+    assert found.used(HubId(0)) == frozenset()
 
 
 def test_without_the_module_or_without_hubs_the_problem_is_named(tmp_path: Path) -> None:
@@ -182,6 +186,7 @@ def test_a_look_sees_hubs_ports_devices_children_and_what_is_left(stock: FakeVhc
     stock.set_status(1, {("hs", 1): 6})
     brokers = tmp_path / "broker"
     (brokers / "two").mkdir(parents=True)
+    (brokers / "two/ports").write_text("2-3\n")
     observer = Observer(
         vhci=Vhci(sysfs=stock.root), gate=Gate(sysfs=stock.root),
         rights=ByContainer(
@@ -197,7 +202,7 @@ def test_a_look_sees_hubs_ports_devices_children_and_what_is_left(stock: FakeVhc
     assert {str(right): name for right, name in device.children.items()} == {
         "c 166:0": "ttyACM0", "b 8:0": "sda", "b 8:1": "sda1",
     }  # fmt: skip
-    assert seen.leftovers == {VmId("two"): Left(hub=None, running=False, broker_gid=0)}
+    assert seen.leftovers == {VmId("two"): Left(hub=None, running=False, broker_gid=0, ports=PortRange(1, 2))}
     assert seen.rights == {VmId("two"): None}
 
 
@@ -223,6 +228,31 @@ def test_a_container_without_a_hub_gets_an_empty_folder(tmp_path: Path) -> None:
     mounts.remove(VmId("one"))
     mounts.remove(VmId("one"))
     assert mounts.known() == frozenset()
+
+
+@pytest.mark.parametrize("ports", [ALL_PORTS, PortRange(0, 3)])
+def test_of_a_shared_hub_the_container_gets_only_the_buses(
+    stock: FakeVhci, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ports: PortRange
+) -> None:
+    folder, table = tmp_path / "devicefs/one", tmp_path / "mountinfo"
+    table.write_text("")
+
+    def mount(source: Path, point: Path) -> None:
+        assert point.is_dir()
+        assert source.name == point.name
+        with table.open("a") as file:
+            file.write(f"26 1 0:22 / {point} rw - sysfs sysfs rw\n")
+
+    monkeypatch.setattr("server_agent.kernel.hub_mount.MOUNTINFO", table)
+    monkeypatch.setattr("server_agent.kernel.hub_mount.mount_bind", mount)
+    monkeypatch.setattr("server_agent.kernel.hub_mount.unmount", lambda _: table.write_text(""))
+    mounts = HubMounts(devicefs=tmp_path / "devicefs", sysfs=stock.root)
+    mounts.make(VmId("one"), HubId(1), ports)
+    points = ["vhci_hcd.1"] if ports == ALL_PORTS else ["vhci_hcd.1/usb5", "vhci_hcd.1/usb6"]
+    assert mounts_below(folder) == [folder / point for point in points]
+    assert mounts.mounted(VmId("one")) == HubId(1)
+    mounts.remove(VmId("one"))
+    assert not folder.exists()
 
 
 def test_processes_of_the_container_count_and_its_monitor_does_not(tmp_path: Path) -> None:

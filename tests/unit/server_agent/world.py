@@ -4,17 +4,21 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 from qvd_usbip.ids import BusId, DevNum, HubId, VidPid, VmId
+from qvd_usbip.port_range import ALL_PORTS
 from qvd_usbip.usb import Interface, UsbDevice
 from server_agent import actions, events
 from server_agent.decide import decide
 from server_agent.events import DeviceSeen, HubSeen, Left, Observed
 from server_agent.ledger import format_ledger, parse_ledger
+from server_agent.lending import Lease, Lending, possible_leases
 from server_agent.state import Half, HubBuses, Port, Right, State
 
 BOOT = "boot"
 PORTS = 3
 HUBS = {HubId(number): HubBuses(hs=2 * number + 1, ss=2 * number + 2) for number in (1, 2, 3)}
-NAMES = tuple(VmId(name) for name in ("one", "two", "three", "four"))
+LENDING = Lending(shared=1, ports=1)  # hubs 1 and 2 as a whole, of hub 3 one port of each half
+LEASES = possible_leases(HUBS, PORTS, LENDING)
+NAMES = tuple(VmId(name) for name in ("one", "two", "three", "four", "five", "six"))
 TTYS = 3  # few numbers, so that they are used again
 
 
@@ -36,7 +40,7 @@ class World:
     state: State = field(default_factory=State)
     now: float = 1.0
     maps: dict[VmId, set[Right]] = field(default_factory=dict)
-    mounts: dict[VmId, HubId | None] = field(default_factory=dict)
+    mounts: dict[VmId, Lease | None] = field(default_factory=dict)
     running: set[VmId] = field(default_factory=set)
     attached: set[Port] = field(default_factory=set)
     plugged: dict[Port, Plugged] = field(default_factory=dict)
@@ -47,10 +51,13 @@ class World:
     answers: dict[int, actions.Answer] = field(default_factory=dict)
     ledger: str = ""
     requests: int = 0
+    saves: int = 0
     devnums: int = 0
     written: list[actions.Action] = field(default_factory=list)
     stubborn: set[Port] = field(default_factory=set)  # ports that will not become free
     revoke_fails: bool = False
+    disk_full: bool = False
+    results_lost: bool = False
     busy_once: set[Port] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -79,7 +86,11 @@ class World:
                 assert request not in self.answers, "answered twice"
                 self.answers[request] = action
             case actions.Remember():
+                self.saves += 1
+                if self.disk_full:
+                    return events.NotRemembered(at=self.now, path="ledger.json", detail="No space left on device")
                 self.ledger = format_ledger(self.state, BOOT)
+                return events.Remembered(at=self.now)
             case actions.OpenBroker(container=name):
                 self.written.append(action)
                 self.brokers.add(name)
@@ -106,7 +117,7 @@ class World:
         self.slow.remove(action)
         self.written.append(action)
         result = self._perform(action)
-        if result is not None:
+        if result is not None and not self.results_lost:
             self.submit(result)
 
     def deliver_uevent(self) -> None:
@@ -128,12 +139,13 @@ class World:
 
     def settle(self) -> None:
         """Deliver everything, then look around until nothing is left to do."""
-        for _ in range(12):
+        for _ in range(16):
             self.deliver_all()
             self.look()
             if not self.slow and not self.uevents:
                 self.now += 100
                 self.submit(events.Clock(at=self.now))
+                self.look()
                 if not self.slow and not self.uevents:
                     return
         raise AssertionError("never comes to rest")
@@ -183,8 +195,8 @@ class World:
                     return events.RevokeFailed(at=at, container=name, right=right, detail="fault")
                 self.maps.get(name, set()).discard(right)
                 return events.Revoked(at=at, container=name, right=right)
-            case actions.PutInForce(container=name, hub=hub, fresh=fresh):
-                if fresh and hub is not None and any(port.hub == hub for port in self.attached):
+            case actions.PutInForce(container=name, hub=hub, ports=ports, fresh=fresh):
+                if fresh and hub is not None and self.in_use(Lease(hub=hub, ports=ports)):
                     return events.NotInForce(
                         at=at, container=name, problem="hub-quarantined", detail="in use", hub_at_fault=True
                     )
@@ -192,17 +204,20 @@ class World:
                 if hub is not None:
                     self.gates.add(hub)
                 if fresh:
-                    self.mounts[name] = hub
+                    self.mounts[name] = None if hub is None else Lease(hub=hub, ports=ports)
                 return events.InForce(at=at, container=name)
-            case actions.TearDown(container=name, hub=hub):
+            case actions.TearDown(container=name, hub=hub, ports=ports):
                 self._clear(name)
-                used = hub is not None and any(port.hub == hub for port in self.attached)
+                used = hub is not None and self.in_use(Lease(hub=hub, ports=ports))
                 return events.TornDown(at=at, container=name, reason="in use" if used else "")
             case actions.ClearLeftover(container=name):
                 self._clear(name)
             case actions.CloseGate(hub=hub):
                 self.gates.add(hub)
         return None
+
+    def in_use(self, lease: Lease) -> bool:
+        return any(lease.covers(port.hub, port.rhport) for port in self.attached)
 
     def _clear(self, name: VmId) -> None:
         self.maps.pop(name, None)
@@ -267,8 +282,12 @@ class World:
             rights={name: frozenset(rights) for name, rights in self.maps.items()},
             running=frozenset(self.running),
             leftovers={
-                name: Left(hub=self.mounts.get(name), running=name in self.running, broker_gid=0)
+                name: Left(
+                    hub=lease.hub if lease else None, ports=lease.ports if lease else ALL_PORTS,
+                    running=name in self.running, broker_gid=0,
+                )
                 for name in set(self.maps) | set(self.mounts)
+                for lease in (self.mounts.get(name),)
             },
         )  # fmt: skip
 
@@ -282,7 +301,7 @@ class World:
 
     def check_authorise(self, port: Port, plugged: Plugged) -> None:
         """Only what was judged, has its right, and whose number is open to nobody else."""
-        owner = next(name for name, hub in self.mounts.items() if hub == port.hub)
+        owner = next(name for name, lease in self.mounts.items() if lease and lease.covers(port.hub, port.rhport))
         assert not plugged.is_hub
         assert self.state.isochronous or not plugged.isochronous
         assert plugged.number in self.maps[owner]
@@ -290,17 +309,19 @@ class World:
 
     def check_rest(self) -> None:
         """At rest: right exactly where attached, let through and owned; a free lease has an empty hub or is held."""
-        owned = {c.hub: name for name, c in self.state.containers.items() if c.hub is not None}
+        assert all(self.mounts[name] == c.lease for name, c in self.state.containers.items())
+        assert not self.state.unrecorded
         expected: dict[VmId, set[Right]] = {name: set() for name in self.maps}
         for port, plugged in self.plugged.items():
-            owner = owned.get(port.hub)
+            owner = self.state.owner(port)
             if owner is not None and port not in self.stubborn:
                 assert plugged.authorised, "left waiting"
-                expected[owner] |= {plugged.number, *plugged.children}
+                expected[owner.name] |= {plugged.number, *plugged.children}
         assert self.maps == expected
         assert not self.state.revoking
         for port in self.attached:
-            assert port.hub in owned or port.hub in self.state.quarantine or port not in self.stubborn
+            held = any(lease.covers(port.hub, port.rhport) for lease in self.state.quarantine)
+            assert held or self.state.owner(port) is not None or port not in self.stubborn
         assert set(self.maps) == set(self.state.containers)
         assert self.brokers == set(self.state.containers)
 

@@ -58,7 +58,9 @@ class Image:
 
     @property
     def places(self) -> Places:
-        return Places(str(self.dev), str(self.top / "sys"), str(self.records), str(self.top / "vma.conf"))
+        return Places(
+            str(self.dev), str(self.top / "sys"), str(self.records), str(self.top / "vma.conf"), str(self.top / "ports")
+        )
 
     def plug(self, devpath: str, name: str, number: str, subsystem: str = "usb") -> dict[str, str]:
         """Show a device in /sys; returns its `add` event as udevd passes it."""

@@ -254,6 +254,29 @@ def test_coldplug_makes_what_was_attached_before(image: Image) -> None:
     ]  # fmt: skip
 
 
+def test_on_a_shared_hub_only_what_is_on_its_own_ports_is_made_and_removed(image: Image) -> None:
+    (image.top / "ports").write_text("2-5\n")
+    theirs = image.plug(USB, USBFS, "189:772")
+    mine = image.plug(f"{USB[:-1]}2", "bus/usb/007/006", "189:773")
+    assert [image.on(theirs), image.on(mine)] == [0, 0]
+    assert image.left() == ["dev/bus", "dev/bus/usb", "dev/bus/usb/007", "dev/bus/usb/007/006", "run/c189:773"]
+    assert image.run("--coldplug") == 0
+    assert image.run("--create", f"/dev/{USBFS}", f"/sys{USB}") == status("node-refused")
+    assert not (image.dev / USBFS).exists()
+    assert image.on(image.unplug(mine)) == 0
+    assert image.left() == []
+
+
+@pytest.mark.parametrize("text", ["", "all", "5-2", "1-256", "1", "0-3"])
+def test_ports_that_cannot_be_read_leave_everything_alone(image: Image, text: str) -> None:
+    (image.top / "ports").write_text(text)
+    assert image.on(image.plug(USB, USBFS, "189:772")) == status("node-refused")
+    (image.top / "ports").unlink()
+    (image.top / "ports").mkdir()
+    assert image.run("--coldplug") == status("node-refused")
+    assert image.left() == []
+
+
 def test_coldplug_goes_on_after_a_device_it_cannot_do(image: Image) -> None:
     image.plug(TTY, "../escape", "166:0", "tty")
     image.plug(DISK, "sda", "8:0", "block")
