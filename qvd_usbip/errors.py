@@ -292,6 +292,9 @@ CONTAINER_UNKNOWN = _problem("container-unknown", 65,
 LXC_CONFIG_MISSING = _problem("lxc-config-missing", 66,
     "Container '{container}' is not set up for USB: {reason}.",
     "Append to its configuration the lines of: qvd-usb-agent lxc-config {container}")
+USERNS_UNMAPPED = _problem("userns-unmapped", 97,
+    "The ids of container '{container}' are not clear: {reason}.",
+    "Give it ranges first: lxc.idmap = u 0 100000 65536 and lxc.idmap = g 0 100000 65536, another range for each.")
 ATTACH_FAILED = _problem("attach-failed", 67,
     "The kernel did not attach the device to {hub}: {reason}.",
     "Try again; the kernel log on the server tells more.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from qvd_usbip.ids import BusId, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
-from server_agent.state import Backend, Port, Right
+from server_agent.state import Backend, HostNodes, Port, Right, Thing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,7 @@ class PutInForce(Action):
     ports: PortRange = ALL_PORTS
     backend: Backend = Backend.MAP
     fresh: bool = True  # False: repair under a running container, whose hub may be in use
+    nodes: HostNodes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class OpenBroker(Action):
 
     container: VmId
     gid: int
+    uid: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,40 @@ class Authorise(Action):
     port: Port
     busid: BusId
     number: Right
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeNode(Action):
+    """Make a node in the folder that a container has in its /dev."""
+
+    container: VmId
+    right: Right
+    name: str
+    access: HostNodes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveNode(Action):
+    """Remove a node from the container's folder, if it still is this number's."""
+
+    container: VmId
+    right: Right
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announce(Action):
+    """Say a kernel event inside a container, whose own network namespace the kernel does not tell.
+
+    Args:
+        event: the kernel's word: add, remove, change, …
+        link: the node's name, where /dev of the container gets or loses a link to it.
+    """
+
+    container: VmId
+    event: str
+    thing: Thing
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

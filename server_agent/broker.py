@@ -20,6 +20,7 @@ from qvd_usbip.errors import BROKER_PROTOCOL, DEVICE_GONE, SLAVE_LIMIT, QvdUsbEr
 from qvd_usbip.ids import VmId
 from qvd_usbip.system.sockets import recv_fd, tune
 from server_agent import actions, events
+from server_agent.host_nodes import name_inside
 from server_agent.state import Progress, State
 
 LOG = logging.getLogger(__name__)
@@ -115,7 +116,9 @@ class Desk:
         if progress is None:
             raise QvdUsbError(DEVICE_GONE, busid=request.attach_id)
         device = state.device_of_attach(self.container, request.attach_id)
-        nodes = tuple(sorted(device.names.values())) if device is not None else ()
+        container = state.containers.get(self.container)
+        names = device.names.values() if device is not None else ()
+        nodes = tuple(sorted(name_inside(container, name) for name in names))
         return words.encode_answer(words.Answer(ok=True, ack=ack_of(progress), nodes=nodes))
 
     def _progress(self, state: State, attach_id: str) -> Progress | None:
@@ -148,6 +151,7 @@ class Broker:
     folder: Path
     gid: int
     desk: Desk
+    uid: int = 0  # the container's root, for one in a user namespace
     _listener: socket.socket | None = None
     _sessions: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -162,7 +166,7 @@ class Broker:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         try:
             listener.bind(str(path))
-            _give_to_group(path, self.gid)
+            _give_away(path, self.uid, self.gid)
             listener.listen(CONNECTIONS)
         except OSError:
             listener.close()
@@ -224,8 +228,10 @@ class Broker:
             connection.close()
 
 
-def _give_to_group(path: Path, gid: int) -> None:
-    """Let the group connect; what stands in the socket's place is never followed, the folder is in the container.
+def _give_away(path: Path, uid: int, gid: int) -> None:
+    """Let the container's root and the group connect.
+
+    What stands in the socket's place is never followed: the folder is in the container.
 
     Source: open(2), O_PATH: the descriptor names the inode, and /proc/self/fd lets its mode be changed.
     """
@@ -234,7 +240,7 @@ def _give_to_group(path: Path, gid: int) -> None:
         if not stat.S_ISSOCK(os.fstat(fd).st_mode):
             raise OSError(errno.ENOTSOCK, "it was replaced", str(path))
         itself = Path(f"/proc/self/fd/{fd}")
-        os.chown(itself, -1, gid)
+        os.chown(itself, uid or -1, gid)
         itself.chmod(0o660)
     finally:
         os.close(fd)

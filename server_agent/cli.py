@@ -7,14 +7,16 @@ import os
 import sys
 import syslog
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
-from qvd_usbip.errors import AGENT_UNREACHABLE, INTERNAL, NO_FREE_HUB, USAGE, QvdUsbError, report
+from qvd_usbip.errors import AGENT_UNREACHABLE, INTERNAL, NO_FREE_HUB, USAGE, USERNS_UNMAPPED, QvdUsbError, report
 from qvd_usbip.ids import BusId, VmId
-from server_agent import check, control, lxc, settings
+from server_agent import check, container_config, control, idmap, lxc, settings
 from server_agent.kernel.rights import default_backend
 from server_agent.state import Backend
 
+GROUP = "qvduser"  # createdevice.acl.group of an image that does not say otherwise
 NO_GID = (1 << 32) - 1
 EXAMPLES = """examples:
   qvd-usb-agent check                                   what this host has and lacks
@@ -110,9 +112,12 @@ def hubs(options: argparse.Namespace) -> int:
 
 def lxc_config(options: argparse.Namespace) -> int:
     """Print the lines to append to a container's configuration."""
-    terms = lxc.ContainerTerms(
-        name=VmId.parse(options.container), devicefs=settings.load().devicefs, broker_gid=options.broker_gid,
-        backend=Backend(options.backend or default_backend()),
+    terms = _with_ids(
+        lxc.ContainerTerms(
+            name=VmId.parse(options.container), devicefs=settings.load().devicefs, broker_gid=options.broker_gid,
+            backend=Backend(options.backend or default_backend()), root_uid=options.root_uid,
+        ),
+        userns=options.userns,
     )  # fmt: skip
     lines = lxc.config_lines(terms)
     if options.json:
@@ -120,6 +125,34 @@ def lxc_config(options: argparse.Namespace) -> int:
     else:
         print("\n".join(lines))
     return 0
+
+
+def _with_ids(terms: lxc.ContainerTerms, *, userns: bool) -> lxc.ContainerTerms:
+    """The ids of a container in a user namespace, as far as they were not given: from its configuration and image.
+
+    Raises:
+        QvdUsbError: userns-unmapped when there has to be a user namespace and none can be found.
+    """
+    path = container_config.CONTAINERS / str(terms.name) / "config"
+    try:
+        entries = list(container_config.entries(path))
+        ids = idmap.idmap_of(entries)
+    except FileNotFoundError:
+        entries, ids = [], None
+    except ValueError as error:
+        raise QvdUsbError(USERNS_UNMAPPED, container=terms.name, reason=f"{path}: {error}") from error
+    if ids is None:
+        if userns and not terms.root_uid:
+            raise QvdUsbError(USERNS_UNMAPPED, container=terms.name, reason=f"{path} has no lxc.idmap")
+        return terms
+    root, root_group = ids.uid(0), ids.gid(0)
+    if not root or root_group is None:
+        raise QvdUsbError(USERNS_UNMAPPED, container=terms.name, reason="its root is not mapped")
+    group = container_config.image_group(entries, GROUP)
+    gid = ids.gid(group) if group is not None else root_group
+    if gid is None:
+        raise QvdUsbError(USERNS_UNMAPPED, container=terms.name, reason=f"its group {GROUP} is not mapped")
+    return replace(terms, root_uid=terms.root_uid or root, broker_gid=terms.broker_gid or gid)
 
 
 def hook(options: argparse.Namespace) -> int:
@@ -158,7 +191,8 @@ def _hook(options: argparse.Namespace) -> int:
 
 def _reservation(name: VmId, options: argparse.Namespace) -> dict[str, object]:
     backend = options.backend or Backend.MAP
-    return {"op": "reserve", "container": str(name), "broker_gid": options.broker_gid, "backend": backend}
+    request = {"op": "reserve", "container": str(name), "broker_gid": options.broker_gid, "backend": backend}
+    return {**request, "root_uid": options.root_uid} if options.root_uid else request
 
 
 def _tell(error: QvdUsbError) -> None:
@@ -271,6 +305,8 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("container", help="the container's name")
         if command is not release:
             _add_terms(added)
+        if command is lxc_config:
+            added.add_argument("--userns", action="store_true", help="fail if it has no lxc.idmap")
     text = "called by LXC before a container starts and after it stopped"
     added = verb("hook", hook, text, "hook desk1 lxc pre-start")
     added.add_argument("words", nargs="*", help="NAME lxc pre-start|start-host|post-stop, as LXC passes them")
@@ -307,12 +343,17 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
         " (default: lxc-config takes what this host has, map on cgroup v2; the others take map)",
     )  # fmt: skip
     parser.add_argument(
-        "--broker-gid", type=_gid, default=0, metavar="GID",
+        "--root-uid", type=_id, default=0, metavar="UID",
+        help="the container's root, as the host counts it, if it is in a user namespace: then the host makes its nodes"
+        " (lxc-config finds it in the container's configuration)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--broker-gid", type=_id, default=0, metavar="GID",
         help="group, as the host counts it, that may hand devices over (default: root of the container only)",
     )  # fmt: skip
 
 
-def _gid(text: str) -> int:
+def _id(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or int(text[:11]) >= NO_GID:
-        raise argparse.ArgumentTypeError(f"'{text}' is the number of no group")
+        raise argparse.ArgumentTypeError(f"'{text}' is the number of nobody")
     return int(text)

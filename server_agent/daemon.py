@@ -11,11 +11,12 @@ from pathlib import Path
 from qvd_usbip.errors import QvdUsbError, problem_of
 from qvd_usbip.ids import VmId
 from server_agent import actions, events
+from server_agent.announcer import Announcer
 from server_agent.broker import Broker, Desk
 from server_agent.decide import decide
 from server_agent.executor import CONTAINER_ACTIONS, QUICK_ACTIONS, RIGHTS_ACTIONS, SLOW_ACTIONS, Executor
 from server_agent.kernel.observe import Observer
-from server_agent.kernel.udev import LostEventsError, Monitor, event_of, is_hint
+from server_agent.kernel.udev import LostEventsError, Monitor, event_of, heard_of, is_hint
 from server_agent.ledger import Ledger
 from server_agent.state import SETTLE_SECONDS, Stage, State
 
@@ -79,6 +80,7 @@ class Daemon:
         self._slow = ThreadPoolExecutor(THREADS, "device")
         self._rights = ThreadPoolExecutor(RIGHTS_THREADS, "rights")
         self._lanes: defaultdict[VmId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._announcer = Announcer(wiring.executor.uevents, self._slow, self._not_told)
         self._containers = ThreadPoolExecutor(1, "container")  # one after the other, in the order decided
         self.state = State()
 
@@ -107,6 +109,7 @@ class Daemon:
                 handle.cancel()
         for broker in self._brokers.values():
             broker.close()
+        self._announcer.stop()
         for pool in (self._slow, self._rights, self._containers):
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -177,7 +180,12 @@ class Daemon:
             self._beside(self._slow, action)
         elif isinstance(action, CONTAINER_ACTIONS):
             self._beside(self._containers, action)
-        elif isinstance(action, actions.Answer):
+        else:
+            self._perform_here(action)
+
+    def _perform_here(self, action: actions.Action) -> None:
+        """What the executor has no part in."""
+        if isinstance(action, actions.Answer):
             self._requests.answer(action)
         elif isinstance(action, actions.Remember):
             self.submit(self._remember())
@@ -187,6 +195,11 @@ class Daemon:
             self._close_broker(action.container)
         elif isinstance(action, actions.LookAround):
             self.look_soon()
+        elif isinstance(action, actions.Announce):
+            self._announcer.put(action)
+
+    def _not_told(self, action: actions.Announce, detail: str) -> None:
+        self._done(events.NotTold(at=self.now, container=action.container, devpath=action.thing.devpath, detail=detail))
 
     def _done(self, event: events.Event | None) -> None:
         if event is not None:
@@ -250,7 +263,8 @@ class Daemon:
     def _open_broker(self, action: actions.OpenBroker) -> None:
         self._close_broker(action.container)
         desk = Desk(container=action.container, daemon=self, sockets=self._sockets)
-        broker = Broker(folder=self._wiring.brokers / str(action.container), gid=action.gid, desk=desk)
+        folder = self._wiring.brokers / str(action.container)
+        broker = Broker(folder=folder, uid=action.uid, gid=action.gid, desk=desk)
         try:
             broker.open()
         except OSError as error:
@@ -283,6 +297,9 @@ class Daemon:
                     self.submit(event)
                 elif is_hint(found):
                     self.look_soon()
+                heard = heard_of(self.state, found, self.now)
+                if heard is not None:
+                    self.submit(heard)
         except LostEventsError:
             LOG.warning("kernel events were lost: looking around")
             self.look_soon()

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import singledispatch
 
-from server_agent import devices, events, leases, reconcile
+from server_agent import devices, events, host_nodes, leases, reconcile
 from server_agent.actions import Action
 from server_agent.draft import Draft
 from server_agent.state import Stage, State
@@ -21,6 +21,9 @@ def decide(state: State, event: events.Event) -> tuple[State, list[Action]]:
     """
     draft = Draft(state, event.at)
     _handle(event, draft)
+    host_nodes.follow(draft, state)
+    if isinstance(event, events.Observed):
+        host_nodes.heal(draft, event)
     return draft.state, draft.actions
 
 
@@ -102,6 +105,10 @@ def _register() -> None:
         (events.NotRemembered, leases.not_remembered),
         (events.BrokerOpened, leases.broker_opened),
         (events.BrokerFailed, leases.broker_failed),
+        (events.Heard, host_nodes.heard),
+        (events.NodeMade, host_nodes.node_made),
+        (events.NodeNotMade, host_nodes.node_not_made),
+        (events.NotTold, host_nodes.not_told),
         (events.Observed, reconcile.reconcile),
     ):
         _handle.register(kind, lambda event, draft, handler=handler: handler(draft, event))

@@ -10,7 +10,7 @@ from qvd_usbip.port_range import ALL_PORTS
 from server_agent import events, settings
 from server_agent.control import Reply
 from server_agent.daemon import Daemon, Wiring
-from server_agent.state import Backend, Container, State
+from server_agent.state import Backend, Container, HostNodes, State
 
 
 class ControlDesk:
@@ -33,7 +33,8 @@ class ControlDesk:
             return hubs_of(self._daemon.state)
         name = VmId.parse(_text(request, "container"))
         if op == "reserve":
-            return await self._reserve(name, _number(request, "broker_gid"), _backend(request))
+            terms = {"gid": _number(request, "broker_gid"), "root_uid": _number(request, "root_uid")}
+            return await self._reserve(name, _backend(request), **terms)
         if op == "confirm":
             return await self._confirm(name)
         if op == "release":
@@ -47,13 +48,14 @@ class ControlDesk:
             return {}
         raise QvdUsbError(USAGE, reason=f"the agent does not know '{op}'")
 
-    async def _reserve(self, name: VmId, gid: int, backend: Backend) -> Reply:
+    async def _reserve(self, name: VmId, backend: Backend, *, gid: int, root_uid: int) -> Reply:
         found = settings.load()
         running = await asyncio.to_thread(self._wiring.executor.rights.has_processes, name)
+        nodes = HostNodes(root=root_uid, group=gid) if root_uid else None
         answer = await self._daemon.request(
             lambda number: events.Reserve(
-                at=self._daemon.now, container=name, backend=backend, broker_gid=gid, enabled=found.use_vhci_hubs,
-                running=running, lending=found.lending, request=number,
+                at=self._daemon.now, container=name, backend=backend, broker_gid=gid, nodes=nodes,
+                enabled=found.use_vhci_hubs, running=running, lending=found.lending, request=number,
             )
         )  # fmt: skip
         return {"hub": answer.context.get("hub", "")}
@@ -82,6 +84,7 @@ def status_of(state: State) -> dict[str, Any]:
                 "ports": ports_of(container),
                 "phase": str(container.phase),
                 "backend": str(container.backend),
+                "nodes": "host" if container.nodes else "image",
                 "devices": [
                     {
                         "port": str(device.port),

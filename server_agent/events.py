@@ -7,7 +7,7 @@ from qvd_usbip.ids import BusId, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
 from qvd_usbip.usb import UsbDevice
 from server_agent.lending import USUAL, Lease, Lending
-from server_agent.state import Backend, HubBuses, Port, Right
+from server_agent.state import Backend, HostNodes, HubBuses, Port, Right, Thing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,7 @@ class Reserve(Event):
     request: int
     backend: Backend = Backend.MAP
     lending: Lending = USUAL
+    nodes: HostNodes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,15 @@ class NodeRemoved(Event):
 
     port: Port
     right: Right
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard(Event):
+    """The kernel's event about anything below a port, with a number or without, in its own words."""
+
+    port: Port
+    event: str
+    thing: Thing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +260,32 @@ class RevokeFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeMade(Event):
+    """The node is there, with its access list."""
+
+    container: VmId
+    right: Right
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeNotMade(Event):
+    """The node could not be made."""
+
+    container: VmId
+    right: Right
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotTold(Event):
+    """A container did not hear that something is there."""
+
+    container: VmId
+    devpath: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authorised(Event):
     """Drivers may have the device."""
 
@@ -292,6 +328,7 @@ class DeviceSeen:
     name: str
     authorised: bool
     children: Mapping[Right, str] = field(default_factory=dict)
+    things: tuple[Thing, ...] = ()  # parents first; only where the host makes nodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +349,7 @@ class Left:
     broker_gid: int
     backend: Backend = Backend.MAP
     ports: PortRange = ALL_PORTS
+    nodes: HostNodes | None = None
 
     @property
     def lease(self) -> Lease | None:
@@ -329,3 +367,5 @@ class Observed(Event):
     rights: Mapping[VmId, frozenset[Right] | None]  # None: nothing keeps it apart
     running: frozenset[VmId]
     leftovers: Mapping[VmId, Left]  # whatever is on disk or in the kernel under a container's name
+    nodes: Mapping[VmId, Mapping[str, Right]] = field(default_factory=dict)  # what the host made, by name
+    told: Mapping[VmId, tuple[Thing, ...]] = field(default_factory=dict)  # what containers were told is there

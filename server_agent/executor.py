@@ -1,5 +1,6 @@
 """EFFECT: carries actions out and says, as an event, what came of each."""
 
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +14,16 @@ from qvd_usbip.system.files import save_atomic
 from server_agent import actions, events
 from server_agent.kernel.gate import ChangedError, Gate
 from server_agent.kernel.hub_mount import HubMounts
+from server_agent.kernel.nodes import NodeFolders
 from server_agent.kernel.rights import ByContainer
+from server_agent.kernel.uevents import Uevents
 from server_agent.kernel.vhci import PortTakenError, Vhci
 from server_agent.lending import Lease
 from server_agent.state import Backend
 
+LOG = logging.getLogger(__name__)
 CONTAINER_ACTIONS = (actions.PutInForce, actions.TearDown, actions.ClearLeftover, actions.CloseGate)
-QUICK_ACTIONS = (actions.AttachPort,)
+QUICK_ACTIONS = (actions.AttachPort, actions.MakeNode, actions.RemoveNode)
 RIGHTS_ACTIONS = (actions.Grant, actions.Revoke)
 SLOW_ACTIONS = (actions.DetachPort, actions.Inspect, actions.Authorise)
 
@@ -38,6 +42,8 @@ class Executor:
     gate: Gate
     rights: ByContainer
     mounts: HubMounts
+    nodes: NodeFolders
+    uevents: Uevents
     brokers: Path
     sockets: Callable[[str], int]
     clock: Callable[[], float]
@@ -111,6 +117,23 @@ class Executor:
             )
         return events.Revoked(at=self.clock(), container=action.container, right=action.right)
 
+    @perform.register
+    def _(self, action: actions.MakeNode) -> events.Event:
+        try:
+            self.nodes.make(action.container, action.name, action.right, action.access)
+        except (OSError, QvdUsbError) as error:
+            return events.NodeNotMade(
+                at=self.clock(), container=action.container, right=action.right, detail=_words(error)
+            )
+        return events.NodeMade(at=self.clock(), container=action.container, right=action.right)
+
+    @perform.register
+    def _(self, action: actions.RemoveNode) -> None:
+        try:
+            self.nodes.drop(action.container, action.name, action.right)
+        except (OSError, QvdUsbError) as error:  # it opens nothing any more, and the next look finds it
+            LOG.warning("node left container=%s node=%s error=%s", action.container, action.name, _words(error))
+
     # containers ------------------------------------------------------------------------------------------------------
     @perform.register
     def _(self, action: actions.PutInForce) -> events.Event:
@@ -130,6 +153,9 @@ class Executor:
                 self.mounts.make(name, hub, action.ports)
                 self._broker_folder(name)
                 self._tell_ports(name, action.ports)
+                if action.nodes is not None:
+                    self.nodes.create(name)
+                    self.uevents.injector.start()
         except (OSError, QvdUsbError) as error:
             if action.fresh:
                 self._undo(name)
@@ -188,6 +214,8 @@ class Executor:
         except (OSError, QvdUsbError) as error:
             if self.rights.has_processes(name):
                 reasons.append(f"container still has processes: {_words(error)}")
+        self.uevents.forget(name)
+        self.nodes.remove(name)
         folder = self.brokers / str(name)
         try:
             if folder.is_dir() and not folder.is_symlink():

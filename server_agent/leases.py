@@ -31,7 +31,9 @@ def reserve(draft: Draft, event: events.Reserve) -> None:
 
 def on_terms(container: Container, event: events.Reserve) -> Container:
     """A container as its configuration and the administrator want it at this start."""
-    return replace(container, backend=event.backend, broker_gid=event.broker_gid, lending=event.lending)
+    return replace(
+        container, backend=event.backend, broker_gid=event.broker_gid, nodes=event.nodes, lending=event.lending
+    )
 
 
 def prepare(draft: Draft, container: Container, requests: tuple[int, ...]) -> None:
@@ -55,7 +57,8 @@ def remembered(draft: Draft, event: events.Remembered) -> None:
             draft.put_container(replace(container, phase=Phase.PREPARING))
             draft.do(
                 PutInForce(
-                    container=container.name, hub=container.hub, ports=container.ports, backend=container.backend
+                    container=container.name, hub=container.hub, ports=container.ports, backend=container.backend,
+                    nodes=container.nodes,
                 )
             )  # fmt: skip
         elif container.phase == Phase.IN_FORCE and container.requests:
@@ -87,11 +90,17 @@ def in_force(draft: Draft, event: events.InForce) -> None:
     if container is None:
         return
     if container.phase == Phase.PREPARING:
-        draft.do(OpenBroker(container=container.name, gid=container.broker_gid))
+        draft.do(open_broker(container))
         return
     for device in draft.state.devices_of(container.name):
         held = (right for right, hold in device.rights.items() if hold == Hold.GRANTED)
         draft.do(*(Grant(container=container.name, right=right) for right in held))
+
+
+def open_broker(container: Container) -> OpenBroker:
+    """Listen for this container: its group, and its root where that is not the host's."""
+    uid = container.nodes.root if container.nodes is not None else 0
+    return OpenBroker(container=container.name, uid=uid, gid=container.broker_gid)
 
 
 def not_in_force(draft: Draft, event: events.NotInForce) -> None:

@@ -17,7 +17,7 @@ from qvd_usbip.ids import HubId, VmId
 from qvd_usbip.port_range import PortRange
 from qvd_usbip.system.files import read_text, save_atomic
 from server_agent.lending import Lease
-from server_agent.state import Backend, Container, Device, Half, Phase, Port, Progress, Stage, State
+from server_agent.state import Backend, Container, Device, Half, HostNodes, Phase, Port, Progress, Stage, State
 
 LOG = logging.getLogger(__name__)
 VERSION = 2
@@ -82,6 +82,7 @@ def _container_row(container: Container) -> dict[str, Any]:
         "lease": _lease(container.lease) if container.lease else None,
         "backend": container.backend,
         "gid": container.broker_gid,
+        "nodes": [container.nodes.root, container.nodes.group] if container.nodes else None,
         "phase": container.phase,
         "since": container.since,
     }
@@ -143,9 +144,11 @@ def _container(row: dict[str, Any], now: float) -> Container:
     lease = None if row["lease"] is None else _lease_of(*row["lease"])
     phase = Phase.IN_FORCE if Phase(row["phase"]) == Phase.IN_FORCE else Phase.RELEASING
     since = min(float(row["since"]), now)
+    nodes = row["nodes"]
     container = Container(
         name=VmId.parse(row["name"]), hub=None, phase=phase, backend=Backend(row["backend"]),
         broker_gid=int(row["gid"]), since=since,
+        nodes=HostNodes(root=int(nodes[0]), group=int(nodes[1])) if nodes else None,
     )  # fmt: skip
     return container if lease is None else replace(container, hub=lease.hub, ports=lease.ports)
 

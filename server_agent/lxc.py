@@ -15,6 +15,7 @@ from server_agent.state import Backend
 AGENT = "/usr/sbin/qvd-usb-agent"
 SECCOMP = "/usr/share/qvd-usbip/lxc/container.seccomp"
 BROKERS = "/run/qvd-usbip/broker"
+NODES = "/run/qvd-usbip/nodes"
 PRE_START, START_HOST, POST_STOP = "pre-start", "start-host", "post-stop"
 
 WAYS = {
@@ -43,23 +44,28 @@ class ContainerTerms:
         devicefs: path.storage.devicefs.
         broker_gid: the group, as the host counts it, whose members may hand devices over.
         backend: how its device rights are set.
+        root_uid: the container's root as the host counts it, for one in a user namespace; the host makes its nodes.
     """
 
     name: VmId
     devicefs: Path
     broker_gid: int = 0
     backend: Backend = Backend.MAP
+    root_uid: int = 0
 
 
 def config_lines(terms: ContainerTerms) -> list[str]:
-    """The lines to append to the configuration of a privileged container; comments begin with `#`.
+    """The lines to append to a container's configuration; comments begin with `#`.
 
     Source: lxc.container.conf(5).
     """
     name = str(terms.name)
     hook = f"{AGENT} hook --backend {terms.backend} --broker-gid {terms.broker_gid}"
+    if terms.root_uid:
+        hook = f"{hook} --root-uid {terms.root_uid}"
+    kind = "container in a user namespace" if terms.root_uid else "privileged container"
     return [
-        f"# USB by qvd-usb-agent: privileged container {name}, rights by {WAYS[terms.backend]}",
+        f"# USB by qvd-usb-agent: {kind} {name}, rights by {WAYS[terms.backend]}",
         "# What keeps it apart is in force before its first program runs, or the start is refused.",
         f"lxc.hook.pre-start = {hook}",
         *([] if terms.backend == Backend.MAP else [f"lxc.hook.start-host = {hook}"]),
@@ -70,17 +76,43 @@ def config_lines(terms: ContainerTerms) -> list[str]:
         f"lxc.cgroup.dir.container = qvd/{name}/payload",
         "lxc.cgroup.dir.container.inner = ns",
         *_device_list(terms.backend),
+        *(_own_sys(terms) if terms.root_uid else _host_sys(terms)),
+        "# The way to the agent; /run is mounted first, so that the image's init leaves it alone.",
+        "lxc.mount.entry = tmpfs run tmpfs rw,nosuid,nodev,mode=755,create=dir 0 0",
+        f"lxc.mount.entry = {BROKERS}/{name} run/qvd-usbip none bind,ro,create=dir 0 0",
+        "lxc.apparmor.profile = generated",
+        "lxc.apparmor.allow_nesting = 1",
+        *([] if terms.root_uid else _guard()),
+    ]
+
+
+def _host_sys(terms: ContainerTerms) -> list[str]:
+    return [
         "# /sys as the host has it, but one hub in the place of all platform devices.",
         "lxc.mount.auto =",
         "lxc.mount.auto = cgroup:mixed proc:mixed",
         "lxc.mount.entry = /sys sys none defaults,bind 0 0",
-        f"lxc.mount.entry = {terms.devicefs}/{name} sys/devices/platform none defaults,rbind 0 0",
-        "# The way to the agent; /run is mounted first, so that the image's init leaves it alone.",
-        "lxc.mount.entry = tmpfs run tmpfs rw,nosuid,nodev,mode=755,create=dir 0 0",
-        f"lxc.mount.entry = {BROKERS}/{name} run/qvd-usbip none bind,ro,create=dir 0 0",
+        f"lxc.mount.entry = {terms.devicefs}/{terms.name} sys/devices/platform none defaults,rbind 0 0",
+    ]
+
+
+def _own_sys(terms: ContainerTerms) -> list[str]:
+    """For a user namespace: its root may write no file of the host's root, whatever it mounts."""
+    nodes = f"{NODES}/{terms.name}"
+    return [
+        "# Not read-only, or the image's udevd would not run. One hub in the place of all platform devices.",
+        "lxc.mount.auto =",
+        "lxc.mount.auto = cgroup:mixed proc:mixed sys:rw",
+        f"lxc.mount.entry = {terms.devicefs}/{terms.name} sys/devices/platform none rbind 0 0",
+        "# The nodes, which the host makes.",
+        f"lxc.mount.entry = {nodes} dev/qvd none bind,create=dir 0 0",
+        f"lxc.mount.entry = {nodes}/bus/usb dev/bus/usb none bind,create=dir 0 0",
+    ]
+
+
+def _guard() -> list[str]:
+    return [
         "# Container root must reach neither another hub nor a driver, by whatever mount.",
-        "lxc.apparmor.profile = generated",
-        "lxc.apparmor.allow_nesting = 1",
         *(f"lxc.apparmor.raw = {rule}" for rule in APPARMOR_RULES),
         f"lxc.seccomp.profile = {SECCOMP}",
     ]

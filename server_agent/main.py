@@ -20,12 +20,16 @@ from server_agent.kernel.cgroup_v2_lxc import LxcLists
 from server_agent.kernel.cgroup_v2_map import DeviceMaps
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
+from server_agent.kernel.inits import Inits
+from server_agent.kernel.nodes import NodeFolders
 from server_agent.kernel.observe import Observer
 from server_agent.kernel.rights import CGROUPS, ByContainer
+from server_agent.kernel.told import Told
 from server_agent.kernel.udev import Monitor
+from server_agent.kernel.uevents import Injector, Uevents
 from server_agent.kernel.vhci import Vhci
 from server_agent.ledger import Ledger
-from server_agent.lxc import BROKERS
+from server_agent.lxc import BROKERS, NODES
 from server_agent.privileges import reduce_privileges
 from server_agent.state import Backend
 
@@ -94,6 +98,8 @@ def wire(devicefs: Path, sockets: dict[str, int], *, isochronous: bool) -> Wirin
     """Everything the agent touches, in its place on this host."""
     vhci, gate = Vhci(sysfs=SYSFS), Gate(sysfs=SYSFS)
     mounts, brokers = HubMounts(devicefs=devicefs, sysfs=SYSFS), Path(BROKERS)
+    nodes, told = NodeFolders(root=Path(NODES)), Told(root=RUN / "told")
+    uevents = Uevents(injector=Injector(), inits=Inits(cgroups=CGROUPS / PARENT), told=told)
     rights = ByContainer(
         backends={
             Backend.V1: DeviceFiles(hierarchies=CGROUPS, parent=PARENT),
@@ -103,10 +109,12 @@ def wire(devicefs: Path, sockets: dict[str, int], *, isochronous: bool) -> Wirin
     )
     return Wiring(
         executor=Executor(
-            vhci=vhci, gate=gate, rights=rights, mounts=mounts, brokers=brokers, sockets=sockets.__getitem__,
-            clock=time.monotonic,
+            vhci=vhci, gate=gate, rights=rights, mounts=mounts, nodes=nodes, uevents=uevents, brokers=brokers,
+            sockets=sockets.__getitem__, clock=time.monotonic,
         ),
-        observer=Observer(vhci=vhci, gate=gate, rights=rights, mounts=mounts, brokers=brokers),
+        observer=Observer(
+            vhci=vhci, gate=gate, rights=rights, mounts=mounts, brokers=brokers, nodes=nodes, told=told
+        ),
         ledger=Ledger(path=LEDGER, boot_id=BOOT_ID.read_text(encoding="ascii").strip()),
         monitor=Monitor(),
         brokers=brokers,

@@ -11,6 +11,7 @@ NEEDED = (
     "CAP_NET_ADMIN",  # a receive buffer that holds a storm of events
     "CAP_DAC_OVERRIDE",  # cgroups and folders of containers, whoever made them
     "CAP_CHOWN",  # the broker socket's group
+    "CAP_MKNOD",  # nodes of containers that cannot make their own
 )
 
 

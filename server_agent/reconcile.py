@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from qvd_usbip.ack import AckState
 from server_agent import devices, leases
-from server_agent.actions import ClearLeftover, CloseGate, DetachPort, OpenBroker, PutInForce, Revoke, TearDown
+from server_agent.actions import ClearLeftover, CloseGate, DetachPort, PutInForce, Revoke, TearDown
 from server_agent.draft import Draft
 from server_agent.events import DeviceSeen, NodeAdded, NodeRemoved, Observed, UsbAdded
 from server_agent.state import (
@@ -72,7 +72,8 @@ def strangers(draft: Draft, seen: Observed) -> None:
         alone = lease is not None and sum(lease.meets(claim) for claim in claims) == 1
         hub = left.hub if alone and left.hub in seen.hubs else None
         container = Container(
-            name=name, hub=hub, phase=Phase.IN_FORCE, backend=left.backend, broker_gid=left.broker_gid
+            name=name, hub=hub, phase=Phase.IN_FORCE, backend=left.backend, broker_gid=left.broker_gid,
+            nodes=left.nodes,
         )  # fmt: skip
         draft.put_container(container if hub is None else replace(container, ports=left.ports))
         draft.remember()
@@ -114,7 +115,7 @@ def in_force(draft: Draft, seen: Observed, container: Container) -> None:
             )
         )  # fmt: skip
     if not container.broker_open:
-        draft.do(OpenBroker(container=name, gid=container.broker_gid))
+        draft.do(leases.open_broker(container))
     hub = seen.hubs.get(container.hub) if container.hub is not None else None
     if hub is not None and container.hub is not None:
         if not hub.gate_closed:

@@ -118,6 +118,46 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostNodes:
+    """The host makes a container's nodes: whom they are for, by the ids that the host counts.
+
+    Args:
+        root: its root, from its own user namespace.
+        group: the group whose members may open its devices.
+    """
+
+    root: int
+    group: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A node the host made, or is making, in a container's folder: its name there."""
+
+    name: str
+    made: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thing:
+    """Something below a USB device, the device itself included, that a container on its own hears of only from us.
+
+    Args:
+        devpath: from /devices/ on.
+        properties: KEY=value as the kernel said them, but for ACTION, DEVPATH and SEQNUM: its removal repeats them.
+        right: its number, for one that has a node.
+        told: the container was told that it is there.
+        heard: when the agent heard of it, seconds of the monotonic clock.
+    """
+
+    devpath: str
+    properties: tuple[str, ...]
+    right: Right | None = None
+    told: bool = False
+    heard: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
     """A container that was reserved: its hub (None: starts without USB) and who waits for an answer about it."""
 
@@ -128,6 +168,7 @@ class Container:
     ports: PortRange = ALL_PORTS  # fewer where others have ports of the same hub
     lending: Lending = USUAL  # the administrator's terms when it was reserved
     broker_gid: int = 0
+    nodes: HostNodes | None = None  # None: its image makes them
     broker_open: bool = False
     since: float = 0.0
     requests: tuple[int, ...] = ()
@@ -164,6 +205,8 @@ class State:
     unrecorded: str = ""  # why the ledger is behind this state
     progress: Mapping[str, Progress] = field(default_factory=dict)
     isochronous: bool = False  # devices with isochronous endpoints may reach a container
+    nodes: Mapping[tuple[VmId, Right], Node] = field(default_factory=dict)
+    things: Mapping[Port, Mapping[str, Thing]] = field(default_factory=dict)  # by devpath, parents first
 
     def owner(self, port: Port) -> Container | None:
         """The container that has this port."""

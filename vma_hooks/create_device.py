@@ -39,6 +39,9 @@ examples:
 """
 
 
+HOST_NODES = "qvd"  # bound there by the host; nothing else makes a folder of that name in /dev
+
+
 class Places:
     """Where this program works: three folders, the settings file and the file of the agent, as paths."""
 
@@ -97,11 +100,13 @@ def run(arguments: "Sequence[str]", environment: "Mapping[str, str]", places: Pl
 
 
 def on_event(event: Uevent, places: Places, nodes: Nodes) -> None:
-    """Do what one event asks for.
+    """Do what one event asks for; nothing in a container in a user namespace, whose nodes the host makes.
 
     Raises:
         QvdUsbError: the node is not there, or it is there at 0600 without the rights it should have.
     """
+    if os.path.isdir(f"{places.dev}/{HOST_NODES}"):
+        return
     sys_folder = open_folder(places.sys)
     try:
         shown = shown_number(sys_folder, event.devpath)

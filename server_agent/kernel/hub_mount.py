@@ -14,7 +14,7 @@ from qvd_usbip.ids import HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
 
 # Flags of mount(2) and umount(2). Source: include/uapi/linux/mount.h
-MS_BIND, MNT_DETACH, UMOUNT_NOFOLLOW = 4096, 2, 8
+MS_NOSUID, MS_NOEXEC, MS_BIND, MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8, 4096, 2, 8
 MOUNTINFO = Path("/proc/self/mountinfo")
 POINT_FIELD = 4
 
@@ -104,6 +104,16 @@ def mount_bind(source: Path, point: Path) -> None:
         OSError: the kernel would not.
     """
     _checked("mount", os.fsencode(source), os.fsencode(point), None, MS_BIND, None)
+
+
+def mount_tmpfs(point: Path, name: str, options: str) -> None:
+    """Mount a tmpfs in which device nodes work, programs do not.
+
+    Raises:
+        OSError: the kernel would not.
+    """
+    flags = MS_NOSUID | MS_NOEXEC
+    _checked("mount", name.encode(), os.fsencode(point), b"tmpfs", flags, options.encode())
 
 
 def unmount(point: Path) -> None:

@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qvd_usbip.errors import QvdUsbError
@@ -12,9 +12,11 @@ from qvd_usbip.system.files import read_text
 from server_agent.events import DeviceSeen, HubSeen, Left, Observed
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
+from server_agent.kernel.nodes import NodeFolders
 from server_agent.kernel.rights import ByContainer
+from server_agent.kernel.told import Told
 from server_agent.kernel.vhci import Vhci
-from server_agent.state import Half, HubBuses, Port, Right
+from server_agent.state import Half, HostNodes, HubBuses, Port, Right, Thing
 
 GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ENOTDIR})
 DEPTH = 16  # folders below a device; its tree is as deep as the device's functions make it
@@ -29,6 +31,8 @@ class Observer:
     rights: ByContainer
     mounts: HubMounts
     brokers: Path
+    nodes: NodeFolders
+    told: Told
 
     def look(self, at: float) -> Observed:
         """Everything as it is now.
@@ -42,6 +46,7 @@ class Observer:
         hubs = dict(self._hubs())
         devices = {seen.port: seen for hub, found in hubs.items() for seen in self._devices(hub, found.buses)}
         names = self.rights.known() | self.mounts.known() | _containers(self.brokers)
+        host_nodes = self.nodes.known() | self.told.known()
         return Observed(
             at=at,
             hubs=hubs,
@@ -49,7 +54,9 @@ class Observer:
             devices=devices,
             rights={name: self.rights.held(name) for name in names},
             running=self.rights.running(),
-            leftovers={name: self._left(name) for name in names},
+            leftovers={name: self._left(name) for name in names | host_nodes},
+            nodes={name: self.nodes.held(name) for name in host_nodes},
+            told={name: self.told.of(name) for name in host_nodes},
         )
 
     def _hubs(self) -> Iterator[tuple[HubId, HubSeen]]:
@@ -60,6 +67,7 @@ class Observer:
 
     def _devices(self, hub: HubId, buses: HubBuses) -> Iterator[DeviceSeen]:
         halves: tuple[tuple[Half, int], ...] = (("hs", buses.hs), ("ss", buses.ss))
+        with_things = bool(self.nodes.known())
         for half, bus in halves:
             root = self.vhci.hub_path(hub) / f"usb{bus}"
             for entry in _list(root):
@@ -68,16 +76,23 @@ class Observer:
                     port = Port(hub=hub, half=half, rhport=busid.ports[0] - 1)
                     seen = device_seen(root / entry, port, busid)
                     if seen is not None:
-                        yield seen
+                        yield replace(seen, things=self._things(root / entry)) if with_things else seen
+
+    def _things(self, folder: Path) -> tuple[Thing, ...]:
+        """Whatever the kernel has made an event of below a device, in the words that it would say again."""
+        below = [folder, *(path for path, _ in _folders_below(folder, DEPTH))]
+        return tuple(thing for path in below if (thing := _thing(path, self.vhci.sysfs)) is not None)
 
     def _left(self, name: VmId) -> Left:
         try:
-            gid = (self.brokers / str(name) / "broker.sock").lstat().st_gid
+            found = (self.brokers / str(name) / "broker.sock").lstat()
+            uid, gid = found.st_uid, found.st_gid
         except FileNotFoundError:
-            gid = 0
+            uid = gid = 0
         return Left(
             hub=self.mounts.mounted(name), running=self.rights.has_processes(name), broker_gid=gid,
             backend=self.rights.backend(name), ports=self._ports(name),
+            nodes=HostNodes(root=uid, group=gid) if name in self.nodes.known() else None,
         )  # fmt: skip
 
     def _ports(self, name: VmId) -> PortRange:
@@ -107,14 +122,34 @@ def device_seen(folder: Path, port: Port, busid: BusId) -> DeviceSeen | None:
 
 
 def _numbers_below(folder: Path, depth: int) -> Iterator[tuple[Path, Right]]:
+    return ((path, right) for path, right in _folders_below(folder, depth) if right is not None)
+
+
+def _folders_below(folder: Path, depth: int) -> Iterator[tuple[Path, Right | None]]:
+    """The folders below one, parents first, with the number of each that has one."""
     for entry in _list(folder) if depth else ():
         child = folder / entry
         if child.is_symlink() or not child.is_dir():
             continue
-        right = _right(child)
-        if right is not None:
-            yield child, right
-        yield from _numbers_below(child, depth - 1)
+        yield child, _right(child)
+        yield from _folders_below(child, depth - 1)
+
+
+def _thing(folder: Path, sysfs: Path) -> Thing | None:
+    """A sysfs device as the kernel's event about it would put it; None for a folder that is none.
+
+    Source: dev_uevent_filter, drivers/base/core.c: without a bus or class there are no events.
+    """
+    try:
+        subsystem = (folder / "subsystem").readlink().name
+        words = (folder / "uevent").read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+    except OSError as error:
+        if error.errno in GONE or error.errno == errno.EINVAL:
+            return None
+        raise
+    devpath = f"/{folder.relative_to(sysfs).as_posix()}"
+    properties = (f"SUBSYSTEM={subsystem}", *(word for word in words if "=" in word))
+    return Thing(devpath=devpath, properties=properties, right=_right(folder))
 
 
 def _right(folder: Path) -> Right | None:

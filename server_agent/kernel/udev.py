@@ -11,11 +11,13 @@ from qvd_usbip import uevent
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.uevent import Uevent
 from server_agent import events
-from server_agent.state import Port, Right, State
+from server_agent.state import Port, Right, State, Thing
 
 LOG = logging.getLogger(__name__)
 BUFFER_BYTES = 64 << 20  # room for a storm while one event is decided
 ADD, REMOVE = "add", "remove"
+PASSED_ON = frozenset({ADD, REMOVE, "change", "bind", "unbind", "move", "online", "offline"})
+NOT_KEPT = frozenset({"ACTION", "DEVPATH", "SEQNUM", "SUBSYSTEM", "DEVNAME"})
 
 
 class LostEventsError(Exception):
@@ -97,3 +99,25 @@ def _device_event(event: Uevent, place: uevent.HubPlace, port: Port, right: Righ
     if event.action == ADD:
         return events.UsbAdded(at=at, port=port, busid=place.busid, number=right, name=event.devname or "")
     return events.UsbRemoved(at=at, port=port, number=right)
+
+
+def heard_of(state: State, event: Uevent, at: float) -> events.Heard | None:
+    """The same event for a container that the kernel does not tell; what is anywhere below its port counts.
+
+    Returns:
+        None unless the port is in use by a container whose nodes the host makes.
+    """
+    place = uevent.place_of(event.devpath) if event.action in PASSED_ON else None
+    port = state.place(place.bus, place.rhport) if place is not None and not is_hint(event) else None
+    device = state.devices.get(port) if port is not None else None
+    container = state.containers.get(device.container) if device is not None else None
+    if place is None or port is None or container is None or container.nodes is None or port.hub != place.hub:
+        return None
+    right = None
+    if event.devnum is not None:
+        right = Right(kind="b" if event.is_block else "c", number=event.devnum)
+    words = [f"SUBSYSTEM={event.subsystem}"]
+    words += [f"DEVNAME={event.devname}"] if event.devname else []
+    words += [f"{key}={value}" for key, value in event.properties.items() if key not in NOT_KEPT]
+    thing = Thing(devpath=event.devpath, properties=tuple(words), right=right)
+    return events.Heard(at=at, port=port, event=event.action, thing=thing)

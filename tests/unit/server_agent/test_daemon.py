@@ -67,6 +67,10 @@ class FakeKernel:
     def held(self, _: VmId) -> frozenset[Right] | None:
         return self.list
 
+    @property
+    def uevents(self) -> "FakeKernel":
+        return self
+
     def has_processes(self, _: VmId) -> bool:
         return self.running
 

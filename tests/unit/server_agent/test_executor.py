@@ -15,7 +15,11 @@ from server_agent import actions, events
 from server_agent.executor import Executor
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
+from server_agent.kernel.inits import Inits
+from server_agent.kernel.nodes import NodeFolders
 from server_agent.kernel.rights import ByContainer
+from server_agent.kernel.told import Told
+from server_agent.kernel.uevents import Injector, Uevents
 from server_agent.kernel.vhci import Vhci
 from server_agent.state import Backend, Port, Right
 from tests.unit.server_agent.fake_vhci import FakeVhci
@@ -97,9 +101,12 @@ class Bench:
 def bench(tmp_path: Path) -> Bench:
     kernel = FakeVhci(root=tmp_path / "sys").make()
     maps, mounts, brokers = FakeMaps(), FakeMounts(), tmp_path / "run/broker"
+    nodes, told = NodeFolders(root=tmp_path / "nodes"), Told(root=tmp_path / "told")
+    uevents = Uevents(injector=Injector(), inits=Inits(cgroups=tmp_path / "cgroups"), told=told)
     executor = Executor(
         vhci=Vhci(sysfs=kernel.root), gate=Gate(sysfs=kernel.root), rights=cast("ByContainer", maps),
-        mounts=cast("HubMounts", mounts), brokers=brokers, sockets={"a": 9}.__getitem__, clock=time.monotonic,
+        mounts=cast("HubMounts", mounts), nodes=nodes, uevents=uevents, brokers=brokers,
+        sockets={"a": 9}.__getitem__, clock=time.monotonic,
     )  # fmt: skip
     return Bench(kernel=kernel, maps=maps, mounts=mounts, executor=executor, brokers=brokers)
 

@@ -15,8 +15,10 @@ from server_agent.kernel.cgroup_tree import populated, remove_cgroup
 from server_agent.kernel.cgroup_v2_map import DeviceMaps
 from server_agent.kernel.gate import ChangedError, Gate
 from server_agent.kernel.hub_mount import HubMounts, mounts_below
+from server_agent.kernel.nodes import NodeFolders
 from server_agent.kernel.observe import Observer
 from server_agent.kernel.rights import ByContainer
+from server_agent.kernel.told import Told
 from server_agent.kernel.vhci import PortTakenError, Vhci
 from server_agent.state import Backend, HubBuses, Port, Right
 from tests.unit.server_agent.fake_vhci import FakeVhci
@@ -193,6 +195,7 @@ def test_a_look_sees_hubs_ports_devices_children_and_what_is_left(stock: FakeVhc
             backends={Backend.MAP: DeviceMaps(cgroups=tmp_path / "cgroup", pins=tmp_path / "pins")}
         ),
         mounts=HubMounts(devicefs=tmp_path / "devicefs", sysfs=stock.root), brokers=brokers,
+        nodes=NodeFolders(root=tmp_path / "nodes"), told=Told(root=tmp_path / "told"),
     )  # fmt: skip
     seen = observer.look(4.0)
     assert seen.ports_per_half == 2

@@ -1,0 +1,86 @@
+"""EFFECT: what a container's configuration says already, and which number a group has in its image."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from qvd_usbip.system.files import read_text
+
+CONTAINERS = Path("/var/lib/lxc")
+INCLUDE, ROOT = "lxc.include", "lxc.rootfs.path"
+DEPTH = 8
+GROUP_BYTES = 1 << 20
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def entries(path: Path, depth: int = DEPTH) -> Iterator[tuple[str, str]]:
+    """Key and value of each line, those of included files and folders in their place.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        QvdUsbError: it cannot be read as text.
+
+    Source: lxc.container.conf(5), configuration file.
+    """
+    for line in read_text(path).splitlines():
+        key, equals, value = line.strip().partition("=")
+        if not equals or key.startswith("#"):
+            continue
+        key, value = key.strip(), value.strip()
+        if key != INCLUDE:
+            yield key, value
+        elif depth:
+            included = Path(value)
+            for each in sorted(included.glob("*.conf")) if included.is_dir() else [included]:
+                yield from entries(each, depth - 1)
+
+
+def image_group(found: Iterable[tuple[str, str]], group: str) -> int | None:
+    """The number of a group in a container's image, as the image counts it.
+
+    Args:
+        found: the configuration's entries.
+        group: its name.
+
+    Returns:
+        None when the image is none that can be looked into, or has no such group.
+    """
+    values = [value for key, value in found if key == ROOT]
+    for root in image_roots(values[-1]) if values else ():
+        for line in _group_file(root).splitlines():
+            name, _, number = line.partition(":")
+            if name == group:
+                digits = number.split(":")[1] if ":" in number else ""
+                return int(digits) if digits.isascii() and digits.isdecimal() else None
+    return None
+
+
+def image_roots(value: str) -> list[Path]:
+    """The folders that make up a root file system, the uppermost first; none for images of other kinds.
+
+    Source: lxc.container.conf(5), lxc.rootfs.path.
+    """
+    kind, colon, rest = value.partition(":")
+    if not colon:
+        return [Path(value)]
+    if kind == "dir":
+        return [Path(rest)]
+    return [Path(part) for part in reversed(rest.split(":"))] if kind in {"overlay", "overlayfs"} else []
+
+
+def _group_file(root: Path) -> str:
+    """etc/group of an image, which may be hostile: no link in it is followed."""
+    try:
+        top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            folder = os.open("etc", FOLDER, dir_fd=top)
+        finally:
+            os.close(top)
+        try:
+            file = os.open("group", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        finally:
+            os.close(folder)
+    except OSError:  # a layer without it, or no folder at all: then it is not known
+        return ""
+    with os.fdopen(file, "rb") as opened:
+        return opened.read(GROUP_BYTES).decode("utf-8", "replace")
