@@ -52,7 +52,9 @@ class FakeAgent:
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[tuple[FakeAgent, Callable[[], socket.socket]]]:
     agent = FakeAgent()
-    broker = Broker(folder=folder, gid=os.getgid(), desk=Desk(container=ONE, daemon=agent, sockets=agent.sockets))
+    broker = Broker(
+        folder=folder, uid=os.getuid(), gid=os.getgid(), desk=Desk(container=ONE, daemon=agent, sockets=agent.sockets)
+    )
     broker.open()
     made: list[socket.socket] = []
 

@@ -21,7 +21,7 @@ from server_agent.kernel.rights import ByContainer
 from server_agent.kernel.told import Told
 from server_agent.kernel.uevents import Injector, Uevents
 from server_agent.kernel.vhci import Vhci
-from server_agent.state import Backend, Port, Right
+from server_agent.state import Backend, HostNodes, Port, Right
 from tests.unit.server_agent.fake_vhci import FakeVhci
 
 ONE = VmId("one")
@@ -281,3 +281,24 @@ def test_gate_and_leftovers_need_no_answer(bench: Bench) -> None:
     assert bench.executor.gate.closed(HUB)
     assert bench.executor.perform(actions.ClearLeftover(container=ONE)) is None
     assert not bench.maps.held
+
+
+def test_a_container_whose_nodes_the_host_makes_gets_a_folder_and_loses_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes, started = bench.executor.nodes, []
+    nodes.root.mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda _: True)
+    monkeypatch.setattr(Injector, "start", lambda _: started.append(True))
+    access = HostNodes(root=100000, group=100997)
+    found = bench.executor.perform(actions.PutInForce(container=ONE, hub=HUB, nodes=access))
+    assert isinstance(found, events.InForce)
+    assert started, "the injector is warm before the first event"
+    assert (nodes.root / "one/bus/usb").is_dir()
+    wrong = actions.MakeNode(container=ONE, right=NUMBER, name="../sda", access=access)
+    found = bench.executor.perform(wrong)
+    assert isinstance(found, events.NodeNotMade)
+    assert "no kernel" in found.detail
+    assert bench.executor.perform(actions.RemoveNode(container=ONE, right=NUMBER, name="ttyACM0")) is None
+    bench.executor.perform(actions.TearDown(container=ONE, hub=HUB))
+    assert list(nodes.root.iterdir()) == []

@@ -20,7 +20,7 @@ from server_agent.kernel.observe import Observer
 from server_agent.kernel.rights import ByContainer
 from server_agent.kernel.told import Told
 from server_agent.kernel.vhci import PortTakenError, Vhci
-from server_agent.state import Backend, HubBuses, Port, Right
+from server_agent.state import Backend, HostNodes, HubBuses, Port, Right, Thing
 from tests.unit.server_agent.fake_vhci import FakeVhci
 
 PORT = Port(hub=HubId(1), half="hs", rhport=1)
@@ -207,6 +207,38 @@ def test_a_look_sees_hubs_ports_devices_children_and_what_is_left(stock: FakeVhc
     }  # fmt: skip
     assert seen.leftovers == {VmId("two"): Left(hub=None, running=False, broker_gid=0, ports=PortRange(1, 2))}
     assert seen.rights == {VmId("two"): None}
+
+
+def test_a_look_sees_what_hosts_nodes_and_their_containers_know(stock: FakeVhci, tmp_path: Path) -> None:
+    folder = stock.plug(1, "hs", 1, authorised=True)
+    (folder / "5-2:1.0").mkdir()
+    (folder / "5-2:1.0/uevent").write_text("DEVTYPE=usb_interface\nPRODUCT=1/2/3\n")
+    (folder / "5-2:1.0/subsystem").symlink_to(stock.root / "bus/usb")
+    (folder / "5-2:1.0/power").mkdir()
+    stock.child(folder, "5-2:1.0/tty/ttyACM0", "tty", "166:0", "ttyACM0")
+    nodes, told, brokers = NodeFolders(root=tmp_path / "nodes"), Told(root=tmp_path / "told"), tmp_path / "broker"
+    name = VmId("three")
+    (nodes.root / "three").mkdir(parents=True)
+    (brokers / "three").mkdir(parents=True)
+    (brokers / "three/broker.sock").touch()
+    told.note(name, Thing(devpath="/devices/x", properties=("SUBSYSTEM=usb",)))
+    observer = Observer(
+        vhci=Vhci(sysfs=stock.root), gate=Gate(sysfs=stock.root),
+        rights=ByContainer(
+            backends={Backend.MAP: DeviceMaps(cgroups=tmp_path / "cgroup", pins=tmp_path / "pins")}
+        ),
+        mounts=HubMounts(devicefs=tmp_path / "devicefs", sysfs=stock.root), brokers=brokers, nodes=nodes, told=told,
+    )  # fmt: skip
+    seen = observer.look(4.0)
+    below = f"/{folder.relative_to(stock.root)}"
+    assert [(t.devpath, t.properties[:2], t.right and str(t.right)) for t in seen.devices[PORT].things] == [
+        (below, ("SUBSYSTEM=usb", "MAJOR=189"), "c 189:513"),
+        (f"{below}/5-2:1.0", ("SUBSYSTEM=usb", "DEVTYPE=usb_interface"), None),
+        (f"{below}/5-2:1.0/tty/ttyACM0", ("SUBSYSTEM=tty", "DEVNAME=ttyACM0"), "c 166:0"),
+    ]
+    assert [t.devpath for t in seen.told[name]] == ["/devices/x"]
+    assert seen.nodes == {name: {}}
+    assert seen.leftovers[name].nodes == HostNodes(root=os.getuid(), group=(brokers / "three").stat().st_gid)
 
 
 def test_mount_points_below_a_folder_are_found_by_their_plain_name(

@@ -16,7 +16,7 @@ from qvd_usbip.ids import HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
 from server_agent.ledger import Ledger, format_ledger, parse_ledger
 from server_agent.lending import Lease
-from server_agent.state import Backend, Container, Device, Phase, Port, Progress, Stage, State
+from server_agent.state import Backend, Container, Device, HostNodes, Phase, Port, Progress, Stage, State
 
 BOOT = "0f0e"
 PARTS = (ALL_PORTS, PortRange(0, 3), PortRange(4, 7))
@@ -32,6 +32,7 @@ def states(draw: st.DrawFn) -> State:
             name=name, hub=hub, ports=draw(st.sampled_from(PARTS)) if hub else ALL_PORTS, phase=Phase.IN_FORCE,
             backend=draw(st.sampled_from(list(Backend))),
             broker_gid=draw(st.integers(0, 99999)), since=draw(st.floats(0, 50)),
+            nodes=draw(st.none() | st.builds(HostNodes, root=st.integers(1, 99999), group=st.integers(0, 99999))),
         )
         for name, each in zip(chosen, hubs, strict=False)
         for hub in (draw(st.sampled_from([None, each])),)

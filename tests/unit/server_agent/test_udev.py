@@ -4,11 +4,11 @@ import errno
 
 import pytest
 
-from qvd_usbip.ids import BusId, DevNum, HubId
+from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.uevent import from_environment
 from server_agent import events
-from server_agent.kernel.udev import LostEventsError, Monitor, event_of, is_hint
-from server_agent.state import HubBuses, Port, Right, State
+from server_agent.kernel.udev import LostEventsError, Monitor, event_of, heard_of, is_hint
+from server_agent.state import Container, Device, HostNodes, HubBuses, Phase, Port, Right, State, Thing
 
 STATE = State(hubs={HubId(3): HubBuses(hs=9, ss=10)}, ports_per_half=15)
 BELOW = "/devices/platform/vhci_hcd.3/usb9/9-2"
@@ -116,3 +116,43 @@ def test_an_overflow_or_an_unreadable_message_is_a_loss(trouble: Exception) -> N
 def test_other_trouble_is_not_hidden() -> None:
     with pytest.raises(PermissionError):
         list(Monitor(FakeMonitor(PermissionError())).read())
+
+
+# what a container on its own is told ---------------------------------------------------------------------------------
+def told(nodes: HostNodes | None, action: str, devpath: str, **more: str) -> events.Heard | None:
+    container = Container(name=VmId("three"), hub=HubId(3), phase=Phase.IN_FORCE, nodes=nodes)
+    state = State(
+        hubs=STATE.hubs, ports_per_half=15, containers={container.name: container},
+        devices={PORT: Device(port=PORT, container=container.name)},
+    )  # fmt: skip
+    properties = {"ACTION": action, "DEVPATH": devpath, "SEQNUM": "7", "SUBSYSTEM": "usb", **more}
+    return heard_of(state, from_environment(properties), 5.0)
+
+
+NODES = HostNodes(root=100000, group=100997)
+
+
+def test_everything_below_its_port_is_passed_on_in_the_kernels_words() -> None:
+    interface = told(NODES, "bind", f"{BELOW}/9-2:1.0", DEVTYPE="usb_interface", MODALIAS="usb:v1")
+    thing = Thing(devpath=f"{BELOW}/9-2:1.0", properties=("SUBSYSTEM=usb", "DEVTYPE=usb_interface", "MODALIAS=usb:v1"))
+    assert interface == events.Heard(at=5.0, port=PORT, event="bind", thing=thing)
+    disk = told(NODES, "add", f"{BELOW}/9-2:1.0/block/sda", SUBSYSTEM="block", DEVNAME="/dev/sda", MAJOR="8", MINOR="0")
+    assert disk is not None
+    assert disk.thing.right == Right(kind="b", number=DevNum(8, 0))
+    assert disk.thing.properties == ("SUBSYSTEM=block", "DEVNAME=sda", "MAJOR=8", "MINOR=0")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "action", "devpath", "more"),
+    [
+        (None, "add", BELOW, {}),
+        (NODES, "add", "/devices/platform/vhci_hcd.3/usb9/9-3", {}),
+        (NODES, "add", "/devices/platform/vhci_hcd.4/usb9/9-2", {}),
+        (NODES, "add", BELOW, {"SYNTH_UUID": "0"}),
+        (NODES, "invented", BELOW, {}),
+    ],
+)
+def test_what_is_not_its_own_or_not_the_kernels_word_is_not_passed_on(
+    nodes: HostNodes | None, action: str, devpath: str, more: dict[str, str]
+) -> None:
+    assert told(nodes, action, devpath, **more) is None

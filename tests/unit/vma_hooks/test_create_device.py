@@ -39,6 +39,17 @@ def test_it_is_gone_with_the_device_and_leaves_no_folder_and_no_record(image: Im
     assert image.left() == []
 
 
+def test_where_the_host_makes_the_nodes_nothing_is_made_and_nothing_complained_of(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (image.dev / "qvd").mkdir()
+    event = image.plug(USB, USBFS, "189:772")
+    assert image.on(event) == 0
+    assert image.on(image.unplug(event)) == 0
+    assert image.left() == ["dev/qvd"]
+    assert capsys.readouterr().err == ""
+
+
 def test_another_devices_folder_stays(image: Image) -> None:
     first = image.plug(USB, USBFS, "189:772")
     second = image.plug("/devices/platform/vhci_hcd.3/usb7/7-2", "bus/usb/007/006", "189:773")

@@ -9,6 +9,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442
@@ -27,9 +28,9 @@ def checked(result: int) -> int:
 def user_namespace(first: int) -> int:
     """A namespace in which 0 is FIRST, kept by its descriptor alone."""
     child = subprocess.Popen(["unshare", "-U", "sleep", "30"])
-    own = os.readlink("/proc/self/ns/user")
-    while os.readlink(f"/proc/{child.pid}/ns/user") == own:
-        pass
+    own = Path("/proc/self/ns/user").readlink()
+    while Path(f"/proc/{child.pid}/ns/user").readlink() == own:
+        time.sleep(0.01)
     for name in ("uid_map", "gid_map"):
         Path(f"/proc/{child.pid}/{name}").write_text(f"0 {first} {COUNT}\n", encoding="ascii")
     fd = os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY)
