@@ -144,7 +144,7 @@ def _container(row: dict[str, Any], now: float) -> Container:
     lease = None if row["lease"] is None else _lease_of(*row["lease"])
     phase = Phase.IN_FORCE if Phase(row["phase"]) == Phase.IN_FORCE else Phase.RELEASING
     since = min(float(row["since"]), now)
-    nodes = row["nodes"]
+    nodes = row.get("nodes")
     container = Container(
         name=VmId.parse(row["name"]), hub=None, phase=phase, backend=Backend(row["backend"]),
         broker_gid=int(row["gid"]), since=since,
