@@ -45,6 +45,7 @@ class _Conversation(Generic[Heard]):
         self._dial = Dial(session.address, candidates)
         self._socket: socket.socket | None = None
         self._unsent = b""
+        self.sent = 0.0
 
     @property
     def descriptor(self) -> int:
@@ -72,6 +73,7 @@ class _Conversation(Generic[Heard]):
                 return connected or None
             self._socket = self._dial.take()
             self._unsent = self._exchange.request
+            self.sent = time.monotonic()
         try:
             return self._talk(self._socket)
         except BlockingIOError:
@@ -134,13 +136,22 @@ class Acknowledgement(_Conversation[Ack | AckUnsupported]):
         return Absent() if isinstance(heard, AckUnsupported) else heard
 
 
+class Echo:
+    """Somebody is there who takes our key; `round_trip` in seconds, None for an older peer that echoes nothing."""
+
+    def __init__(self, round_trip: float | None) -> None:
+        self.round_trip = round_trip
+
+
 class Probe(_Conversation[Pong | AckUnsupported]):
     """Asks once for an echo."""
 
     def __init__(self, session: Session, candidates: list[Candidate]) -> None:
         super().__init__(session, candidates, PingClient(session.key, "here", _host_of(session)))
 
-    def advance(self) -> bool | Fault | None:
-        """Goes on: True if somebody is there who takes our key, why not, or None while it is not over."""
+    def advance(self) -> Echo | Fault | None:
+        """Goes on: the echo, why there is none, or None while it is not over."""
         heard = self._converse()
-        return heard if heard is None or isinstance(heard, Fault) else True
+        if heard is None or isinstance(heard, Fault):
+            return heard
+        return Echo(time.monotonic() - self.sent if isinstance(heard, Pong) else None)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_gui import selection, settings
+from client_gui.advisor import Advisor
 from client_gui.listing import table
-from client_gui.locks import locks_of
 from client_gui.presence import read_status, runtime_folder
 from client_gui.reported import rows_of_status
 from client_gui.scan import Scanner
@@ -48,8 +48,9 @@ def unshare(targets: Sequence[str], *, as_json: bool) -> int:
 def _change(targets: Sequence[str], *, on: bool, as_json: bool) -> int:
     parsed = [parse_target(text) for text in targets]
     files = Files.of_user()
-    devices = selection.listed(Scanner(Path(settings.load(files).usbroot)).scan())
-    locks = locks_of(devices)
+    read = settings.load(files)
+    devices = selection.listed(Scanner(Path(read.usbroot)).scan())
+    locks = _locks(files, read, devices)
 
     def change(now: Settings) -> Wishes:
         after = now.wishes
@@ -66,6 +67,16 @@ def _change(targets: Sequence[str], *, on: bool, as_json: bool) -> int:
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     return 0
+
+
+def _locks(files: Files, read: Settings, devices: Sequence[UsbDevice]) -> dict[BusId, QvdUsbError]:
+    """What may not be shared at all, or only after its user agreed."""
+    advisor = Advisor(files)
+    advisor.reload()
+    if advisor.book_fault is not None:
+        raise advisor.book_fault
+    found = advisor.assess(devices, read.wishes, Path(read.usbroot))
+    return {busid: lock for busid, about in found.items() if (lock := about.judgement.lock(busid)) is not None}
 
 
 def _notes(targets: Sequence[BusId | Entry], devices: Sequence[UsbDevice], after: Settings) -> Iterator[str]:

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_gui import selection, settings, wishes
-from client_gui.dial import candidates_without_lookup, look_up
+from client_gui.advisor import Advisor, incarnation_of
+from client_gui.judgement import Assessment
 from client_gui.lending import Lending, Means
-from client_gui.locks import locks_of
-from client_gui.reach import Reach
+from client_gui.line import Line
 from client_gui.scan import Scanner
 from client_gui.selection import Situation
-from client_gui.session import require_privacy, view_of
-from client_gui.state import Row, SessionView, Snapshot
+from client_gui.state import DeviceState, Row, Snapshot
 from client_gui.steps import Phase, standing
-from client_gui.troubles import fault_of, trouble_of
+from client_gui.troubles import Standing, fault_of, trouble_of
+from client_gui.unmount import unmount
 from qvd_usbip.errors import SHARING_DISABLED, QvdUsbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from client_gui.dial import Candidate
+    from client_gui.advisor import Incarnation
     from client_gui.exporter import Exporter
     from client_gui.loop import Loop
+    from client_gui.memory import Remembered
     from client_gui.session import Session
     from client_gui.settings import Files, Signature
-    from client_gui.troubles import Fault, Standing
+    from client_gui.state import Asked
+    from client_gui.troubles import Fault
     from client_gui.wishes import Wishes
     from qvd_usbip.ids import BusId
     from qvd_usbip.usb import UsbDevice
 
-LOOKUP_LIMIT = 15.0
-"""How long a name service may take, in seconds; after that the connection fails, and is tried again."""
 LEAVE_LIMIT = 2.0
 """How long helpers that were let go of are waited for at the very end, in seconds."""
 CHECK_EVERY = 10.0
@@ -58,12 +59,12 @@ class Desk:
         self._scan_fault: Fault | None = None
         self._scanner: Scanner | None = None
         self._devices: tuple[UsbDevice, ...] = ()
+        self._advisor = Advisor(files)
+        self._assessments: dict[BusId, Assessment] = {}
+        self._unmounting: set[Incarnation] = set()
         self._lendings: dict[BusId, Lending] = {}
         self._leaving: list[Exporter] = []
-        self._session: Session | None = None
-        self._candidates: list[Candidate] | None = None
-        self._looking_up = False
-        self._reach: Reach | None = None
+        self._line = Line(loop, self._moved, self.refresh)
         self._requirement: Fault | None = None
         self._checked_at = float("-inf")
 
@@ -81,6 +82,7 @@ class Desk:
             self._scan_fault = next((fault_of(error) for error in self._scanner.left_out.values()), None)
         except QvdUsbError as error:
             self._scan_fault = fault_of(error)
+        self._assess()
         self._drive()
         self._on_change()
 
@@ -88,50 +90,58 @@ class Desk:
         """Whether a configuration file is not the one that was read."""
         return self._files.signature() != self._signature
 
+    def _assess(self) -> None:
+        self._advisor.reload()
+        usbroot = Path(self._settings.usbroot)
+        self._assessments = self._advisor.assess(self._devices, self._settings.wishes, usbroot)
+
     def _reload(self) -> None:
         signature = self._files.signature()
         if signature == self._signature:
             return
         self._signature = signature
+        before = self._settings.wishes
         try:
             self._settings = settings.load(self._files)
         except QvdUsbError as error:
             self._settings_fault = fault_of(error)  # what was read before stays in force
-        else:
-            self._settings_fault = None
-            self._read_once = True
+            return
+        self._settings_fault = None
+        if self._read_once:  # what somebody ticked meanwhile, here or in another program, they ticked by hand
+            for device in self._devices:
+                if wishes.is_ticked(device, self._settings.wishes) and not wishes.is_ticked(device, before):
+                    self._advisor.arm(device)
+        self._read_once = True
 
     # Decide.
 
     def _situation(self) -> Situation:
         return Situation(
             wishes=self._settings.wishes,
-            in_session=self._session is not None,
+            in_session=self._line.session is not None,
             obstacle=self._obstacle(),
-            locks=locks_of(self._devices),
+            assessments=self._assessments,
             standings=self._standings(),
+            remembered=self._advisor.of_absent,
         )
 
     def _standings(self) -> dict[BusId, Standing]:
         now = time.monotonic()
         all_of_them = {busid: standing(lending.machine, now) for busid, lending in self._lendings.items()}
-        return {busid: found for busid, found in all_of_them.items() if found is not None}
+        unmounting = {name[0]: Standing(state=DeviceState.RELEASING) for name in self._unmounting}
+        return {**unmounting, **{busid: found for busid, found in all_of_them.items() if found is not None}}
 
     def _obstacle(self) -> Fault | None:
         if not self._read_once:
             return self._settings_fault
+        if self._advisor.book_fault is not None:  # a rule that is not understood cannot be kept
+            return fault_of(self._advisor.book_fault)
         if self._settings.needed_to_enable:
             return fault_of(QvdUsbError(SHARING_DISABLED, setting=self._settings.needed_to_enable))
         return self._privacy_fault() or self._requirement_fault()
 
     def _privacy_fault(self) -> Fault | None:
-        if self._session is None:
-            return None
-        try:
-            require_privacy(self._session, allow_plaintext=self._settings.allow_plaintext)
-        except QvdUsbError as error:
-            return fault_of(error)
-        return None
+        return self._line.privacy_fault(allow_plaintext=self._settings.allow_plaintext)
 
     def _requirement_fault(self) -> Fault | None:
         if time.monotonic() - self._checked_at >= CHECK_EVERY:
@@ -143,7 +153,8 @@ class Desk:
 
     def _drive(self) -> None:
         situation = self._situation()
-        self._ask_session()
+        if self._privacy_fault() is None:
+            self._line.ask()
         wanted = {device.busid: device for device in selection.wanted(self._devices, situation)}
         present = {device.busid: device for device in self._devices}
         for busid, lending in list(self._lendings.items()):
@@ -151,31 +162,63 @@ class Desk:
                 lending.want(None)
                 if lending.machine.phase is Phase.IDLE:
                     del self._lendings[busid]
-        if self._session is None or self._candidates is None:
+        if not self._line.is_known:
             return
-        means = Means(session=self._session, candidates=self._known_candidates, helper=self._settings.helper)
         for busid, device in wanted.items():
+            if self._has_to_wait(device):
+                continue
             if busid not in self._lendings:
                 self._lendings[busid] = Lending(device, self._loop, self._moved, self._leaving)
             if _same(self._lendings[busid].device, device):  # else the one that was there before has to come home first
-                self._lendings[busid].want(means)
+                self._lendings[busid].want(self._means(device))
 
-    def _ask_session(self) -> None:
-        """Finds out whether the session answers, once it may be spoken to at all."""
-        ready = self._session is not None and self._candidates is not None and self._privacy_fault() is None
-        if self._reach is None and self._session is not None and ready:
-            self._reach = Reach(self._loop, self._session, self._known_candidates, self._moved)
-            self._reach.ask()
+    def _means(self, device: UsbDevice) -> Means | None:
+        session = self._line.session
+        if session is None:
+            return None
+        consent = self._assessments[device.busid].judgement.consent
+        helper = self._settings.helper
+        return Means(session=session, candidates=self._line.candidates, helper=helper, consent=consent)
 
-    def _known_candidates(self) -> list[Candidate]:
-        return self._candidates or []
+    def _has_to_wait(self, device: UsbDevice) -> bool:
+        """Whether the device's volumes have to be unmounted first, which is begun then."""
+        if incarnation_of(device) in self._unmounting:
+            return True
+        if device.busid in self._lendings or not self._assessments[device.busid].is_mounted:
+            self._remember(lambda: self._advisor.seen(device))
+            return False
+        self._unmount(device)
+        return True
+
+    def _unmount(self, device: UsbDevice) -> None:
+        name = incarnation_of(device)
+        filesystems = self._advisor.filesystems.get(device.busid, ())
+        self._unmounting.add(name)
+
+        def ended(fault: Fault | None) -> None:
+            self._unmounting.discard(name)
+            self._advisor.unmount_failed(device, fault)
+            self.refresh()
+
+        def work() -> None:
+            fault = unmount(filesystems)
+            self._mail(lambda: ended(fault))
+
+        threading.Thread(target=work, name="usb-unmount", daemon=True).start()
+
+    def _remember(self, act: Callable[[], None]) -> None:
+        """Writes something down; where that fails it is said, and goes on."""
+        try:
+            act()
+        except QvdUsbError as error:
+            self._action_fault = fault_of(error)
 
     def _moved(self) -> None:
         self._loop.call_later(0.0, self._after_move)
 
     def _after_move(self) -> None:
-        if self._session is not None and not self._looking_up and self._unreachable():
-            self._look_up(self._session)  # its address may have changed
+        if self._unreachable():
+            self._line.look_up_again()
         if any(lending.machine.phase is Phase.IDLE for lending in self._lendings.values()):
             self.refresh()
         else:
@@ -183,65 +226,80 @@ class Desk:
 
     def _unreachable(self) -> bool:
         faults = [lending.machine.fault for lending in self._lendings.values()]
-        return any(
-            fault is not None and fault.code == "slave-unreachable" for fault in (*faults, self._session_fault())
-        )
+        return any(fault is not None and fault.code == "slave-unreachable" for fault in (*faults, self._line.fault))
 
     def set_session(self, session: Session | None) -> None:
         """Shares with this session from now on, and with no other; None: with none."""
-        if session == self._session:
+        if session == self._line.session:
             return
-        self._session = None
-        self._candidates = None
-        self._looking_up = False
-        if self._reach is not None:
-            self._reach.stop()
-            self._reach = None
+        if self._line.session is not None:
+            self._advisor.session_ended()
+        self._line.hang_up()
         self._drive()
-        self._session = session
         if session is not None:
-            self._look_up(session)
+            self._line.begin(session)
         self.refresh()
-
-    def _look_up(self, session: Session) -> None:
-        found = candidates_without_lookup(session.address)
-        if found is not None:
-            self._candidates = found
-            return
-        self._looking_up = True
-
-        def heard(found: list[Candidate]) -> None:
-            if self._session is session and self._looking_up:
-                self._looking_up = False
-                self._candidates = found
-                self.refresh()
-
-        look_up(session.address, lambda found: self._mail(lambda: heard(found)))
-        self._loop.call_later(LOOKUP_LIMIT, lambda: heard([]))
 
     def _mail(self, callback: Callable[[], None]) -> None:
         self._loop.post(callback)  # where the loop is closed by now, nobody waits for the answer
 
     def toggle(self, key: str, on: bool) -> None:
         """Ticks or unticks the device with this row key, in the user's file."""
-        row = selection.find(self.rows(), lambda found: found.key == key)
-        device = next((found for found in self._devices if row is not None and found.busid == row.busid), None)
+        device = self._device_of(key)
         try:
-            if device is not None and on and (lock := locks_of((device,)).get(device.busid)) is not None:
-                raise lock
-            settings.change_wishes(self._files, lambda now: self._toggled(now.wishes, key, device, on=on))
+            if device is not None and on:
+                self._tick(device)
+            elif device is not None:
+                self._advisor.unfollow(device)
+                settings.change_wishes(self._files, lambda now: wishes.untick(device, self._listed(), now.wishes))
+            elif not on:
+                settings.change_wishes(self._files, lambda now: _forgotten(key, now.wishes))
         except QvdUsbError as error:
             self._action_fault = fault_of(error)
         else:
             self._action_fault = None
         self.refresh()
 
-    def _toggled(self, now: Wishes, key: str, device: UsbDevice | None, *, on: bool) -> Wishes:
-        present = selection.listed(self._devices)
-        if device is not None:
-            return wishes.tick(device, present, now) if on else wishes.untick(device, present, now)
-        entry = next((entry for entry in now.share_list.entries if str(entry) == key), None)
-        return now if on or entry is None else wishes.forget(entry, now)
+    def _tick(self, device: UsbDevice) -> None:
+        lock = self._assessments[device.busid].judgement.lock(device.busid)
+        if lock is not None:
+            raise lock
+        self._advisor.arm(device)
+        if not wishes.is_ticked(device, self._settings.wishes):
+            self._remember(lambda: self._advisor.chosen(device))
+            settings.change_wishes(self._files, lambda now: wishes.tick(device, self._listed(), now.wishes))
+
+    def _listed(self) -> tuple[UsbDevice, ...]:
+        return selection.listed(self._devices)
+
+    def _device_of(self, key: str) -> UsbDevice | None:
+        busid = next((busid for busid, found in selection.keys_of(self._listed()).items() if found == key), None)
+        return next((found for found in self._devices if found.busid == busid), None)
+
+    def agree(self, key: str, asked: Asked) -> None:
+        """Notes that the device's user said yes, and shares it."""
+        device = self._device_of(key)
+        if device is not None and self._assessments[device.busid].judgement.refusal is None:
+            self._remember(lambda: self._advisor.agree(device, asked))
+            self._assess()
+            self.toggle(key, on=True)
+
+    def unmount(self, key: str) -> None:
+        """Unmounts the device's volumes."""
+        device = self._device_of(key)
+        if device is not None and incarnation_of(device) not in self._unmounting and device.busid not in self._lendings:
+            self._unmount(device)
+            self._on_change()
+
+    def change(self, key: str, change: Callable[[Remembered], Remembered]) -> None:
+        """Changes what is remembered of a device, plugged in or not."""
+        device = self._device_of(key)
+        self._action_fault = None
+        if device is None:
+            self._remember(lambda: self._advisor.change_absent(key, change))
+        else:
+            self._remember(lambda: self._advisor.change(device, change))
+        self.refresh()
 
     def retry(self, key: str) -> None:
         """Tries at once again what failed for this device."""
@@ -260,26 +318,20 @@ class Desk:
     def snapshot(self, generation: int) -> Snapshot:
         """Everything that is to be shown now."""
         situation = self._situation()
-        faults = (self._settings_fault, self._scan_fault, situation.obstacle, self._session_fault(), self._action_fault)
+        memory_fault = None if self._advisor.memory_fault is None else fault_of(self._advisor.memory_fault)
+        faults = (
+            self._settings_fault, self._scan_fault, situation.obstacle, self._line.fault, self._action_fault,
+            memory_fault,
+        )  # fmt: skip
         problems = tuple(dict.fromkeys(trouble_of(fault) for fault in faults if fault is not None))
+        shared = any(lending.machine.phase is Phase.SHARED for lending in self._lendings.values())
         return Snapshot(
             rows=selection.rows_of(self._devices, situation),
-            session=self._session_view(),
+            session=self._line.view(shared=shared),
             problems=problems,
             generation=generation,
+            fitness=self._line.fitness,
         )
-
-    def _session_view(self) -> SessionView | None:
-        if self._session is None:
-            return None
-        shared = any(lending.machine.phase is Phase.SHARED for lending in self._lendings.values())
-        if shared or self._reach is None or self._reach.answered is None:
-            return view_of(self._session, connected=shared)
-        trouble = "" if self._reach.fault is None else trouble_of(self._reach.fault).text
-        return view_of(self._session, connected=self._reach.answered, trouble=trouble)
-
-    def _session_fault(self) -> Fault | None:
-        return None if self._reach is None else self._reach.fault
 
     def resting(self) -> bool:
         """Whether a countdown to the next try is shown."""
@@ -294,13 +346,17 @@ class Desk:
 
     def abandon(self) -> None:
         """Lets go of every device at once; their helpers return them, which is waited for a little."""
-        if self._reach is not None:
-            self._reach.stop()
+        self._line.hang_up()
         for lending in self._lendings.values():
             lending.abandon()
         deadline = time.monotonic() + LEAVE_LIMIT
         while any(not exporter.ended() for exporter in self._leaving) and time.monotonic() < deadline:
             time.sleep(0.01)
+
+
+def _forgotten(key: str, now: Wishes) -> Wishes:
+    entry = next((entry for entry in now.share_list.entries if str(entry) == key), None)
+    return now if entry is None else wishes.forget(entry, now)
 
 
 def _same(one: UsbDevice, other: UsbDevice | None) -> bool:

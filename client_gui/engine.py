@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from client_gui import requirements
+from client_gui import memory, requirements
 from client_gui.desk import Desk
 from client_gui.hotplug import Hotplug
 from client_gui.listing import json_of_snapshot
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from client_gui.session import Session
+    from client_gui.state import Asked, Mode
 
     Subscriber = Callable[[Snapshot], None]
 
@@ -100,6 +101,26 @@ class Engine:
     def forget(self, key: str) -> None:
         """Takes a device that is not plugged in off the share list."""
         self._loop.post(lambda: self._desk.toggle(key, on=False))
+
+    def agree(self, key: str, asked: Asked) -> None:
+        """Says yes to what a row asks (`Row.consent`), and ticks the device."""
+        self._loop.post(lambda: self._desk.agree(key, asked))
+
+    def unmount(self, key: str) -> None:
+        """Unmounts the device's volumes without sharing it."""
+        self._loop.post(lambda: self._desk.unmount(key))
+
+    def rename(self, key: str, nickname: str) -> None:
+        """Gives the device a name of the user's own; "" takes it away."""
+        self._loop.post(lambda: self._desk.change(key, lambda known: memory.with_nickname(known, nickname)))
+
+    def set_mode(self, key: str, mode: Mode) -> None:
+        """Chooses when the device is shared."""
+        self._loop.post(lambda: self._desk.change(key, lambda known: memory.with_mode(known, mode)))
+
+    def follow_port(self, key: str, seconds: int) -> None:
+        """For so many seconds after the device goes, what comes to its port counts as it; 0 for not at all."""
+        self._loop.post(lambda: self._desk.change(key, lambda known: memory.with_follow(known, seconds)))
 
     def rescan(self) -> None:
         """Looks again."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_gui import settings
+from client_gui.advisor import Advisor
 from client_gui.listing import json_of_row, table
-from client_gui.locks import locks_of
 from client_gui.scan import Scanner
 from client_gui.selection import Situation, rows_of
 from client_gui.settings import Files
@@ -22,20 +22,29 @@ if TYPE_CHECKING:
 def show_list(*, as_json: bool) -> int:
     """Prints the devices; where the configuration is broken they are listed all the same, and that is said."""
     trouble: QvdUsbError | None = None
+    files = Files.of_user()
     try:
-        read = settings.load(Files.of_user())
+        read = settings.load(files)
     except QvdUsbError as error:
         read, trouble = settings.defaults(), error
     scanner = Scanner(Path(read.usbroot))
     devices = scanner.scan()
-    rows = _as_engine_says(rows_of(devices, Situation(wishes=read.wishes, locks=locks_of(devices))))
+    advisor = Advisor(files)
+    advisor.reload()
+    situation = Situation(
+        wishes=read.wishes,
+        assessments=advisor.assess(devices, read.wishes, scanner.usbroot),
+        remembered=advisor.of_absent,
+    )
+    rows = _as_engine_says(rows_of(devices, situation))
     if as_json:
         import json
 
         print(json.dumps({"v": 1, "devices": [json_of_row(row) for row in rows]}))
     else:
         print(table(rows) if rows else "No USB devices are plugged in.")
-    troubles = [*([trouble] if trouble is not None else []), *scanner.left_out.values()]
+    troubles = [each for each in (trouble, advisor.book_fault, advisor.memory_fault) if each is not None]
+    troubles += scanner.left_out.values()
     for each in troubles:
         print(report(each), file=sys.stderr)
     return troubles[0].problem.exit_status if troubles else 0

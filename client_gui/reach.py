@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
+from collections import deque
 from typing import TYPE_CHECKING
 
 from client_gui.channel import Probe
+from client_gui.state import Fitness
 from client_gui.troubles import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from client_gui.dial import Candidate
     from client_gui.loop import Loop, Timer
@@ -18,6 +21,9 @@ ANSWER_LIMIT = 8.0
 """How long the other end may take to answer, in seconds."""
 AGAIN_WHEN_GOOD = 30.0
 AGAIN_WHEN_BAD = 5.0
+AGAIN_AT_FIRST = 1.0
+"""Until ROUND_TRIPS were measured."""
+ROUND_TRIPS = 5
 
 
 class Reach:
@@ -37,6 +43,13 @@ class Reach:
         self._timer: Timer | None = None
         self.answered: bool | None = None
         self.fault: Fault | None = None
+        self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)
+        self._shown: Fitness | None = None
+
+    @property
+    def fitness(self) -> Fitness | None:
+        """How good the way is, by the round trips that were measured last."""
+        return fitness_of(tuple(self._round_trips))
 
     def ask(self) -> None:
         """Asks now."""
@@ -61,16 +74,32 @@ class Reach:
         outcome = self._probe.advance()
         if outcome is None:
             self._loop.watch(self._probe.descriptor, self._probe.interest, self._advance)
-        else:
-            self._heard(outcome if isinstance(outcome, Fault) else None)
+            return
+        if not isinstance(outcome, Fault) and outcome.round_trip is not None:
+            self._round_trips.append(outcome.round_trip)
+        self._heard(outcome if isinstance(outcome, Fault) else None)
 
     def _give_up(self) -> None:
         self._heard(Fault(code="slave-silent", seconds=round(ANSWER_LIMIT)))
 
     def _heard(self, fault: Fault | None) -> None:
         self.stop()
-        before = (self.answered, self.fault)
-        self.answered, self.fault = fault is None, fault
-        self._timer = self._loop.call_later(AGAIN_WHEN_GOOD if fault is None else AGAIN_WHEN_BAD, self.ask)
-        if before != (self.answered, self.fault):
+        before = (self.answered, self.fault, self._shown)
+        self.answered, self.fault, self._shown = fault is None, fault, self.fitness
+        self._timer = self._loop.call_later(self._pause(), self.ask)
+        if before != (self.answered, self.fault, self._shown):
             self._on_change()
+
+    def _pause(self) -> float:
+        if self.fault is not None:
+            return AGAIN_WHEN_BAD
+        return AGAIN_AT_FIRST if 0 < len(self._round_trips) < ROUND_TRIPS else AGAIN_WHEN_GOOD
+
+
+def fitness_of(round_trips: Sequence[float]) -> Fitness | None:
+    """Decides how good a way with these round trips (in seconds) is: their median, and how far they lie from it."""
+    if not round_trips:
+        return None
+    middle = statistics.median(round_trips)
+    jitter = statistics.fmean(abs(each - middle) for each in round_trips)
+    return Fitness(round_trip=round(middle * 1000, 1), jitter=round(jitter * 1000, 1))

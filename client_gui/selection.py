@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from client_gui.state import DeviceState, Row
+from client_gui import rules
+from client_gui.judgement import Assessment
+from client_gui.memory import NOTHING
+from client_gui.state import Asked, DeviceState, Row
 from client_gui.troubles import Fault, Standing, describe, fault_of
 from client_gui.wishes import Wishes, identity_of, is_ticked, twins_of
 from qvd_usbip.errors import ALREADY_IN_USE, QvdUsbError, printable
-from qvd_usbip.kinds import Kind, kind_of
+from qvd_usbip.kinds import Kind, faces_of, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from client_gui.memory import Remembered
     from qvd_usbip.ids import BusId
     from qvd_usbip.share_list import Entry
     from qvd_usbip.usb import UsbDevice
@@ -27,13 +31,15 @@ EXPORT_DRIVER = "usbip-host"
 class Situation:
     """What besides the device decides its state.
 
-    `obstacle` stands in the way of every device (sharing is off, no helper); `locks` holds what locks a device.
+    `obstacle` stands in the way of every device (sharing is off, no helper). `assessments` has one for each device that
+    is listed; `remembered` what is known of those that are not plugged in, by their row's key.
     """
 
     wishes: Wishes
     in_session: bool = False
     obstacle: Fault | None = None
-    locks: Mapping[BusId, QvdUsbError] = field(default_factory=dict)
+    assessments: Mapping[BusId, Assessment] = field(default_factory=dict)
+    remembered: Callable[[str], Remembered] = lambda _: NOTHING
     standings: Mapping[BusId, Standing] = field(default_factory=dict)
 
 
@@ -64,11 +70,12 @@ def rows_of(devices: Sequence[UsbDevice], situation: Situation) -> tuple[Row, ..
         entry for entry in situation.wishes.share_list.entries if not any(entry.matches(device) for device in ticked)
     ]
     taken = set(keys.values())
-    rows += [_absent(entry) for entry in missing if str(entry) not in taken]
+    rows += [_absent(entry, situation.remembered(str(entry))) for entry in missing if str(entry) not in taken]
     return tuple(sorted(rows, key=lambda row: (row.state is DeviceState.ABSENT, row.product.casefold(), row.key)))
 
 
 def _row(device: UsbDevice, key: str, present: Sequence[UsbDevice], situation: Situation) -> Row:
+    about = situation.assessments[device.busid]
     row = Row(
         key=key,
         busid=device.busid,
@@ -79,10 +86,19 @@ def _row(device: UsbDevice, key: str, present: Sequence[UsbDevice], situation: S
         kind=kind_of(device),
         speed=device.speed,
         driver=device.driver,
-        ticked=is_ticked(device, situation.wishes),
+        ticked=about.wished(ticked=is_ticked(device, situation.wishes)),
         state=DeviceState.NOT_SHARED,
         identity=identity_of(device),
         twin=bool(twins_of(device, present)),
+        faces=faces_of(device),
+        drivers=tuple(dict.fromkeys(each.driver for each in device.interfaces if each.driver)),
+        nickname=printable(about.known.nickname),
+        mode=about.known.mode,
+        follows_port=about.known.follow,
+        consent=about.judgement.question,
+        volumes=about.volumes,
+        rule=about.judgement.decision,
+        own_rule=f"{rules.ALLOW} {rules.naming(device, present)}",
     )
     standing = situation.standings.get(device.busid)
     if standing is not None:
@@ -90,12 +106,24 @@ def _row(device: UsbDevice, key: str, present: Sequence[UsbDevice], situation: S
     if device.driver == EXPORT_DRIVER:  # by another program of this computer
         held = QvdUsbError(ALREADY_IN_USE, busid=device.busid)
         return _with_fault(replace(row, state=DeviceState.BLOCKED), fault_of(held))
-    lock = situation.locks.get(device.busid)
-    if lock is not None:
-        return _with_fault(replace(row, state=DeviceState.LOCKED), fault_of(lock))
-    if row.ticked and situation.obstacle is not None:
+    return _at_rest(row, about, situation)
+
+
+def _at_rest(row: Row, about: Assessment, situation: Situation) -> Row:
+    judgement, lock = about.judgement, about.judgement.lock(row.busid)
+    if lock is not None and (judgement.refusal is not None or not row.ticked):
+        state = DeviceState.BLOCKED if judgement.decision.file and judgement.refusal else DeviceState.LOCKED
+        return _with_fault(replace(row, state=state), fault_of(lock))
+    if about.unmount_fault is not None:
+        row = _with_fault(row, about.unmount_fault)
+    if not row.ticked:
+        return row
+    if situation.obstacle is not None:
         return _with_fault(replace(row, state=DeviceState.BLOCKED), situation.obstacle)
-    return replace(row, state=DeviceState.WAITING) if row.ticked else row
+    question = judgement.question
+    if question is None or (question.asked is Asked.PLUGGED and not situation.in_session):
+        return replace(row, state=DeviceState.WAITING)
+    return replace(row, state=DeviceState.CONFIRM)
 
 
 def _moving(row: Row, standing: Standing) -> Row:
@@ -108,7 +136,7 @@ def _with_fault(row: Row, fault: Fault) -> Row:
     return replace(row, problem=fault.code, problem_text=text, remedy=remedy)
 
 
-def _absent(entry: Entry) -> Row:
+def _absent(entry: Entry, known: Remembered) -> Row:
     return Row(
         key=str(entry),
         busid=None,
@@ -122,6 +150,9 @@ def _absent(entry: Entry) -> Row:
         ticked=True,
         state=DeviceState.ABSENT,
         identity=str(entry),
+        nickname=printable(known.nickname),
+        mode=known.mode,
+        follows_port=known.follow,
     )
 
 
@@ -132,11 +163,13 @@ def wanted(devices: Sequence[UsbDevice], situation: Situation) -> tuple[UsbDevic
     """
     if not situation.in_session or situation.obstacle is not None:
         return ()
-    return tuple(
-        device
-        for device in listed(devices)
-        if is_ticked(device, situation.wishes) and device.interfaces and device.busid not in situation.locks
-    )
+    return tuple(device for device in listed(devices) if device.interfaces and _is_wanted(device, situation))
+
+
+def _is_wanted(device: UsbDevice, situation: Situation) -> bool:
+    about = situation.assessments[device.busid]
+    allowed = about.judgement.refusal is None and about.judgement.question is None
+    return allowed and about.wished(ticked=is_ticked(device, situation.wishes))
 
 
 def find(rows: Iterable[Row], test: Callable[[Row], bool]) -> Row | None:

@@ -5,26 +5,20 @@ Source: guide §1.3; the layers are /etc/qvd/client.conf, then ~/.qvd/client.con
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import stat
-import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from client_gui.folder_lock import locked_folder
 from client_gui.wishes import Wishes, format_ports, parse_ports
 from qvd_usbip import properties, share_list
 from qvd_usbip.errors import CONFIG_UNREADABLE, CONFIG_UNWRITABLE, SETTINGS_MALFORMED, QvdUsbError
 from qvd_usbip.system.files import read_text, save_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-LOCK_LIMIT = 1.0
-"""How long another program may keep the file locked, in seconds."""
+    from collections.abc import Callable, Mapping
 
 DEFAULTS: Mapping[str, str] = {
     "client.slave.command.qvd-client-slaveclient-usbip": "${path.qvd.bin}/qvd-client-slaveclient-usbip",
@@ -75,6 +69,21 @@ class Files:
         except RuntimeError as error:
             raise QvdUsbError(CONFIG_UNREADABLE, path="~/.qvd/client.conf", reason=str(error)) from error
         return cls(system=Path("/etc/qvd/client.conf"), user=home / ".qvd" / "client.conf")
+
+    @property
+    def policy(self) -> Path:
+        """What the administrator lets users lend, as the helper reads it."""
+        return self.system.with_name("usbip-policy.conf")
+
+    @property
+    def rules(self) -> tuple[Path, Path]:
+        """The rules of which devices may be lent: the administrator's and the user's."""
+        return self.system.with_name("usbip-rules.conf"), self.own_folder / "rules.conf"
+
+    @property
+    def own_folder(self) -> Path:
+        """Where we keep what is ours alone and no other QVD program reads."""
+        return self.user.parent.parent / ".config" / "qvd-usbip"
 
     def signature(self) -> Signature:
         """What changes when one of the files does; costs two system calls."""
@@ -152,7 +161,7 @@ def change_wishes(files: Files, change: Callable[[Settings], Wishes]) -> Setting
     Raises:
         QvdUsbError: config-…, or what `change` raises; the file is then as it was.
     """
-    with _locked_folder(Path(os.path.realpath(files.user)).parent):
+    with locked_folder(Path(os.path.realpath(files.user)).parent):
         before = load(files)
         after = change(before)
         if after != before.wishes:
@@ -173,39 +182,6 @@ def _read(path: Path) -> str:
         return ""
 
 
-@contextmanager
-def _locked_folder(folder: Path) -> Iterator[None]:
-    """Holds the folder's lock, so that two programs do not write over each other's change."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise QvdUsbError(CONFIG_UNWRITABLE, path=str(folder), reason=_reason(error)) from error
-    try:
-        _lock(descriptor, folder)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, folder: Path) -> None:
-    deadline = time.monotonic() + LOCK_LIMIT
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() > deadline:
-                reason = "another program keeps it locked"
-                raise QvdUsbError(CONFIG_UNWRITABLE, path=str(folder), reason=reason) from error
-            time.sleep(0.01)
-        except OSError as error:
-            if error.errno in {errno.ENOLCK, errno.EBADF, errno.ENOTSUP}:  # a network file system without locks
-                return
-            raise QvdUsbError(CONFIG_UNWRITABLE, path=str(folder), reason=_reason(error)) from error
-        else:
-            return
-
-
 def _save(path: Path, text: str) -> None:
     mode = 0o600
     if path.exists():
@@ -213,7 +189,3 @@ def _save(path: Path, text: str) -> None:
         if not os.access(path, os.W_OK):  # replacing it would go behind the back of whoever made it read-only
             raise QvdUsbError(CONFIG_UNWRITABLE, path=str(path), reason="it is read-only")
     save_atomic(path, text.encode(), mode)
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)

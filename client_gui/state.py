@@ -98,9 +98,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitness:
-    """How good the way to the session is: the round trip in milliseconds, the throughput in Mbit/s where known."""
+    """How good the way to the session is: the round trip in milliseconds, the throughput in Mbit/s where known.
+
+    `jitter` is how far the round trips lie from that one, in milliseconds.
+    """
 
     round_trip: float
+    jitter: float = 0.0
     throughput: float | None = None
 
 

@@ -45,6 +45,14 @@ def kind_of(device: UsbDevice) -> Kind:
     return next((kind for kind, fits in _NAMES if fits(device)), Kind.DEVICE)
 
 
+def faces_of(device: UsbDevice) -> tuple[Kind, ...]:
+    """Every name that fits, the one that `kind_of` gives first: a webcam is a camera and a microphone."""
+    faces = tuple(kind for kind, fits in _NAMES if fits(device))
+    if Kind.HEADSET in faces:
+        faces = tuple(kind for kind in faces if kind is not Kind.MICROPHONE)
+    return faces or (Kind.DEVICE,)
+
+
 def _having(*patterns: classes.Pattern) -> Callable[[UsbDevice], bool]:
     return lambda device: classes.has(device.interfaces, patterns)
 

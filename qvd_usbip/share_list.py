@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qvd_usbip import errors, ids
+from qvd_usbip import errors, ids, percent
 
 if TYPE_CHECKING:
     from qvd_usbip.usb import UsbDevice
-
-_HEX = "0123456789abcdefABCDEF"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,34 +84,20 @@ def _entry(item: str) -> Entry:
 
 def _written(serial: str) -> str:
     last = len(serial) - 1
-    return "".join(_escaped(char) if _needs_escape(serial, at, last) else char for at, char in enumerate(serial))
+    return "".join(percent.escaped(char) if _needs_escape(serial, at, last) else char for at, char in enumerate(serial))
 
 
 def _needs_escape(serial: str, at: int, last: int) -> bool:
     char = serial[at]
     if char == "%":
-        return all(digit in _HEX for digit in serial[at + 1 : at + 3]) and at + 2 <= last
+        return percent.starts_escape(serial, at)
     if char == "$":  # a configuration file would take "${" for a reference to another key
         return serial[at + 1 : at + 2] == "{"
     return char == "," or not char.isprintable() or (char.isspace() and at in (0, last))
 
 
-def _escaped(char: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
-
-
 def _read(serial: str, item: str) -> str:
-    if "%" not in serial:
-        return serial
-    first, *pieces = serial.split("%")
-    decoded = [first.encode("utf-8", "surrogatepass")]
-    for piece in pieces:
-        digits = piece[:2]
-        if len(digits) == 2 and all(digit in _HEX for digit in digits):
-            decoded += (bytes((int(digits, 16),)), piece[2:].encode("utf-8", "surrogatepass"))
-        else:
-            decoded += (b"%", piece.encode("utf-8", "surrogatepass"))
     try:
-        return b"".join(decoded).decode("utf-8", "surrogatepass")
+        return percent.decoded(serial)
     except UnicodeDecodeError as error:
         raise errors.QvdUsbError(errors.SHARE_LIST_MALFORMED, value=item) from error

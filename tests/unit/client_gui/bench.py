@@ -35,7 +35,8 @@ class Bus:
         vendor, product = vidpid.split(":")
         attributes = {
             "idVendor": vendor, "idProduct": product, "bDeviceClass": "00", "speed": "480", "busnum": busid[0],
-            "devnum": str(self._next), "product": f"Adapter {busid}", "manufacturer": "ACME", "serial": serial,
+            "devnum": str(self._next), "product": f"Adapter {serial or busid}", "manufacturer": "ACME",
+            "serial": serial,
         }  # fmt: skip
         self._next += 1
         place = self.folder.parent / f"making-{busid}"

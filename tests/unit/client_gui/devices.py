@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from client_gui import selection
+from client_gui.judgement import DEFAULT_BOOK, Assessment, Circumstances, judge
+from client_gui.selection import Situation
+from client_gui.wishes import Wishes, is_ticked
 from qvd_usbip.ids import BusId, VidPid
 from qvd_usbip.usb import Interface, Speed, UsbDevice
 
@@ -34,3 +40,15 @@ def device(
         interfaces=interfaces,
         below_vhci=below_vhci,
     )
+
+
+def situation(*devices: UsbDevice, wishes: Wishes | None = None, **changes: Any) -> Situation:
+    """What counts for these devices, each assessed by the built-in rules."""
+    wished = wishes or Wishes()
+    assessments = {
+        each.busid: Assessment(
+            judgement=judge(each, DEFAULT_BOOK, Circumstances(ticked=is_ticked(each, wished))),
+        )
+        for each in selection.listed(devices)
+    }
+    return Situation(wishes=wished, assessments=assessments, **changes)

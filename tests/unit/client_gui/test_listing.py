@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from client_gui.listing import WORDS, json_of_row, json_of_snapshot, name_of, state_text, table
 from client_gui.reported import rows_of_status, with_reported
-from client_gui.selection import Situation, rows_of
+from client_gui.selection import rows_of
 from client_gui.state import DeviceState, Row, SessionView, Snapshot, Step
 from client_gui.wishes import Wishes
 from qvd_usbip.ids import BusId, VidPid
 from qvd_usbip.kinds import Kind
 from qvd_usbip.usb import Speed
-from tests.unit.client_gui.devices import device
+from tests.unit.client_gui.devices import device, situation
 
 rows = st.builds(
     Row,
@@ -69,18 +69,20 @@ def test_every_state_has_a_word() -> None:
 
 
 def test_the_reason_and_the_next_try_are_told() -> None:
-    (row,) = rows_of([device()], Situation(wishes=Wishes()))
+    (row,) = rows_of([device()], situation(device()))
     failed = json_of_row(row) | {"state": "failed", "problem_text": "it broke.", "retry_in": 4.0}
     assert state_text(rows_of_status({"devices": [failed]})[0]) == "failed: it broke. (again in 4 s)"
 
 
 def test_a_twin_is_named_by_its_port() -> None:
-    twins = rows_of([device("1-1", serial=""), device("1-2", serial="")], Situation(wishes=Wishes()))
+    same = device("1-1", serial=""), device("1-2", serial="")
+    twins = rows_of(same, situation(*same))
     assert [name_of(row) for row in twins] == ["ACME Adapter (at port 1-1)", "ACME Adapter (at port 1-2)"]
 
 
 def test_the_state_of_the_running_engine_is_shown_for_the_same_device_only() -> None:
-    now = rows_of([device(), device("1-5", serial="9")], Situation(wishes=Wishes(share_all=True)))
+    present = device(), device("1-5", serial="9")
+    now = rows_of(present, situation(*present, wishes=Wishes(share_all=True)))
     told = [json_of_row(row) | {"state": "in-use"} for row in now]
     told[1]["busid"] = "1-6"
     states = {row.key: row.state for row in with_reported(now, {"devices": told})}

@@ -5,16 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client_gui.locks import locks_of
-from client_gui.selection import Situation, keys_of, rows_of, wanted
-from client_gui.state import DeviceState, Row
+from client_gui.selection import keys_of, rows_of, wanted
+from client_gui.state import Asked, DeviceState, Row
 from client_gui.steps import Machine, Phase, Reach, standing
 from client_gui.troubles import Fault
 from client_gui.wishes import Wishes, parse_ports
 from qvd_usbip import share_list
 from qvd_usbip.ids import BusId
 from qvd_usbip.usb import UsbDevice
-from tests.unit.client_gui.devices import HUB, KEYBOARD, device
+from tests.unit.client_gui.devices import HUB, KEYBOARD, device, situation
 
 ADAPTER = device()
 PORT = ADAPTER.busid
@@ -24,8 +23,8 @@ def wished(text: str, ports: str = "") -> Wishes:
     return Wishes(share_list=share_list.parse(text), ports=parse_ports(ports))
 
 
-def only_row(*devices: UsbDevice, **situation: object) -> Row:
-    rows = rows_of(devices, Situation(**{"wishes": Wishes(), **situation}))  # type: ignore[arg-type]
+def only_row(*devices: UsbDevice, wishes: Wishes | None = None, **changes: object) -> Row:
+    rows = rows_of(devices, situation(*devices, wishes=wishes, **changes))
     assert len(rows) == 1
     return rows[0]
 
@@ -57,24 +56,27 @@ def test_a_remembered_device_that_is_not_plugged_in_stays_in_the_list() -> None:
 
 def test_hubs_and_devices_from_elsewhere_are_not_shown() -> None:
     hub, received = device("1-1", interfaces=(HUB,)), device("9-1", below_vhci=True)
-    situation = Situation(wishes=wished("0bda:58c2"), in_session=True)
-    assert [row.state for row in rows_of([hub, received], situation)] == [DeviceState.ABSENT]
-    assert wanted([hub, received], situation) == ()
+    around = situation(hub, received, wishes=wished("0bda:58c2"), in_session=True)
+    assert [row.state for row in rows_of([hub, received], around)] == [DeviceState.ABSENT]
+    assert wanted([hub, received], around) == ()
 
 
-def test_a_keyboard_is_locked_even_when_it_is_on_the_list() -> None:
+def test_a_keyboard_is_locked_and_on_the_list_it_waits_for_a_yes() -> None:
     keyboard = device(interfaces=(KEYBOARD,))
-    situation = Situation(wishes=wished("0bda:58c2@1234"), in_session=True, locks=locks_of([keyboard]))
-    (row,) = rows_of([keyboard], situation)
+    row = only_row(keyboard)
     assert (row.state, row.problem) == (DeviceState.LOCKED, "device-locked")
     assert "keyboard" in row.problem_text
-    assert wanted([keyboard], situation) == ()
+    around = situation(keyboard, wishes=wished("0bda:58c2@1234"), in_session=True)
+    (row,) = rows_of([keyboard], around)
+    assert (row.state, row.consent and row.consent.asked) == (DeviceState.CONFIRM, Asked.UNLOCK)
+    assert wanted([keyboard], around) == ()
 
 
 def test_what_stands_in_the_way_of_all_is_told_at_the_ticked_devices() -> None:
     obstacle = Fault(code="helper-missing", text="no helper", remedy="install it")
     other = device("1-5", serial="9")
-    rows = rows_of([ADAPTER, other], Situation(wishes=wished("0bda:58c2@1234"), in_session=True, obstacle=obstacle))
+    around = situation(ADAPTER, other, wishes=wished("0bda:58c2@1234"), in_session=True, obstacle=obstacle)
+    rows = rows_of([ADAPTER, other], around)
     assert {row.serial: (row.state, row.problem_text) for row in rows} == {
         "1234": (DeviceState.BLOCKED, "no helper"),
         "9": (DeviceState.NOT_SHARED, ""),
@@ -97,7 +99,7 @@ def test_a_failed_device_says_why_and_when_it_is_tried_again() -> None:
 
 def test_twins_have_keys_of_their_own_and_say_that_they_are_twins() -> None:
     twins = [device("1-1", serial=""), device("1-2", serial="")]
-    rows = rows_of(twins, Situation(wishes=wished("0bda:58c2", "0bda:58c2/1-2")))
+    rows = rows_of(twins, situation(*twins, wishes=wished("0bda:58c2", "0bda:58c2/1-2")))
     assert [(row.key, row.twin, row.ticked) for row in rows] == [
         ("0bda:58c2/1-1", True, False),
         ("0bda:58c2/1-2", True, True),
@@ -106,7 +108,7 @@ def test_twins_have_keys_of_their_own_and_say_that_they_are_twins() -> None:
 
 def test_a_device_at_another_port_than_its_twin_s_is_not_taken_for_it() -> None:
     moved = device("1-3", serial="")
-    rows = rows_of([moved], Situation(wishes=wished("0bda:58c2", "0bda:58c2/1-2")))
+    rows = rows_of([moved], situation(moved, wishes=wished("0bda:58c2", "0bda:58c2/1-2")))
     assert {row.state for row in rows} == {DeviceState.ABSENT, DeviceState.NOT_SHARED}
 
 
@@ -118,9 +120,9 @@ def test_device_strings_come_as_one_line_without_control_characters() -> None:
 
 def test_only_ticked_devices_are_wanted_and_only_in_a_session() -> None:
     other = device("1-5", serial="9")
-    situation = Situation(wishes=wished("0bda:58c2@1234"), in_session=True)
-    assert wanted([ADAPTER, other], situation) == (ADAPTER,)
-    assert wanted([ADAPTER], Situation(wishes=wished("0bda:58c2@1234"))) == ()
+    around = situation(ADAPTER, other, wishes=wished("0bda:58c2@1234"), in_session=True)
+    assert wanted([ADAPTER, other], around) == (ADAPTER,)
+    assert wanted([ADAPTER], situation(ADAPTER, wishes=wished("0bda:58c2@1234"))) == ()
 
 
 @given(
@@ -135,6 +137,6 @@ def test_keys_are_unique_and_do_not_depend_on_the_order_of_reading(found: list[t
 
 def test_rows_are_sorted_by_name_and_absent_ones_come_last() -> None:
     present = [device("1-1", serial="1", product="zebra"), device("1-2", serial="2", product="Ant")]
-    rows = rows_of(present, Situation(wishes=wished("1111:2222, 0bda:58c2@1")))
+    rows = rows_of(present, situation(*present, wishes=wished("1111:2222, 0bda:58c2@1")))
     assert [row.product for row in rows] == ["Ant", "zebra", ""]
     assert rows[1].busid == BusId.parse("1-1")

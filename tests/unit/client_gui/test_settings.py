@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client_gui import settings, wishes
+from client_gui import folder_lock, settings, wishes
 from client_gui.settings import Files, Settings, change_wishes, load
 from client_gui.wishes import Wishes
 from qvd_usbip import properties, share_list
@@ -200,7 +200,7 @@ def test_two_programs_at_once_lose_no_change(files: Files) -> None:
 def test_a_program_that_keeps_the_lock_is_not_waited_for_for_ever(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settings, "LOCK_LIMIT", 0.05)
+    monkeypatch.setattr(folder_lock, "LOCK_LIMIT", 0.05)
     write(files, "")
     held = os.open(files.user.parent, os.O_RDONLY)
     try:

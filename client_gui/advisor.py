@@ -1,0 +1,234 @@
+"""EFFECT: gathers what decides about each device: rules, what is remembered, its volumes, what was agreed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from client_gui import rules
+from client_gui.helper.authorise import parse_policy
+from client_gui.inputs import is_only_one
+from client_gui.judgement import DEFAULT_BOOK, Assessment, Circumstances, agreed_words, judge, rulebook_of
+from client_gui.memory import Memory, Remembered
+from client_gui.selection import keys_of, listed
+from client_gui.state import Asked
+from client_gui.volumes import filesystems_of
+from client_gui.wishes import identity_of, is_ticked
+from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.kinds import faces_of
+from qvd_usbip.system.files import read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from client_gui.judgement import Rulebook
+    from client_gui.settings import Files
+    from client_gui.troubles import Fault
+    from client_gui.volumes import Filesystem
+    from client_gui.wishes import Wishes
+    from qvd_usbip.ids import BusId
+    from qvd_usbip.usb import UsbDevice
+
+Incarnation = tuple["BusId", int, int]
+"""A device from plugging to unplugging: its port and its numbers there."""
+
+
+def incarnation_of(device: UsbDevice) -> Incarnation:
+    """What names this device until it is unplugged."""
+    return device.busid, device.busnum, device.devnum
+
+
+def read_rulebook(files: Files) -> Rulebook:
+    """Reads policy and rules.
+
+    Raises:
+        QvdUsbError: policy-unsafe, settings-malformed, config-…: then nothing may be shared.
+    """
+    administrators, users = files.rules
+    written = (
+        *rules.parse(_text(administrators), rules.ADMINISTRATOR, str(administrators)),
+        *rules.parse(_text(users), rules.USER, str(users)),
+    )
+    return rulebook_of(parse_policy(_text(files.policy)), written)
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_text(path)
+    except FileNotFoundError:
+        return ""
+
+
+class Advisor:
+    """What is known of the devices; `book_fault` and `memory_fault` say which of the files cannot be used."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._memory = Memory(files.own_folder / "devices.json")
+        self._signature: object = None
+        self.book = DEFAULT_BOOK
+        self.book_fault: QvdUsbError | None = None
+        self._present: tuple[UsbDevice, ...] = ()
+        self._wished: frozenset[Incarnation] = frozenset()
+        self._agreed: dict[Incarnation, frozenset[Asked]] = {}
+        self._armed: set[Incarnation] = set()
+        self._followed: dict[Incarnation, int] = {}
+        self._vacant: dict[BusId, tuple[float, int]] = {}
+        self._unmount_faults: dict[Incarnation, Fault] = {}
+        self.filesystems: dict[BusId, tuple[Filesystem, ...]] = {}
+
+    @property
+    def memory_fault(self) -> QvdUsbError | None:
+        """Why nothing is remembered, if that is so."""
+        return self._memory.fault
+
+    def reload(self) -> None:
+        """Reads what changed on disk."""
+        self._memory.reload()
+        signature = [_signature(path) for path in (self._files.policy, *self._files.rules)]
+        if signature == self._signature:
+            return
+        self._signature = signature
+        try:
+            self.book = read_rulebook(self._files)
+        except QvdUsbError as error:
+            self.book_fault = error
+        else:
+            self.book_fault = None
+
+    def assess(self, devices: Sequence[UsbDevice], wishes: Wishes, usbroot: Path) -> dict[BusId, Assessment]:
+        """Looks at every device, and decides about it."""
+        present = listed(devices)
+        self._take_stock(present)
+        keys = keys_of(present)
+        self.filesystems = {device.busid: filesystems_of(device, usbroot) for device in present}
+        found = {device.busid: self._assessed(device, keys[device.busid], wishes) for device in present}
+        self._wished = frozenset(
+            incarnation_of(device) for device in present if found[device.busid].wished(ticked=is_ticked(device, wishes))
+        )
+        return found
+
+    def _assessed(self, device: UsbDevice, key: str, wishes: Wishes) -> Assessment:
+        name = incarnation_of(device)
+        known = self._memory.of(key, identity_of(device))
+        volumes = tuple(each.volume for each in self.filesystems[device.busid])
+        followed = name in self._followed
+        around = Circumstances(
+            ticked=is_ticked(device, wishes) or followed,
+            known=known,
+            agreed=self._agreed.get(name, frozenset()),
+            armed=name in self._armed or followed,
+            volumes=volumes,
+            only_one=is_only_one(device),
+        )
+        return Assessment(
+            judgement=judge(device, self.book, around),
+            known=known,
+            volumes=volumes,
+            armed=around.armed,
+            followed=followed,
+            unmount_fault=self._unmount_faults.get(name),
+        )
+
+    def _take_stock(self, present: Sequence[UsbDevice]) -> None:
+        """Forgets what went, and follows what comes to a port that is followed."""
+        now = time.monotonic()
+        names = {incarnation_of(device) for device in present}
+        keys = keys_of(self._present)
+        for device in self._present:
+            name = incarnation_of(device)
+            if name not in names and name in self._wished:
+                own = self._memory.of(keys[device.busid], identity_of(device)).follow
+                seconds = own or self._followed.get(name, 0)
+                self._vacant[device.busid] = now + seconds, seconds
+        self._vacant = {port: (until, seconds) for port, (until, seconds) in self._vacant.items() if now < until}
+        known = {incarnation_of(device) for device in self._present}
+        new = {name: self._vacant[name[0]][1] for name in names - known if name[0] in self._vacant}
+        self._followed = {name: seconds for name, seconds in {**self._followed, **new}.items() if name in names}
+        self._armed &= names
+        self._agreed = {name: agreed for name, agreed in self._agreed.items() if name in names}
+        self._unmount_faults = {name: fault for name, fault in self._unmount_faults.items() if name in names}
+        self._present = tuple(present)
+
+    # What its user says.
+
+    def arm(self, device: UsbDevice) -> None:
+        """Notes that its user asked for this device by hand."""
+        self._armed.add(incarnation_of(device))
+
+    def unfollow(self, device: UsbDevice) -> None:
+        """Notes that its user does not want what came to a followed port."""
+        self._followed.pop(incarnation_of(device), None)
+        self._vacant.pop(device.busid, None)
+
+    def session_ended(self) -> None:
+        """What was asked for by hand was asked for that session."""
+        self._armed.clear()
+
+    def agree(self, device: UsbDevice, asked: Asked) -> None:
+        """Notes a yes; one to what the device is, is remembered.
+
+        Raises:
+            QvdUsbError: it cannot be written down; it holds all the same until the program ends.
+        """
+        name = incarnation_of(device)
+        self._agreed[name] = self._agreed.get(name, frozenset()) | {asked}
+        self._unmount_faults.pop(name, None)
+        self._armed.add(name)
+        if asked in {Asked.UNLOCK, Asked.CHANGE}:
+            words = agreed_words(device, self.book)
+            self.change(device, lambda known: replace(_chosen(known, device), consent=words))
+
+    def unmount_failed(self, device: UsbDevice, fault: Fault | None) -> None:
+        """Notes what came of unmounting; where it failed, its user is asked again."""
+        name = incarnation_of(device)
+        if fault is None:
+            self._unmount_faults.pop(name, None)
+            return
+        self._unmount_faults[name] = fault
+        self._agreed[name] = self._agreed.get(name, frozenset()) - {Asked.STORAGE}
+
+    def chosen(self, device: UsbDevice) -> None:
+        """Notes what the device is as its user chooses it; what was agreed of something else counts no more."""
+        self.change(device, lambda known: _chosen(known, device))
+
+    def seen(self, device: UsbDevice) -> None:
+        """Notes what the device is when it is shared for the first time without having been chosen here."""
+        if device.interfaces:
+            self.change(device, lambda known: known if known.fingerprint else _chosen(known, device))
+
+    def of_absent(self, key: str) -> Remembered:
+        """What is remembered of a device that is not plugged in."""
+        return self._memory.of(key)
+
+    def change_absent(self, key: str, change: Callable[[Remembered], Remembered]) -> None:
+        """Changes what is remembered of a device that is not plugged in."""
+        self._memory.change(key, (), change)
+
+    def change(self, device: UsbDevice, change: Callable[[Remembered], Remembered]) -> None:
+        """Changes what is remembered of a device.
+
+        Raises:
+            QvdUsbError: it cannot be written down; it holds all the same until the program ends.
+        """
+        key, identity = keys_of(self._present).get(device.busid, identity_of(device)), identity_of(device)
+        twin = any(other.busid != device.busid and identity_of(other) == identity for other in self._present)
+        known = self._memory.of(key, identity)
+        if change(known) != known:
+            self._memory.change(key if twin else identity, (key, identity), change)
+
+
+def _chosen(known: Remembered, device: UsbDevice) -> Remembered:
+    if not device.interfaces or known.fingerprint == device.fingerprint:
+        return known
+    return replace(known, fingerprint=device.fingerprint, faces=faces_of(device), consent=frozenset())
+
+
+def _signature(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError as error:
+        return error.errno
+    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -1,0 +1,180 @@
+"""EFFECT: what is remembered of single devices in a file of our own: nickname, mode, what they were, what was agreed.
+
+QVD's own client knows nothing of it: which devices are shared stands in `client.usb.share_list` alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from client_gui.folder_lock import locked_folder
+from client_gui.state import Mode
+from qvd_usbip.errors import SETTINGS_MALFORMED, QvdUsbError
+from qvd_usbip.kinds import Kind
+from qvd_usbip.system.files import read_text, save_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+LONGEST_NICKNAME = 60
+LONGEST_FOLLOW = 600
+"""Longest time for which a port may be followed, in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What is known of one device from before.
+
+    `fingerprint` and `faces` are what it was when it was chosen ("" if it never was); `consent` holds the words of what
+    was agreed to then, `follow` for how many seconds its port is followed.
+    """
+
+    nickname: str = ""
+    mode: Mode = Mode.AUTOMATIC
+    fingerprint: str = ""
+    faces: tuple[Kind, ...] = ()
+    consent: frozenset[str] = frozenset()
+    follow: int = 0
+
+
+NOTHING = Remembered()
+
+
+def parse(text: str) -> dict[str, Remembered]:
+    """Reads the file's content; a device that a later version described otherwise keeps what is understood.
+
+    Raises:
+        QvdUsbError: settings-malformed, where it is no JSON object of ours.
+    """
+    import json
+
+    try:
+        content: object = json.loads(text) if text.strip() else {"v": 1, "devices": {}}
+    except (ValueError, RecursionError) as error:
+        raise _malformed() from error
+    devices = content.get("devices") if isinstance(content, dict) and content.get("v") == 1 else None
+    if not isinstance(devices, dict):
+        raise _malformed()
+    return {key: _device(value) for key, value in devices.items() if isinstance(value, dict)}
+
+
+def _malformed() -> QvdUsbError:
+    reason = "devices.json in ~/.config/qvd-usbip is not what this program wrote; nicknames and modes are not known"
+    return QvdUsbError(SETTINGS_MALFORMED, reason=reason)
+
+
+def _device(value: Mapping[str, object]) -> Remembered:
+    nickname, mode, follow = value.get("nickname"), value.get("mode"), value.get("follow")
+    fingerprint = value.get("fingerprint")
+    known_faces = {str(kind): kind for kind in Kind}
+    return Remembered(
+        nickname=nickname[:LONGEST_NICKNAME] if isinstance(nickname, str) else "",
+        mode=next((each for each in Mode if each == mode), Mode.AUTOMATIC),
+        fingerprint=fingerprint if isinstance(fingerprint, str) and len(fingerprint) == 64 else "",
+        faces=tuple(known_faces[face] for face in _texts(value.get("faces")) if face in known_faces),
+        consent=frozenset(_texts(value.get("consent"))),
+        follow=min(max(follow, 0), LONGEST_FOLLOW) if isinstance(follow, int) else 0,
+    )
+
+
+def _texts(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def format_memory(known: Mapping[str, Remembered]) -> str:
+    """Formats what `parse` reads; a device of which nothing is known is left out."""
+    import json
+
+    devices = {key: _fields(each) for key, each in sorted(known.items()) if each != NOTHING}
+    return json.dumps({"v": 1, "devices": devices}, indent=1, ensure_ascii=True) + "\n"
+
+
+def _fields(each: Remembered) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "nickname": each.nickname,
+        "mode": str(each.mode) if each.mode is not Mode.AUTOMATIC else "",
+        "fingerprint": each.fingerprint,
+        "faces": [str(face) for face in each.faces],
+        "consent": sorted(each.consent),
+        "follow": each.follow,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+class Memory:
+    """The file, and what stood in it when it was last read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._signature: object = None
+        self._known: dict[str, Remembered] = {}
+        self.fault: QvdUsbError | None = None
+
+    def reload(self) -> None:
+        """Reads the file if it is another one than before; one that cannot be read is `fault`, and nothing is lost."""
+        signature = self._signature_now()
+        if signature == self._signature and self._signature is not None:
+            return
+        self._signature = signature
+        try:
+            self._known = self._read()
+        except QvdUsbError as error:
+            self.fault = error
+        else:
+            self.fault = None
+
+    def _signature_now(self) -> object:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return ()
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _read(self) -> dict[str, Remembered]:
+        try:
+            text = read_text(self._path)
+        except FileNotFoundError:
+            return {}
+        return parse(text)
+
+    def of(self, *keys: str) -> Remembered:
+        """What is known under the first of these keys that is known."""
+        return next((self._known[key] for key in keys if key in self._known), NOTHING)
+
+    def change(self, key: str, known_as: tuple[str, ...], change: Callable[[Remembered], Remembered]) -> None:
+        """Changes what is remembered under `key`, and only that, in the file as it is now.
+
+        Args:
+            key: where it is written.
+            known_as: other keys under which the same device may be known already.
+            change: from what is known to what shall be.
+
+        Raises:
+            QvdUsbError: config-…, settings-malformed; until the program ends, the change holds all the same.
+        """
+        after = change(self.of(key, *known_as))
+        self._known = {**self._known, key: after}
+        with locked_folder(self._path.parent):
+            now = self._read()
+            if now.get(key, NOTHING) != after:
+                now[key] = after
+                save_atomic(self._path, format_memory(now).encode(), 0o600)
+            self._known = now
+            self._signature = self._signature_now()
+
+
+def with_nickname(known: Remembered, nickname: str) -> Remembered:
+    """Decides what is remembered after the device was named: one line, of bounded length; "" for its own name again."""
+    return replace(known, nickname=" ".join(nickname.split())[:LONGEST_NICKNAME])
+
+
+def with_mode(known: Remembered, mode: Mode) -> Remembered:
+    """Decides what is remembered after the user chose when the device is shared."""
+    return replace(known, mode=mode)
+
+
+def with_follow(known: Remembered, seconds: int) -> Remembered:
+    """Decides what is remembered after the user chose for how long its port is followed; 0 for not at all."""
+    return replace(known, follow=min(max(seconds, 0), LONGEST_FOLLOW))

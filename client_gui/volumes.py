@@ -1,0 +1,111 @@
+"""EFFECT: the file systems of a memory stick, and where they are mounted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from client_gui.state import Volume
+from qvd_usbip import classes
+from qvd_usbip.errors import printable
+from qvd_usbip.system.sysfs import read_attribute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qvd_usbip.usb import UsbDevice
+
+_MOST_DISKS = 64
+_SECTOR = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filesystem:
+    """One disk, partition, or what device mapper made of it: its node, kernel name, and every place of its mounts.
+
+    `crypt` is the node of the partition that this is the opened form of, "" if it is none.
+    """
+
+    node: str
+    volume: Volume
+    places: tuple[str, ...] = ()
+    crypt: str = ""
+
+
+def is_storage(device: UsbDevice) -> bool:
+    """Whether the device can have volumes at all."""
+    return classes.has(device.interfaces, classes.STORAGE)
+
+
+def filesystems_of(device: UsbDevice, usbroot: Path, root: Path = Path("/")) -> tuple[Filesystem, ...]:
+    """Reads what is on the device: everything that is mounted or has a file system, as far as udev knows.
+
+    Args:
+        device: one that `is_storage`.
+        usbroot: /sys/bus/usb/devices, or a folder that looks like it.
+        root: the folder that holds `proc`, `run` and `sys`.
+    """
+    if not is_storage(device):
+        return ()
+    mounts = _mounts(root)
+    found = []
+    for block, crypt in _blocks(usbroot / str(device.busid), device, root):
+        number = read_attribute(block, "dev") or ""
+        known = _udev(root, number)
+        places = mounts.get(number, ())
+        if not places and known.get("ID_FS_USAGE") != "filesystem" and not crypt:
+            continue
+        volume = Volume(
+            name=printable(known.get("ID_FS_LABEL", "")) or block.name,
+            path=printable(places[0]) if places else "",
+            size=_size(block),
+        )
+        found.append(Filesystem(node=f"/dev/{block.name.replace('!', '/')}", volume=volume, places=places, crypt=crypt))
+    return tuple(found)
+
+
+def _blocks(folder: Path, device: UsbDevice, root: Path) -> Iterator[tuple[Path, str]]:
+    """The sysfs folders of its disks, partitions, and opened encrypted partitions (with the node of the closed one)."""
+    disks = sorted(folder.glob(f"{device.busid}:*/host*/target*/*/block/*"))[:_MOST_DISKS]
+    for disk in disks:
+        for block in (disk, *sorted(disk.glob(f"{disk.name}*"))[:_MOST_DISKS]):
+            yield block, ""
+            for holder in sorted(block.glob("holders/*"))[:_MOST_DISKS]:
+                yield root / "sys/class/block" / holder.name, f"/dev/{block.name}"
+
+
+def _size(block: Path) -> int:
+    sectors = read_attribute(block, "size") or ""
+    return int(sectors) * _SECTOR if sectors.isdecimal() and len(sectors) < 20 else 0
+
+
+def _mounts(root: Path) -> dict[str, tuple[str, ...]]:
+    """Every mount point by the number of its device. Source: proc(5), mountinfo fields 3 and 5."""
+    mounts: dict[str, tuple[str, ...]] = {}
+    try:
+        lines = (root / "proc/self/mountinfo").read_bytes().split(b"\n")
+    except OSError:
+        return {}  # nobody can tell; the helper looks again, as root
+    for line in lines:
+        fields = os.fsdecode(line).split(" ")
+        if len(fields) > 4:
+            mounts[fields[2]] = (*mounts.get(fields[2], ()), _unescaped(fields[4]))
+    return mounts
+
+
+def _unescaped(text: str) -> str:
+    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, char)
+    return text
+
+
+def _udev(root: Path, number: str) -> dict[str, str]:
+    """What udev found out about a block device. Source: the lines `E:key=value` of udev's database."""
+    try:
+        text = (root / "run/udev/data" / f"b{number}").read_text(errors="replace")
+    except OSError:
+        return {}
+    pairs = (line[2:].partition("=") for line in text.splitlines() if line.startswith("E:"))
+    return {key: value for key, _, value in pairs}
