@@ -23,8 +23,10 @@ from qvd_usbip.errors import (
 from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
 from qvd_usbip.port_range import ALL_PORTS
 from server_agent import lxc, settings
+from server_agent.kernel.rights import default_backend
 from server_agent.kernel.vhci import Vhci
 from server_agent.lending import USUAL, Lease, Lending, possible_leases
+from server_agent.state import Backend
 
 SYSFS = Path("/sys")
 ROOT_MOUNTS = Path("/proc/mounts")
@@ -207,12 +209,16 @@ def cgroup() -> Line:
         return Line(name="cgroup", text="v2, unified")
     hybrid = (SYSFS / "fs/cgroup/unified/cgroup.controllers").exists()
     mode = "v1 beside v2 (hybrid)" if hybrid else "v1"
+    if default_backend(SYSFS / "fs/cgroup") == Backend.V1:
+        return Line(name="cgroup", text=f"{mode}: device rights by its files (lxc-config --backend {Backend.V1})")
     reason = f"this host has cgroup {mode}, not v2 alone (boot without systemd.unified_cgroup_hierarchy=0)"
     return failed("cgroup", BPF_UNAVAILABLE, reason=reason)
 
 
 def bpf() -> Line:
-    """Whether maps can be pinned."""
+    """Whether maps can be pinned; nothing needs it where cgroup v1 decides."""
+    if default_backend(SYSFS / "fs/cgroup") == Backend.V1:
+        return Line(name="bpf", text="not needed with cgroup v1")
     if not any(line.split()[1:3] == ["/sys/fs/bpf", "bpf"] for line in ROOT_MOUNTS.read_text().splitlines()):
         return failed("bpf", BPF_UNAVAILABLE, reason="no bpf file system at /sys/fs/bpf (mount -t bpf bpf /sys/fs/bpf)")
     return Line(name="bpf", text="maps can be pinned below /sys/fs/bpf")

@@ -64,10 +64,18 @@ class ControlDesk:
         """The container is made and its init not yet started: what keeps it apart must be in force now."""
         if name not in self._daemon.state.containers:
             raise QvdUsbError(CONTAINER_UNKNOWN, container=name)
-        if await asyncio.to_thread(self._wiring.executor.rights.held, name) is None:
-            reason = "no device list that keeps it apart is in force (the lines belong after every include)"
-            raise QvdUsbError(LXC_CONFIG_MISSING, container=name, reason=reason)
+        reason = await asyncio.to_thread(self._why_not_apart, name)
+        if reason:
+            raise QvdUsbError(
+                LXC_CONFIG_MISSING, container=name, reason=f"{reason} (the lines belong after every include)"
+            )
         return {}
+
+    def _why_not_apart(self, name: VmId) -> str:
+        rights = self._wiring.executor.rights
+        if rights.held(name) is None:
+            return "no device list that keeps it apart is in force"
+        return "" if rights.has_processes(name) else "its cgroups are not where they should be"
 
     async def _ask(self, make: Callable[[int], events.Event]) -> None:
         await self._daemon.request(make)
@@ -144,7 +152,7 @@ def _text(request: Reply, word: str) -> str:
 
 def _backend(request: Reply) -> Backend:
     value = request.get("backend", Backend.MAP)
-    if value not in {str(backend) for backend in Backend}:
+    if value not in [str(backend) for backend in Backend]:
         raise QvdUsbError(USAGE, reason=f"'{value}' is no back end")
     return Backend(value)
 

@@ -163,13 +163,14 @@ def granted(draft: Draft, event: events.Granted) -> None:
 
 
 def grant_failed(draft: Draft, event: events.GrantFailed) -> None:
-    """A right could not be given: without the one to its own node a device is of no use; a child's is tried again."""
+    """A right could not be given, or not surely: take it back; for a child's the next look around tries again."""
     device = draft.state.holder(event.right)
     if device is None or device.container != event.container:
         return
-    device = draft.put_device(replace(device, rights={**device.rights, event.right: Hold.WANTED}))
     if event.right == device.number:
         finish(draft, device, AckState.FAILED, "rights-failed")
+    else:
+        draft.revoke(device, (event.right,))
 
 
 def authorised(draft: Draft, event: events.Authorised) -> None:

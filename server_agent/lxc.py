@@ -119,11 +119,15 @@ def _guard() -> list[str]:
 
 
 def _device_list(backend: Backend) -> list[str]:
-    """LXC's own list: open below the agent's map, else the base list, which the agent then adds to."""
+    """LXC's own list: open below the agent's map, none below the host's list, else the base list.
+
+    With cgroup v1 LXC could not write one: the kernel refuses `deny = a` where there is a cgroup below, as `ns` is.
+    """
     if backend == Backend.MAP:
         return [f"lxc.cgroup2.devices.allow = {kind} *:* rwm" for kind in "cb"]
-    key = "lxc.cgroup.devices" if backend == Backend.V1 else "lxc.cgroup2.devices"
-    return [f"{key}.deny = a", *(f"{key}.allow = {row}" for row in BASE)]
+    if backend == Backend.V1:
+        return ["lxc.cgroup.devices.deny =", "lxc.cgroup.devices.allow ="]
+    return ["lxc.cgroup2.devices.deny = a", *(f"lxc.cgroup2.devices.allow = {row}" for row in BASE)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ Whatever is below the payload was made by container root, so it is walked by dir
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from qvd_usbip.errors import QvdUsbError
@@ -13,7 +14,7 @@ from qvd_usbip.ids import VmId
 
 GONE = frozenset({errno.ENOENT, errno.ENODEV})
 CGROUPS = 8192  # a system has some hundred; a walk over so many takes a fraction of a second
-DEPTH = 64
+DEPTH = 256  # some ten are usual
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -102,17 +103,34 @@ def populated(cgroup: Path) -> bool:
 def remove_cgroup(cgroup: Path) -> None:
     """Remove a cgroup and those below it, deepest first; one that is gone is fine.
 
-    The tree was under a container's control, and rmdir refuses one with processes, so it is walked once, by listing.
-
     Raises:
+        TooManyError: not all could be removed at once.
         OSError: EBUSY when a process is left.
     """
-    for parent, _, _ in os.walk(cgroup, topdown=False):
-        try:
-            Path(parent).rmdir()
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise
+    try:
+        parent = os.open(cgroup.parent, FOLDER)
+    except FileNotFoundError:
+        return
+    try:
+        _remove(parent, cgroup.name, iter(range(CGROUPS)), DEPTH)
+    finally:
+        os.close(parent)
+
+
+def _remove(parent: int, name: str, left: Iterator[int], depth: int) -> None:
+    try:
+        fd = os.open(name, FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        return
+    try:
+        if next(left, None) is None or not depth:
+            raise TooManyError(errno.E2BIG, "too many cgroups")
+        for child in _children(fd):
+            _remove(fd, child, left, depth - 1)
+    finally:
+        os.close(fd)
+    with suppress(FileNotFoundError):
+        os.rmdir(name, dir_fd=parent)
 
 
 def cgroup_names(parent: Path) -> frozenset[VmId]:

@@ -8,7 +8,7 @@ import errno
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from qvd_usbip.errors import BACKEND_UNAVAILABLE, LXC_CONFIG_MISSING, RIGHTS_FAILED, QvdUsbError
@@ -40,10 +40,12 @@ class LxcLists:
     Args:
         cgroups: the folder in the unified hierarchy that holds one parent cgroup per container.
         program: lxc-cgroup.
+        unsettled: containers whose monitor may still carry out what it was asked before the deadline.
     """
 
     cgroups: Path
     program: Path = PROGRAM
+    unsettled: set[VmId] = field(default_factory=set)
 
     def create(self, name: VmId) -> None:
         """Make and mark the parent cgroup. LXC's list comes with the container: until it is in force nothing is given.
@@ -91,10 +93,12 @@ class LxcLists:
             QvdUsbError: it may still be open.
             OSError: the kernel does not say.
         """
-        if not self._open_to(name, right):
+        if not self.has_processes(name):
+            self.unsettled.discard(name)
+        if name not in self.unsettled and not self._open_to(name, right):
             return
         said = self._ask(name, "devices.deny", right)
-        if self._open_to(name, right):
+        if name in self.unsettled or self._open_to(name, right):
             raise QvdUsbError(RIGHTS_FAILED, device=right, container=name, reason=said or "LXC's list still has it")
 
     def held(self, name: VmId) -> frozenset[Right] | None:
@@ -179,8 +183,11 @@ class LxcLists:
                 stderr=subprocess.PIPE, timeout=DEADLINE, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
+            self.unsettled.add(name)
             return f"lxc-cgroup did not end within {DEADLINE:.0f} s"
         except OSError as error:
             return f"lxc-cgroup cannot be started: {os.strerror(error.errno or errno.EIO)}"
+        if not done.returncode:  # the monitor answers in the order it was asked
+            self.unsettled.discard(name)
         words = done.stderr.decode(errors="replace").strip()[:WORDS]
         return f"lxc-cgroup: {words or f'status {done.returncode}'}" if done.returncode else ""

@@ -170,6 +170,16 @@ def test_the_mode_of_cgroups_is_named(
     assert (mode or "cgroup: v2, unified") in capsys.readouterr().out
 
 
+def test_on_cgroup_v1_its_files_do(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (host / "sys/fs/cgroup/cgroup.controllers").unlink()
+    (host / "sys/fs/cgroup/devices").mkdir()
+    (host / "sys/fs/cgroup/devices/devices.list").write_text("a *:* rwm\n")
+    (host / "mounts").write_text("")
+    assert lacks(capsys) == (0, {})
+    cli.main(["check"])
+    assert "cgroup: v1: device rights by its files" in capsys.readouterr().out
+
+
 def test_a_kernel_that_writes_about_each_packet_is_a_warning(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (host / "sys/module/usbip_core/parameters/usbip_debug_flag").write_text("4294967295\n")
     assert cli.main(["check"]) == 0

@@ -55,6 +55,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any
         "reserve": {"hub": "vhci_hcd.1"},
         "release": {},
         "revoke": {},
+        "confirm": {},
     }
 
     def ask(request: dict[str, Any]) -> dict[str, Any]:
@@ -106,12 +107,16 @@ def test_hubs_shows_who_has_them_and_why_nobody_may(capsys: pytest.CaptureFixtur
 def test_requests_say_what_is_meant(asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, "reserve", "desk1", "--broker-gid", "7") == "desk1 has vhci_hcd.1\n"
     said(capsys, "hook", "--broker-gid", "7", "desk1", "lxc", "pre-start")
+    said(capsys, "hook", "--backend", "lxc", "desk1", "lxc", "pre-start")
+    said(capsys, "hook", "--backend", "lxc", "desk1", "lxc", "start-host")
     said(capsys, "hook", "desk1", "lxc", "post-stop")
     said(capsys, "release", "desk1")
     said(capsys, "revoke", "desk1", "5-1")
     assert asked == [
         {"op": "reserve", "container": "desk1", "broker_gid": 7, "backend": "map"},
         {"op": "reserve", "container": "desk1", "broker_gid": 7, "backend": "map"},
+        {"op": "reserve", "container": "desk1", "broker_gid": 0, "backend": "lxc"},
+        {"op": "confirm", "container": "desk1"},
         {"op": "release", "container": "desk1"},
         {"op": "release", "container": "desk1"},
         {"op": "revoke", "container": "desk1", "busid": "5-1"},

@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from server_agent.kernel.observe import Observer
 from server_agent.kernel.udev import LostEventsError, Monitor
 from server_agent.ledger import Ledger
 from server_agent.settings import load
-from server_agent.state import HubBuses, Port, Right
+from server_agent.state import Backend, HubBuses, Port, Right
 from tests.unit.server_agent.world import usb_device
 
 ONE = VmId("one")
@@ -52,6 +52,8 @@ class FakeKernel:
     looks: int = 0
     incoming: list[Uevent | type[LostEventsError]] = field(default_factory=list)
     may_authorise: threading.Event = field(default_factory=threading.Event)
+    may_set_rights: threading.Event = field(default_factory=threading.Event)
+    set_rights: list[actions.Action] = field(default_factory=list)
     running: bool = False
     slow_rights: bool = False
     list: frozenset[Right] | None = frozenset()
@@ -78,6 +80,9 @@ class FakeKernel:
         self.performed.append(action)
         if isinstance(action, actions.Authorise):
             self.may_authorise.wait(5)
+        if isinstance(action, actions.Grant | actions.Revoke) and self.slow_rights:
+            self.may_set_rights.wait(5)
+            self.set_rights.append(action)
         answer = ANSWERS.get(type(action))
         return answer(action) if answer is not None else None
 
@@ -120,6 +125,11 @@ class Bench:
 
     async def in_use(self) -> None:
         """Container one with a device on its first port, waiting to be authorised."""
+        await self.attach()
+        await self.until(lambda: any(isinstance(a, actions.Authorise) for a in self.kernel.performed))
+
+    async def attach(self) -> None:
+        """Container one with a device on its first port that has just enumerated."""
         await self.ask(op="reserve", container="one", broker_gid=0)
         await self.daemon.request(
             lambda number: events.Attach(
@@ -128,7 +138,6 @@ class Bench:
         )
         added = events.UsbAdded(at=self.daemon.now, port=PORT, busid=BusId.parse("3-1"), number=NUMBER, name="x")
         self.daemon.submit(added)
-        await self.until(lambda: any(isinstance(a, actions.Authorise) for a in self.kernel.performed))
 
 
 @pytest.fixture
@@ -184,6 +193,8 @@ def test_a_reservation_is_answered_when_all_is_in_force_and_is_remembered(run: R
         ({"op": "reserve", "container": "../x", "broker_gid": 0}, "container-name-malformed"),
         ({"op": "reserve", "container": "one", "broker_gid": -1}, "usage"),
         ({"op": "reserve", "container": "one", "broker_gid": True}, "usage"),
+        ({"op": "reserve", "container": "one", "broker_gid": 0, "backend": "none"}, "usage"),
+        ({"op": "reserve", "container": "one", "broker_gid": 0, "backend": ["map"]}, "usage"),
         ({"op": "revoke", "container": "one", "busid": "x"}, "busid-malformed"),
         ({"op": "revoke", "container": "one"}, "usage"),
         ({"op": "revoke", "container": "one", "busid": "3-1"}, "container-unknown"),
@@ -249,6 +260,72 @@ def test_a_driver_that_takes_its_time_holds_nobody_up(run: Run) -> None:
         await bench.daemon.wait_until(lambda state: state.devices[PORT].stage == "authorised", 5)
         await bench.ask(op="revoke", container="one", busid="3-1")
         assert not bench.daemon.state.devices
+
+    run(work)
+
+
+def test_a_back_end_that_hangs_holds_nobody_up_and_keeps_the_order(run: Run) -> None:
+    async def work(bench: Bench) -> None:
+        bench.kernel.slow_rights = True
+        await bench.attach()
+        await bench.until(lambda: any(isinstance(a, actions.Grant) for a in bench.kernel.performed))
+        revoking = asyncio.ensure_future(bench.ask(op="revoke", container="one", busid="3-1"))
+        await bench.until(lambda: bool(bench.daemon.state.revoking))
+        assert (await bench.ask(op="status"))["revoking"] == ["one c 189:257"]
+        assert bench.kernel.set_rights == []
+        bench.kernel.may_set_rights.set()
+        await revoking
+        await bench.until(lambda: not bench.daemon.state.revoking)
+        assert [type(action) for action in bench.kernel.set_rights] == [actions.Grant, actions.Revoke]
+
+    run(work)
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+def test_nothing_is_authorised_while_a_number_is_still_being_taken_from_anyone(run: Run, given_up: bool) -> None:
+    def authorised(bench: Bench) -> bool:
+        return any(isinstance(action, actions.Authorise) for action in bench.kernel.performed)
+
+    async def work(bench: Bench) -> None:
+        bench.kernel.may_authorise.set()
+        tty = Right(kind="c", number=DevNum(166, 0))
+        bench.daemon.state = replace(bench.daemon.state, revoking=frozenset({(VmId("two"), tty)}))
+        await bench.attach()
+        await bench.until(lambda: bench.daemon.state.devices[PORT].stage == "authorising")
+        await asyncio.sleep(0.05)
+        assert not authorised(bench)
+        if given_up:
+            await bench.ask(op="revoke", container="one", busid="3-1")
+        bench.daemon.submit(events.Revoked(at=bench.daemon.now, container=VmId("two"), right=tty))
+        await asyncio.sleep(0.05)
+        assert authorised(bench) is not given_up
+
+    run(work)
+
+
+def test_a_container_without_a_list_in_force_is_refused_on_its_way(run: Run) -> None:
+    async def work(bench: Bench) -> None:
+        with pytest.raises(QvdUsbError, match="no container 'one'"):
+            await bench.ask(op="confirm", container="one")
+        await bench.ask(op="reserve", container="one", broker_gid=0, backend="lxc")
+        with pytest.raises(QvdUsbError, match="its cgroups are not"):
+            await bench.ask(op="confirm", container="one")
+        bench.kernel.running = True
+        assert await bench.ask(op="confirm", container="one") == {}
+        bench.kernel.list = None
+        with pytest.raises(QvdUsbError, match="no device list") as caught:
+            await bench.ask(op="confirm", container="one")
+        assert "lxc-config one" in caught.value.remedy()
+
+    run(work)
+
+
+def test_the_back_end_of_a_reservation_is_put_in_force_shown_and_remembered(run: Run, tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        await bench.ask(op="reserve", container="one", broker_gid=0, backend="v1")
+        assert [a.backend for a in bench.kernel.performed if isinstance(a, actions.PutInForce)] == [Backend.V1]
+        assert (await bench.ask(op="status"))["containers"][0]["backend"] == "v1"
+        assert json.loads((tmp_path / "ledger.json").read_text())["containers"][0]["backend"] == "v1"
 
     run(work)
 

@@ -6,9 +6,9 @@ import pytest
 
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import HubId
-from server_agent import events
+from server_agent import actions, events
 from server_agent.lending import Lease, Lending
-from server_agent.state import PENDING_LIMIT, Hold, Phase, Port, Stage
+from server_agent.state import PENDING_LIMIT, Backend, Hold, Phase, Port, Stage
 from tests.unit.server_agent.world import NAMES, PORTS, World, busid_of
 
 ONE, TWO, THREE, FOUR, FIVE, SIX = NAMES
@@ -247,6 +247,42 @@ def test_nothing_is_authorised_while_its_number_is_being_revoked() -> None:
     world.settle()
     assert world.plugged[second].authorised
     assert number in world.maps[TWO]
+
+
+def test_a_right_that_was_not_surely_given_is_taken_back_and_the_device_with_it() -> None:
+    world = started()
+    world.grants_fail = True
+    in_use(world)
+    assert (world.state.progress["a"].state, world.state.progress["a"].problem) == (AckState.FAILED, "rights-failed")
+    assert world.maps == {ONE: set()}
+    assert not world.attached
+
+
+def test_a_childs_right_that_failed_is_taken_back_and_tried_again_by_the_next_look() -> None:
+    world = started()
+    in_use(world)
+    world.grants_fail = True
+    world.child(FIRST)
+    world.deliver_uevent()
+    assert world.maps == {ONE: {world.plugged[FIRST].number}}
+    world.grants_fail = False
+    world.look()
+    assert world.maps == {ONE: {world.plugged[FIRST].number, *world.plugged[FIRST].children}}
+
+
+def test_the_back_end_of_a_container_is_repaired_and_reserved_anew_with_it() -> None:
+    world = World()
+    for backend in (Backend.LXC, Backend.V1):
+        world.ask(events.Reserve, container=ONE, broker_gid=0, backend=backend, enabled=True, running=False)
+        while world.slow:
+            world.deliver_slow()
+        assert world.state.containers[ONE].backend == backend
+        made = [action for action in world.written if isinstance(action, actions.PutInForce)]
+        assert made[-1].backend == backend
+    world.running.add(ONE)
+    seen = replace(world.observe(), at=world.now + 1, rights={ONE: None})
+    world.submit(seen)
+    assert [a.backend for a in world.slow if isinstance(a, actions.PutInForce)] == [Backend.V1]
 
 
 def test_release_detaches_denies_and_gives_the_hub_back() -> None:

@@ -4,6 +4,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from qvd_usbip.ids import VmId
 from server_agent import actions, events
 from server_agent.state import Phase, Port
 from tests.unit.server_agent.world import HUBS, LENDING, NAMES, PORTS, World, busid_of
@@ -96,6 +97,14 @@ class Anything(RuleBasedStateMachine):
     def results(self, *, lost: bool) -> None:
         self.world.results_lost = lost
 
+    @rule(fails=st.booleans())
+    def grant_fault(self, *, fails: bool) -> None:
+        self.world.grants_fail = fails
+
+    @rule(name=names, slow=st.booleans())
+    def back_end(self, name: VmId, *, slow: bool) -> None:
+        (self.world.slow_rights.add if slow else self.world.slow_rights.discard)(name)
+
     @rule(seconds=st.sampled_from([1, 20, 100]))
     def time_passes(self, seconds: int) -> None:
         self.world.now += seconds
@@ -106,7 +115,8 @@ class Anything(RuleBasedStateMachine):
         self.world.check_maps()
 
     def teardown(self) -> None:
-        self.world.revoke_fails = self.world.disk_full = self.world.results_lost = False
+        world = self.world
+        world.revoke_fails = world.grants_fail = world.disk_full = world.results_lost = False
         self.world.settle()
         self.world.check_rest()
         self.world.running |= set(self.world.state.containers)

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from qvd_usbip.errors import RIGHTS_FAILED, QvdUsbError
+from qvd_usbip.errors import BACKEND_UNAVAILABLE, RIGHTS_FAILED, QvdUsbError
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
 from server_agent import actions, events
@@ -302,3 +302,32 @@ def test_a_container_whose_nodes_the_host_makes_gets_a_folder_and_loses_it(
     assert bench.executor.perform(actions.RemoveNode(container=ONE, right=NUMBER, name="ttyACM0")) is None
     bench.executor.perform(actions.TearDown(container=ONE, hub=HUB))
     assert list(nodes.root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "fault", "code", "words"),
+    [
+        (Backend.MAP, OSError(errno.EPERM, "Operation not permitted"), "bpf-unavailable", "Operation not permitted"),
+        (Backend.V1, OSError(errno.EROFS, "Read-only file system"), "backend-unavailable", "Read-only file system"),
+        (
+            Backend.LXC,
+            QvdUsbError(BACKEND_UNAVAILABLE, backend="lxc", reason="no lxc"),
+            "backend-unavailable",
+            "no lxc",
+        ),
+    ],
+)
+def test_what_a_back_end_lacks_is_said_in_its_own_words(
+    bench: Bench, backend: Backend, fault: Exception, code: str, words: str
+) -> None:
+    bench.maps.fault = fault
+    found = bench.executor.perform(actions.PutInForce(container=ONE, hub=HUB, backend=backend))
+    assert isinstance(found, events.NotInForce)
+    assert (found.problem, found.detail) == (code, words)
+
+
+def test_only_the_map_is_quick(bench: Bench) -> None:
+    for backend in Backend:
+        bench.maps.create(ONE, backend)
+        slow = bench.executor.takes_long(actions.Grant(container=ONE, right=NUMBER))
+        assert slow == (backend != Backend.MAP)

@@ -95,6 +95,13 @@ def test_what_was_not_in_force_is_released(phase: Phase) -> None:
     assert parse_ledger(text, BOOT, 1.0).containers[one.name].phase == Phase.RELEASING
 
 
+@pytest.mark.parametrize("backend", list(Backend))
+def test_a_back_end_is_remembered(backend: Backend) -> None:
+    one = Container(name=VmId("one"), hub=None, phase=Phase.IN_FORCE, backend=backend)
+    text = format_ledger(State(containers={one.name: one}), BOOT)
+    assert parse_ledger(text, BOOT, 1.0).containers[one.name].backend == backend
+
+
 @pytest.mark.parametrize(
     ("names", "leases"),
     [

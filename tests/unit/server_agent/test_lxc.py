@@ -1,5 +1,6 @@
 """The lines for a container's configuration, and what LXC tells a hook."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import VmId
 from server_agent import lxc
+from server_agent.device_list import BASE
+from server_agent.state import Backend
 
 TERMS = lxc.ContainerTerms(name=VmId("desk1"), devicefs=Path("/var/lib/qvd/storage/devicefs"), broker_gid=989)
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,6 +43,17 @@ def test_the_list_of_lxc_is_open_below_a_parent_cgroup_of_the_host() -> None:
     assert values("lxc.cgroup.dir.container.inner") == ["ns"]
 
 
+@pytest.mark.parametrize("backend", [Backend.LXC, Backend.V1])
+def test_a_list_that_the_agent_adds_to_begins_closed_and_is_confirmed_before_init(backend: Backend) -> None:
+    lines = lxc.config_lines(replace(TERMS, backend=backend))
+    ours = ["lxc.cgroup2.devices.deny = a", *(f"lxc.cgroup2.devices.allow = {row}" for row in BASE)]
+    hosts = ["lxc.cgroup.devices.deny =", "lxc.cgroup.devices.allow ="]
+    assert [line for line in lines if ".devices." in line] == (ours if backend == Backend.LXC else hosts)
+    for moment in ("pre-start", "start-host", "post-stop"):
+        assert f"lxc.hook.{moment} = /usr/sbin/qvd-usb-agent hook --backend {backend} --broker-gid 989" in lines
+    assert not any("*:*" in line and "rw" in line for line in lines)
+
+
 def test_run_is_mounted_before_the_brokers_folder() -> None:
     entries = values("lxc.mount.entry")
     run = next(n for n, entry in enumerate(entries) if " run tmpfs " in entry)
@@ -59,6 +73,8 @@ def test_the_whole_set_against_container_root_is_there() -> None:
 
 def test_a_hook_hears_of_its_container_by_environment_or_arguments() -> None:
     by_environment = lxc.parse_hook({"LXC_NAME": "desk1", "LXC_HOOK_TYPE": "pre-start"}, [])
+    on_its_way = lxc.parse_hook({"LXC_NAME": "desk1", "LXC_HOOK_TYPE": "start-host"}, [])
+    assert on_its_way.moment == "start-host"
     by_arguments = lxc.parse_hook({}, ["desk1", "lxc", "post-stop"])
     assert by_environment == lxc.HookCall(name=VmId("desk1"), moment="pre-start")
     assert by_arguments == lxc.HookCall(name=VmId("desk1"), moment="post-stop")

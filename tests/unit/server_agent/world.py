@@ -58,6 +58,8 @@ class World:
     revoke_fails: bool = False
     disk_full: bool = False
     results_lost: bool = False
+    grants_fail: bool = False  # and come true all the same
+    slow_rights: set[VmId] = field(default_factory=set)  # containers whose back end takes its time
     busy_once: set[Port] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -99,6 +101,8 @@ class World:
                 self.brokers.discard(name)
             case actions.LookAround() | actions.Judged():
                 pass
+            case actions.Grant() | actions.Revoke() if self._takes_long(action):
+                self.slow.append(action)
             case actions.Grant() | actions.Revoke() | actions.AttachPort():
                 self.written.append(action)
                 return self._perform(action)
@@ -106,11 +110,24 @@ class World:
                 self.slow.append(action)
         return None
 
+    def _takes_long(self, action: actions.Grant | actions.Revoke) -> bool:
+        return action.container in self.slow_rights or bool(self._lane(action))
+
+    def _lane(self, action: actions.Grant | actions.Revoke) -> list[actions.Action]:
+        rights = (a for a in self.slow if isinstance(a, actions.Grant | actions.Revoke))
+        return [a for a in rights if a.container == action.container]
+
     def deliver_slow(self, which: int = 0) -> None:
-        """Perform one slow action; those about containers keep their order among themselves."""
-        if not self.slow:
+        """Perform one slow action; those about containers keep their order, and so do the rights of each.
+
+        Authorise waits until no number is being taken from anyone.
+        """
+        ready = [a for a in self.slow if not isinstance(a, actions.Authorise) or not self.state.revoking]
+        if not ready:
             return
-        action = self.slow[which % len(self.slow)]
+        action = ready[which % len(ready)]
+        if isinstance(action, actions.Grant | actions.Revoke):
+            action = self._lane(action)[0]
         container_work = (actions.PutInForce, actions.TearDown, actions.ClearLeftover, actions.CloseGate)
         if isinstance(action, container_work):
             action = next(a for a in self.slow if isinstance(a, container_work))
@@ -189,6 +206,8 @@ class World:
                 if name not in self.maps:
                     return events.GrantFailed(at=at, container=name, right=right, detail="no map")
                 self.maps[name].add(right)
+                if self.grants_fail:
+                    return events.GrantFailed(at=at, container=name, right=right, detail="not sure")
                 return events.Granted(at=at, container=name, right=right)
             case actions.Revoke(container=name, right=right):
                 if self.revoke_fails:
