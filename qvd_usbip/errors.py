@@ -321,6 +321,9 @@ AGENT_RUNNING = _problem("agent-running", 72,
 AGENT_NEEDS_ROOT = _problem("agent-needs-root", 73,
     "qvd-usb-agent has to be run by root.",
     "Start it with: systemctl start qvd-usb-agent")
+CONTROL_REFUSED = _problem("control-refused", 93,
+    "User {uid} may look at what qvd-usb-agent does, but not change it.",
+    "Do it as root.")
 BROKER_MISSING = _problem("broker-missing", 74,
     "This container has no way to the USB agent: {path} does not exist.",
     "On the server: qvd-usb-agent lxc-config NAME, then restart the container.")

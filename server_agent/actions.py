@@ -90,7 +90,7 @@ class Inspect(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged(Action):
-    """For the log alone: what enumerated, and the Problem code for which it is refused ("": it is let through)."""
+    """For the record alone: what enumerated, and the Problem code for which it is refused ("": it is let through)."""
 
     container: VmId
     busid: BusId

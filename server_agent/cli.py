@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 from qvd_usbip.errors import AGENT_UNREACHABLE, INTERNAL, NO_FREE_HUB, USAGE, USERNS_UNMAPPED, QvdUsbError, report
 from qvd_usbip.ids import BusId, VmId
-from server_agent import check, container_config, control, idmap, lxc, settings
+from qvd_usbip.system.files import save_atomic
+from server_agent import check, container_config, control, display, idmap, lxc, settings
 from server_agent.kernel.rights import default_backend
 from server_agent.state import Backend
 
@@ -21,8 +22,10 @@ NO_GID = (1 << 32) - 1
 EXAMPLES = """examples:
   qvd-usb-agent check                                   what this host has and lacks
   qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1
-  qvd-usb-agent lxc-config desk1 >> /var/lib/lxc/desk1/config
   qvd-usb-agent lxc-config --backend lxc desk1
+  qvd-usb-agent lxc-config desk1 --write >> /var/lib/lxc/desk1/config
+  qvd-usb-agent watch --json
+  qvd-usb-agent explain desk1
   qvd-usb-agent status --json
   qvd-usb-agent revoke desk1 7-1
 """
@@ -110,6 +113,23 @@ def hubs(options: argparse.Namespace) -> int:
     return 0
 
 
+def watch(options: argparse.Namespace) -> int:
+    """What happens, as it happens, until interrupted."""
+    for row in control.watch():
+        print(json.dumps(row, sort_keys=True) if options.json else display.format_row(row), flush=True)
+    return 0
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Why a container or a device is as it is."""
+    answer = _asked({"op": "explain", "subject": options.subject}, "lines")
+    if options.json:
+        _print_json(answer)
+    else:
+        print("\n".join(answer["lines"]))
+    return 0
+
+
 def lxc_config(options: argparse.Namespace) -> int:
     """Print the lines to append to a container's configuration."""
     terms = _with_ids(
@@ -120,6 +140,9 @@ def lxc_config(options: argparse.Namespace) -> int:
         userns=options.userns,
     )  # fmt: skip
     lines = lxc.config_lines(terms)
+    if options.write:
+        save_atomic(lxc.include_file(terms.name), "".join(f"{line}\n" for line in lines).encode(), 0o644)
+        lines = [lxc.include_line(terms.name)]
     if options.json:
         _print_json({"v": 1, "container": str(terms.name), "lines": [line for line in lines if line[0] != "#"]})
     else:
@@ -296,6 +319,9 @@ def _parser() -> argparse.ArgumentParser:
     verb("check", check_host, "say what this host has and lacks, with remedies", "check --json")
     verb("status", status, "containers, their devices and rights", "status --json")
     verb("hubs", hubs, "hubs and who has them", "hubs")
+    verb("watch", watch, "show what happens as it happens: leases, grants, refusals, detaches", "watch --json")
+    added = verb("explain", explain, "why a container or a device is as it is, and which rule decided", "explain desk1")
+    added.add_argument("subject", metavar="NAME|BUSID", help="a container, or a device as this host sees it")
     for name, command, text in (
         ("lxc-config", lxc_config, "print the lines to append to a container's configuration"),
         ("reserve", reserve, "lease a hub to a container, as the pre-start hook does"),
@@ -307,6 +333,10 @@ def _parser() -> argparse.ArgumentParser:
             _add_terms(added)
         if command is lxc_config:
             added.add_argument("--userns", action="store_true", help="fail if it has no lxc.idmap")
+            added.add_argument(
+                "--write", action="store_true",
+                help="write the lines to a file, and print the one line that includes it",
+            )  # fmt: skip
     text = "called by LXC before a container starts and after it stopped"
     added = verb("hook", hook, text, "hook desk1 lxc pre-start")
     added.add_argument("words", nargs="*", help="NAME lxc pre-start|start-host|post-stop, as LXC passes them")

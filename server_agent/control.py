@@ -1,30 +1,56 @@
-"""EFFECT: the administrator's socket: one request, one answer, each a line of JSON; both ends of it."""
+"""EFFECT: the administrator's socket: one request, one answer, each a line of JSON; both ends of it.
+
+One request, `watch`, is answered by a line for each thing that happens, until whoever asked hangs up.
+"""
 
 import asyncio
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+import struct
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
-from qvd_usbip.errors import AGENT_UNREACHABLE, INTERNAL, QvdUsbError, problem_of
+from qvd_usbip.errors import AGENT_UNREACHABLE, CONTROL_REFUSED, INTERNAL, QvdUsbError, problem_of
 
 CONTROL_SOCKET = Path("/run/qvd-usbip/control.sock")
 REQUEST_BYTES = 4096
 ANSWER_BYTES = 4 << 20
 ANSWER_SECONDS = 30.0  # a release waits for each port to become free
 
+WATCH = "watch"
+LOOKING = frozenset({"status", "hubs", "explain", WATCH})  # what changes nothing, and so may be allowed to a group
+CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
+
 Reply = Mapping[str, Any]
 
 
-class Server:
-    """Listens for administrators; root alone can open the socket."""
+class Follower(Protocol):
+    """Somebody who watches."""
 
-    def __init__(self, path: Path, handle: Callable[[Reply], Awaitable[Reply]]) -> None:
+    async def next(self) -> Reply:
+        """What happened next."""
+
+
+class Server:
+    """Listens for administrators: root for everything, a group for what changes nothing."""
+
+    def __init__(
+        self,
+        path: Path,
+        handle: Callable[[Reply], Awaitable[Reply]],
+        follow: Callable[[], AbstractContextManager[Follower]],
+        gid: int | None = None,
+    ) -> None:
+        """Args: follow: what happens from now on; gid: the group that may look."""
         self._path = path
         self._handle = handle
+        self._follow = follow
+        self._gid = gid
         self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen.
@@ -37,35 +63,79 @@ class Server:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         os.fchmod(listener.fileno(), 0o600)  # what bind makes has this mode from the first moment: unix(7)
         listener.bind(str(self._path))
+        if self._gid is not None:
+            os.chown(self._path, -1, self._gid)
+            self._path.chmod(0o660)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=REQUEST_BYTES)
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Listen no more, and let those go who watch."""
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving)
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
         try:
             line = await asyncio.wait_for(reader.readline(), 5)
-            answer = await self._answer(line)
-            writer.write(json.dumps(answer).encode() + b"\n")
-            await writer.drain()
-        except (TimeoutError, ConnectionError, ValueError):
-            return  # whoever asked is gone, or sends no line: there is nobody to tell
+            request, answer = await self._answer(line, _uid(writer))
+            await _send(writer, answer)
+            if request.get("op") == WATCH and answer["ok"]:
+                await self._stream(reader, writer)
+        except (TimeoutError, ConnectionError, ValueError, asyncio.CancelledError):
+            return  # whoever asked is gone, or sends no line, or the agent stops: there is nobody to tell
         finally:
             writer.close()
 
-    async def _answer(self, line: bytes) -> Reply:
+    async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hung_up = asyncio.ensure_future(reader.read(1))
+        with self._follow() as follower:
+            row = asyncio.ensure_future(follower.next())
+            try:
+                while True:
+                    await asyncio.wait({row, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+                    if not row.done():
+                        return
+                    await _send(writer, row.result())
+                    row = asyncio.ensure_future(follower.next())
+            finally:
+                row.cancel()
+                hung_up.cancel()
+
+    async def _answer(self, line: bytes, uid: int) -> tuple[Reply, Reply]:
         try:
             request = json.loads(line)
             if not isinstance(request, dict):
                 raise QvdUsbError(INTERNAL, reason="the request is no object")
-            return {"ok": True, **await self._handle(request)}
+            op = request.get("op")
+            if uid != 0 and not (isinstance(op, str) and op in LOOKING):
+                raise QvdUsbError(CONTROL_REFUSED, uid=uid)
+            answer = {} if op == WATCH else await self._handle(request)
         except QvdUsbError as error:
-            return {"ok": False, "problem": error.problem.code, "context": error.context}
+            return {}, {"ok": False, "problem": error.problem.code, "context": error.context}
         except ValueError as error:
-            return {"ok": False, "problem": INTERNAL.code, "context": {"reason": str(error)}}
+            return {}, {"ok": False, "problem": INTERNAL.code, "context": {"reason": str(error)}}
+        else:
+            return request, {"ok": True, **answer}
+
+
+async def _send(writer: asyncio.StreamWriter, row: Reply) -> None:
+    writer.write(json.dumps(row).encode() + b"\n")
+    await writer.drain()
+
+
+def _uid(writer: asyncio.StreamWriter) -> int:
+    """Whose request this is, as the kernel says."""
+    connection: socket.socket = writer.get_extra_info("socket")
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+    return int(CREDENTIALS.unpack(credentials)[1])
 
 
 def ask(request: Reply, path: Path = CONTROL_SOCKET, timeout: float = ANSWER_SECONDS) -> dict[str, Any]:
@@ -74,36 +144,48 @@ def ask(request: Reply, path: Path = CONTROL_SOCKET, timeout: float = ANSWER_SEC
     Raises:
         QvdUsbError: agent-unreachable, or the problem the agent reports.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout)
-        try:
-            connection.connect(str(path))
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            answer = _object(_read_line(connection))
-        except TimeoutError as error:
-            raise QvdUsbError(AGENT_UNREACHABLE, reason=f"no answer within {timeout:.0f} s") from error
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise QvdUsbError(AGENT_UNREACHABLE, reason=reason) from error
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, connection.makefile("rb") as answers:
+        return _asked(connection, answers, request, path, timeout)
+
+
+def watch(path: Path = CONTROL_SOCKET, timeout: float = ANSWER_SECONDS) -> Iterator[dict[str, Any]]:
+    """What happens from now on, one by one, as long as the agent runs.
+
+    Raises:
+        QvdUsbError: agent-unreachable, also when it stops; or the problem the agent reports.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, connection.makefile("rb") as answers:
+        _asked(connection, answers, {"op": WATCH}, path, timeout)
+        connection.settimeout(None)
+        while True:
+            try:
+                row = _object(answers)
+            except (OSError, ValueError) as error:
+                raise QvdUsbError(AGENT_UNREACHABLE, reason=str(error)) from error
+            yield row
+
+
+def _asked(connection: socket.socket, answers: BinaryIO, request: Reply, path: Path, timeout: float) -> dict[str, Any]:
+    connection.settimeout(timeout)
+    try:
+        connection.connect(str(path))
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        answer = _object(answers)
+    except TimeoutError as error:
+        raise QvdUsbError(AGENT_UNREACHABLE, reason=f"no answer within {timeout:.0f} s") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise QvdUsbError(AGENT_UNREACHABLE, reason=reason) from error
     if not answer.pop("ok", False):
         raise QvdUsbError(problem_of(str(answer.get("problem"))), **answer.get("context", {}))
     return dict(answer)
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _object(answers: BinaryIO) -> dict[str, Any]:
+    line = answers.readline(ANSWER_BYTES)
+    if not line.endswith(b"\n"):
+        raise ValueError("it closed the connection" if len(line) < ANSWER_BYTES else "its answer is too long")
     answer = json.loads(line)
     if not isinstance(answer, dict):
         raise ValueError("its answer is no object")  # noqa: TRY004 (what arrived is wrong, not who calls)
     return answer
-
-
-def _read_line(connection: socket.socket) -> bytes:
-    line = b""
-    while not line.endswith(b"\n"):
-        part = connection.recv(65536)
-        if not part:
-            raise ValueError("it closed the connection")
-        line += part
-        if len(line) > ANSWER_BYTES:
-            raise ValueError("its answer is too long")
-    return line

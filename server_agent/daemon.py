@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from qvd_usbip.errors import QvdUsbError, problem_of
@@ -13,17 +14,20 @@ from qvd_usbip.ids import VmId
 from server_agent import actions, events
 from server_agent.announcer import Announcer
 from server_agent.broker import Broker, Desk
+from server_agent.chronicle import Chronicle, Entry, Kind
 from server_agent.decide import decide
 from server_agent.executor import CONTAINER_ACTIONS, QUICK_ACTIONS, RIGHTS_ACTIONS, SLOW_ACTIONS, Executor
 from server_agent.kernel.observe import Observer
 from server_agent.kernel.udev import LostEventsError, Monitor, event_of, heard_of, is_hint
 from server_agent.ledger import Ledger
+from server_agent.records import Records
 from server_agent.state import SETTLE_SECONDS, Stage, State
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0
 HINT_SECONDS = 0.2  # hints come in bursts: one look answers them all
 RIGHTS_THREADS = 16  # a container's own rights wait for one another, so that one that hangs holds one of them
+READ_AT_ONCE = 256  # events; in a storm everybody else has a turn in between
 THREADS = 64  # a device of a dead peer can hold each for some seconds
 
 
@@ -36,6 +40,7 @@ class Wiring:
     ledger: Ledger
     monitor: Monitor
     brokers: Path
+    records: Records = field(default_factory=Records)
     isochronous: bool = False  # devices with isochronous endpoints may reach a container
 
 
@@ -81,6 +86,8 @@ class Daemon:
         self._rights = ThreadPoolExecutor(RIGHTS_THREADS, "rights")
         self._lanes: defaultdict[VmId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._announcer = Announcer(wiring.executor.uevents, self._slow, self._not_told)
+        self._chronicle = Chronicle()
+        self._lost_at: float | None = None  # events were lost then, and no look has made up for it yet
         self._containers = ThreadPoolExecutor(1, "container")  # one after the other, in the order decided
         self.state = State()
 
@@ -130,11 +137,14 @@ class Daemon:
         self._arm()
 
     def _step(self, event: events.Event) -> None:
-        self.state, todo = decide(self.state, event)
+        before = self.state
+        self.state, todo = decide(before, event)
         if not isinstance(event, events.Observed) or todo:
             LOG.debug("event=%s actions=%d", event, len(todo))
+        for entry in self._chronicle.follow(before, event, self.state, todo):
+            self._wiring.records.add(entry)
         for action in todo:
-            LOG.info("action=%s", action)
+            LOG.debug("action=%s", action)
             self._perform(action)
 
     async def request(self, make: Callable[[int], events.Event]) -> actions.Answer:
@@ -241,10 +251,24 @@ class Daemon:
         Returns:
             Whether none is left, and the device still waits; one that waits for too long is given up at its deadline.
         """
-        self._read_monitor()
-        free = await self.wait_until(lambda state: not state.revoking, SETTLE_SECONDS)
+        known = await self._catch_up()
+        free = known and await self.wait_until(lambda state: not state.revoking, SETTLE_SECONDS)
         device = self.state.devices.get(action.port)
         return free and device is not None and (device.number, device.stage) == (action.number, Stage.AUTHORISING)
+
+    async def _catch_up(self) -> bool:
+        """Know of everything that has happened; where events were lost only a look tells what that is.
+
+        Returns:
+            False when the kernel could not be looked at for too long.
+        """
+        self._read_monitor(None)
+        deadline = self.now + SETTLE_SECONDS
+        while self._lost_at is not None and self.now < deadline:
+            await self._try_to_look()
+            if self._lost_at is not None:
+                await asyncio.sleep(HINT_SECONDS)
+        return self._lost_at is None
 
     def _keep(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -289,9 +313,10 @@ class Daemon:
         self._timer = None
         self.submit(events.Clock(at=self.now))
 
-    def _read_monitor(self) -> None:
+    def _read_monitor(self, most: int | None = READ_AT_ONCE) -> None:
+        """Take the kernel's events, at most so many (None: all there are); the loop comes back while there are more."""
         try:
-            for found in self._wiring.monitor.read():
+            for found in islice(self._wiring.monitor.read(), most):
                 event = event_of(self.state, found, self.now)
                 if event is not None:
                     self.submit(event)
@@ -302,6 +327,8 @@ class Daemon:
                     self.submit(heard)
         except LostEventsError:
             LOG.warning("kernel events were lost: looking around")
+            self._wiring.records.add(Entry(at=self.now, kind=Kind.OVERFLOW))
+            self._lost_at = self.now
             self.look_soon()
 
     def look_soon(self) -> None:
@@ -333,3 +360,5 @@ class Daemon:
         async with self._look_lock:
             seen = await asyncio.to_thread(self._wiring.observer.look, self.now)
             self.submit(seen)
+            if self._lost_at is not None and self._lost_at <= seen.at:
+                self._lost_at = None

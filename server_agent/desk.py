@@ -7,7 +7,7 @@ from typing import Any
 from qvd_usbip.errors import CONTAINER_UNKNOWN, LXC_CONFIG_MISSING, USAGE, QvdUsbError
 from qvd_usbip.ids import BusId, VmId
 from qvd_usbip.port_range import ALL_PORTS
-from server_agent import events, settings
+from server_agent import events, explain, settings
 from server_agent.control import Reply
 from server_agent.daemon import Daemon, Wiring
 from server_agent.state import Backend, Container, HostNodes, State
@@ -26,11 +26,9 @@ class ControlDesk:
         Raises:
             QvdUsbError: what is wrong with it, or stands in its way.
         """
-        op = request.get("op")
-        if op == "status":
-            return status_of(self._daemon.state)
-        if op == "hubs":
-            return hubs_of(self._daemon.state)
+        op = _text(request, "op")
+        if op in {"status", "hubs", "explain"}:
+            return self._look(op, request)
         name = VmId.parse(_text(request, "container"))
         if op == "reserve":
             terms = {"gid": _number(request, "broker_gid"), "root_uid": _number(request, "root_uid")}
@@ -47,6 +45,20 @@ class ControlDesk:
             )
             return {}
         raise QvdUsbError(USAGE, reason=f"the agent does not know '{op}'")
+
+    def _look(self, op: str, request: Reply) -> Reply:
+        if op == "status":
+            return status_of(self._daemon.state)
+        if op == "hubs":
+            return hubs_of(self._daemon.state)
+        return {"v": 1, "lines": self._explain(_text(request, "subject"))}
+
+    def _explain(self, subject: str) -> list[str]:
+        state, recent = self._daemon.state, self._wiring.records.recent
+        try:
+            return explain.explain_busid(state, recent, BusId.parse(subject))
+        except QvdUsbError:
+            return explain.explain_container(state, recent, VmId.parse(subject))
 
     async def _reserve(self, name: VmId, backend: Backend, *, gid: int, root_uid: int) -> Reply:
         found = settings.load()

@@ -16,6 +16,7 @@ AGENT = "/usr/sbin/qvd-usb-agent"
 SECCOMP = "/usr/share/qvd-usbip/lxc/container.seccomp"
 BROKERS = "/run/qvd-usbip/broker"
 NODES = "/run/qvd-usbip/nodes"
+INCLUDES = Path("/var/lib/qvd-usbip/lxc")
 PRE_START, START_HOST, POST_STOP = "pre-start", "start-host", "post-stop"
 
 WAYS = {
@@ -128,6 +129,16 @@ def _device_list(backend: Backend) -> list[str]:
     if backend == Backend.V1:
         return ["lxc.cgroup.devices.deny =", "lxc.cgroup.devices.allow ="]
     return ["lxc.cgroup2.devices.deny = a", *(f"lxc.cgroup2.devices.allow = {row}" for row in BASE)]
+
+
+def include_file(name: VmId) -> Path:
+    """Where the lines of a container are kept, so that its own configuration needs one line only."""
+    return INCLUDES / f"{name}.conf"
+
+
+def include_line(name: VmId) -> str:
+    """That one line."""
+    return f"lxc.include = {include_file(name)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

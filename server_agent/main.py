@@ -2,19 +2,22 @@
 
 import asyncio
 import fcntl
+import grp
 import logging
 import os
 import signal
 import sys
 import time
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
 from qvd_usbip import kernel_defects
-from qvd_usbip.errors import AGENT_NEEDS_ROOT, AGENT_RUNNING, QvdUsbError
+from qvd_usbip.errors import AGENT_NEEDS_ROOT, AGENT_RUNNING, SETTINGS_MALFORMED, QvdUsbError
 from server_agent import control, service, settings
 from server_agent.daemon import Daemon, Wiring
 from server_agent.desk import ControlDesk
 from server_agent.executor import Executor
+from server_agent.journal import Journal
 from server_agent.kernel.cgroup_v1 import DeviceFiles
 from server_agent.kernel.cgroup_v2_lxc import LxcLists
 from server_agent.kernel.cgroup_v2_map import DeviceMaps
@@ -30,7 +33,9 @@ from server_agent.kernel.uevents import Injector, Uevents
 from server_agent.kernel.vhci import Vhci
 from server_agent.ledger import Ledger
 from server_agent.lxc import BROKERS, NODES
+from server_agent.metrics import WRITE_SECONDS, Metrics
 from server_agent.privileges import reduce_privileges
+from server_agent.records import Records
 from server_agent.state import Backend
 
 LOG = logging.getLogger(__name__)
@@ -59,7 +64,7 @@ def run(*, verbose: bool) -> int:
     try:
         reduce_privileges()
         found = settings.load()
-        asyncio.run(serve(found.devicefs, isochronous=isochronous_allowed(found.isochronous, os.uname())))
+        asyncio.run(serve(found))
     finally:
         os.close(lock)
     return 0
@@ -94,10 +99,25 @@ def isochronous_allowed(wanted: settings.Isochronous, kernel: os.uname_result) -
     return allowed
 
 
-def wire(devicefs: Path, sockets: dict[str, int], *, isochronous: bool) -> Wiring:
+def group_of(name: str) -> int | None:
+    """The number of a group that the settings name; None for none.
+
+    Raises:
+        QvdUsbError: settings-malformed when there is no such group.
+    """
+    if not name:
+        return None
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        reason = f"{settings.STATUS_GROUP}={name}: this host has no such group"
+        raise QvdUsbError(SETTINGS_MALFORMED, reason=reason) from error
+
+
+def wire(found: settings.Settings, sockets: dict[str, int], records: Records) -> Wiring:
     """Everything the agent touches, in its place on this host."""
     vhci, gate = Vhci(sysfs=SYSFS), Gate(sysfs=SYSFS)
-    mounts, brokers = HubMounts(devicefs=devicefs, sysfs=SYSFS), Path(BROKERS)
+    mounts, brokers = HubMounts(devicefs=found.devicefs, sysfs=SYSFS), Path(BROKERS)
     nodes, told = NodeFolders(root=Path(NODES)), Told(root=RUN / "told")
     uevents = Uevents(injector=Injector(), inits=Inits(cgroups=CGROUPS / PARENT), told=told)
     rights = ByContainer(
@@ -118,7 +138,8 @@ def wire(devicefs: Path, sockets: dict[str, int], *, isochronous: bool) -> Wirin
         ledger=Ledger(path=LEDGER, boot_id=BOOT_ID.read_text(encoding="ascii").strip()),
         monitor=Monitor(),
         brokers=brokers,
-        isochronous=isochronous,
+        records=records,
+        isochronous=isochronous_allowed(found.isochronous, os.uname()),
     )  # fmt: skip
 
 
@@ -131,7 +152,7 @@ def quieten(vhci: Vhci) -> None:
         LOG.warning("usbip_debug_flag is set and cannot be cleared, USB will be slow: %s", error.strerror)
 
 
-async def serve(devicefs: Path, *, isochronous: bool) -> None:
+async def serve(found: settings.Settings) -> None:
     """Run the daemon and the control socket until a signal comes.
 
     Raises:
@@ -139,7 +160,8 @@ async def serve(devicefs: Path, *, isochronous: bool) -> None:
     """
     sockets: dict[str, int] = {}
     LEDGER.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    wiring = wire(devicefs, sockets, isochronous=isochronous)
+    figures, gid = Metrics(), group_of(found.status_group)
+    wiring = wire(found, sockets, Records(sinks=(Journal(), figures)))
     wiring.executor.vhci.require()
     quieten(wiring.executor.vhci)
     stop = asyncio.Event()
@@ -147,14 +169,30 @@ async def serve(devicefs: Path, *, isochronous: bool) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     daemon = Daemon(wiring, sockets)
     await daemon.start()
-    server = control.Server(control.CONTROL_SOCKET, ControlDesk(daemon, wiring).answer)
+    desk = ControlDesk(daemon, wiring)
+    server = control.Server(control.CONTROL_SOCKET, desk.answer, wiring.records.followed, gid)
     await server.start()
     service.notify(service.READY)
-    seconds = service.keepalive_seconds(os.environ, os.getpid())
-    alive = asyncio.ensure_future(service.keep_alive(seconds)) if seconds is not None else None
+    beside = [asyncio.ensure_future(work) for work in beside_the_daemon(daemon, figures, found.metrics)]
     await stop.wait()
     service.notify(service.STOPPING)
-    if alive is not None:
-        alive.cancel()
+    for task in beside:
+        task.cancel()
     await server.stop()
     await daemon.stop()
+
+
+def beside_the_daemon(daemon: Daemon, figures: Metrics, path: Path | None) -> Iterator[Coroutine[None, None, None]]:
+    """What runs for ever beside it: keepalives for systemd and figures for Prometheus, where they are wanted."""
+    seconds = service.keepalive_seconds(os.environ, os.getpid())
+    if seconds is not None:
+        yield service.keep_alive(seconds)
+    if path is not None:
+        yield write_figures(daemon, figures, path)
+
+
+async def write_figures(daemon: Daemon, figures: Metrics, path: Path) -> None:
+    """Write the figures now and then; the disk they are on may be slow."""
+    while True:
+        await asyncio.to_thread(figures.write, path, daemon.state)
+        await asyncio.sleep(WRITE_SECONDS)

@@ -21,6 +21,8 @@ READERS = (
 ASKERS = (
     ("status",),
     ("hubs",),
+    ("watch",),
+    ("explain", "desk1"),
     ("reserve", "desk1"),
     ("release", "desk1"),
     ("revoke", "desk1", "7-1"),
@@ -43,7 +45,8 @@ def node_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def control_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the command looks for the agent; short patience."""
     path = tmp_path / "control.sock"
-    monkeypatch.setattr(control.ask, "__defaults__", (path, 1.0))
+    for asking in (control.ask, control.watch):
+        monkeypatch.setattr(asking, "__defaults__", (path, 1.0))
     for name in ("LXC_NAME", "LXC_HOOK_TYPE"):
         monkeypatch.delenv(name, raising=False)
     return path

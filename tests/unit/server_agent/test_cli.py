@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server_agent import cli, control, settings
+from server_agent import cli, control, lxc, settings
 
 STATUS = {
     "containers": [
@@ -56,6 +56,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any
         "release": {},
         "revoke": {},
         "confirm": {},
+        "explain": {"lines": ["one has a hub.", "It is well."]},
     }
 
     def ask(request: dict[str, Any]) -> dict[str, Any]:
@@ -150,11 +151,40 @@ def test_lxc_config_is_the_same_for_people_and_programs(capsys: pytest.CaptureFi
     assert json.loads(said(capsys, "lxc-config", "desk1", "--json"))["lines"] == lines
 
 
+def test_one_line_includes_what_is_written_for_a_container(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: object
+) -> None:
+    monkeypatch.setattr(lxc, "INCLUDES", tmp_path / "lxc")
+    lines = said(capsys, "lxc-config", "desk1", "--broker-gid", "7")
+    assert said(capsys, "lxc-config", "desk1", "--broker-gid", "7", "--write") == (
+        f"lxc.include = {tmp_path}/lxc/desk1.conf\n"
+    )
+    assert (tmp_path / "lxc/desk1.conf").read_text() == lines
+    assert json.loads(said(capsys, "lxc-config", "desk1", "--write", "--json"))["lines"] == [
+        f"lxc.include = {tmp_path}/lxc/desk1.conf"
+    ]
+
+
+def test_what_happens_is_shown_line_by_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"v": 1, "event": "grant", "container": "one", "device": "3-1", "time": "2026-01-01T10:00:00.000+00:00"}
+    monkeypatch.setattr(control, "watch", lambda: iter([row, row]))
+    assert said(capsys, "watch") == "10:00:00.000  grant       one  3-1\n" * 2
+    assert [json.loads(line) for line in said(capsys, "watch", "--json").splitlines()] == [row, row]
+
+
+@pytest.mark.usefixtures("asked")
+def test_why_things_are_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "explain", "one") == "one has a hub.\nIt is well.\n"
+    assert json.loads(said(capsys, "explain", "one", "--json"))["lines"][0] == "one has a hub."
+
+
 @pytest.mark.parametrize(
     "words",
     [
-        (), ("run",), ("check",), ("status",), ("hubs",), ("lxc-config",), ("hook",), ("reserve",), ("release",),
-        ("revoke",), ("config", "get"), ("config", "list"), ("config", "set"),
+        (), ("run",), ("check",), ("status",), ("hubs",), ("watch",), ("explain",), ("lxc-config",), ("hook",),
+        ("reserve",), ("release",), ("revoke",), ("config", "get"), ("config", "list"), ("config", "set"),
     ],
 )  # fmt: skip
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:

@@ -3,174 +3,19 @@
 import asyncio
 import json
 import logging
-import socket
-import threading
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
 from qvd_usbip.errors import QvdUsbError
-from qvd_usbip.ids import BusId, DevNum, HubId, VmId
-from qvd_usbip.uevent import Uevent, from_environment
+from qvd_usbip.ids import BusId, DevNum, VmId
+from qvd_usbip.uevent import from_environment
 from server_agent import actions, control, events
-from server_agent.daemon import Daemon, Wiring
-from server_agent.desk import ControlDesk
-from server_agent.events import HubSeen, Observed
-from server_agent.executor import Executor
-from server_agent.kernel.observe import Observer
-from server_agent.kernel.udev import LostEventsError, Monitor
-from server_agent.ledger import Ledger
-from server_agent.settings import load
-from server_agent.state import Backend, HubBuses, Port, Right
-from tests.unit.server_agent.world import usb_device
-
-ONE = VmId("one")
-PORT = Port(hub=HubId(1), half="hs", rhport=0)
-NUMBER = Right(kind="c", number=DevNum(189, 257))
-
-
-ANSWERS: dict[type[actions.Action], Callable[[Any], events.Event]] = {
-    actions.PutInForce: lambda a: events.InForce(at=0, container=a.container),
-    actions.TearDown: lambda a: events.TornDown(at=0, container=a.container, reason=""),
-    actions.AttachPort: lambda a: events.Attached(at=0, port=a.port),
-    actions.DetachPort: lambda a: events.PortFree(at=0, port=a.port),
-    actions.Inspect: lambda a: events.Inspected(at=0, port=a.port, number=a.number, device=usb_device(a.port)),
-    actions.Authorise: lambda a: events.Authorised(at=0, port=a.port, number=a.number),
-    actions.Grant: lambda a: events.Granted(at=0, container=a.container, right=a.right),
-    actions.Revoke: lambda a: events.Revoked(at=0, container=a.container, right=a.right),
-}
-
-
-@dataclass(slots=True)
-class FakeKernel:
-    """Executor, observer, maps and monitor in one: everything goes well, Authorise waits for `may_authorise`."""
-
-    performed: list[actions.Action] = field(default_factory=list)
-    looks: int = 0
-    incoming: list[Uevent | type[LostEventsError]] = field(default_factory=list)
-    may_authorise: threading.Event = field(default_factory=threading.Event)
-    may_set_rights: threading.Event = field(default_factory=threading.Event)
-    set_rights: list[actions.Action] = field(default_factory=list)
-    running: bool = False
-    slow_rights: bool = False
-    list: frozenset[Right] | None = frozenset()
-    wake: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
-
-    @property
-    def rights(self) -> "FakeKernel":
-        return self
-
-    def takes_long(self, action: actions.Action) -> bool:
-        return self.slow_rights
-
-    def held(self, _: VmId) -> frozenset[Right] | None:
-        return self.list
-
-    @property
-    def uevents(self) -> "FakeKernel":
-        return self
-
-    def has_processes(self, _: VmId) -> bool:
-        return self.running
-
-    def perform(self, action: actions.Action) -> events.Event | None:
-        self.performed.append(action)
-        if isinstance(action, actions.Authorise):
-            self.may_authorise.wait(5)
-        if isinstance(action, actions.Grant | actions.Revoke) and self.slow_rights:
-            self.may_set_rights.wait(5)
-            self.set_rights.append(action)
-        answer = ANSWERS.get(type(action))
-        return answer(action) if answer is not None else None
-
-    def look(self, at: float) -> Observed:
-        self.looks += 1
-        hub = HubSeen(buses=HubBuses(hs=3, ss=4), gate_closed=True, used=frozenset())
-        return Observed(
-            at=at, hubs={HubId(1): hub}, ports_per_half=2, devices={}, rights={}, running=frozenset(), leftovers={}
-        )
-
-    def start(self) -> int:
-        return self.wake[0].fileno()
-
-    def read(self) -> Iterator[Uevent]:
-        while self.incoming:
-            event = self.incoming.pop(0)
-            if isinstance(event, Uevent):
-                yield event
-            else:
-                raise event
-
-
-@dataclass(slots=True)
-class Bench:
-    """A daemon with its control socket."""
-
-    kernel: FakeKernel
-    daemon: Daemon
-    path: Path
-
-    async def ask(self, **request: object) -> dict[str, Any]:
-        return await asyncio.to_thread(control.ask, request, self.path, 5)
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        for _ in range(1000):
-            if holds():
-                return
-            await asyncio.sleep(0.005)
-        raise AssertionError("not within 5 s")
-
-    async def in_use(self) -> None:
-        """Container one with a device on its first port, waiting to be authorised."""
-        await self.attach()
-        await self.until(lambda: any(isinstance(a, actions.Authorise) for a in self.kernel.performed))
-
-    async def attach(self) -> None:
-        """Container one with a device on its first port that has just enumerated."""
-        await self.ask(op="reserve", container="one", broker_gid=0)
-        await self.daemon.request(
-            lambda number: events.Attach(
-                at=self.daemon.now, container=ONE, attach_id="a", devid=65538, speed=3, request=number
-            )
-        )
-        added = events.UsbAdded(at=self.daemon.now, port=PORT, busid=BusId.parse("3-1"), number=NUMBER, name="x")
-        self.daemon.submit(added)
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Run":
-    conf = tmp_path / "node.conf"
-    conf.write_text("vm.lxc.use_vhci_hubs=1\n")
-    monkeypatch.setattr("server_agent.desk.settings.load", lambda: load(conf))
-    (tmp_path / "broker/one").mkdir(parents=True)
-
-    async def main(work: Callable[[Bench], Coroutine[Any, Any, None]]) -> None:
-        kernel = FakeKernel()
-        wiring = Wiring(
-            isochronous=True,
-            executor=cast("Executor", kernel), observer=cast("Observer", kernel), monitor=cast("Monitor", kernel),
-            ledger=Ledger(path=tmp_path / "ledger.json", boot_id="boot"), brokers=tmp_path / "broker",
-        )  # fmt: skip
-        daemon = Daemon(wiring, {})
-        await daemon.start()
-        server = control.Server(tmp_path / "control.sock", ControlDesk(daemon, wiring).answer)
-        await server.start()
-        try:
-            await work(Bench(kernel=kernel, daemon=daemon, path=tmp_path / "control.sock"))
-        finally:
-            kernel.may_authorise.set()
-            await server.stop()
-            await daemon.stop()
-            for end in kernel.wake:
-                end.close()
-
-    return lambda work: asyncio.run(main(work))
-
-
-Run = Callable[[Callable[[Bench], Coroutine[Any, Any, None]]], None]
+from server_agent.daemon import READ_AT_ONCE
+from server_agent.kernel.udev import LostEventsError
+from server_agent.state import Backend, Right
+from tests.unit.server_agent.conftest import NUMBER, ONE, PORT, Bench, Run
 
 
 def test_a_reservation_is_answered_when_all_is_in_force_and_is_remembered(run: Run, tmp_path: Path) -> None:
@@ -236,19 +81,14 @@ def test_a_socket_that_cannot_be_made_refuses_the_start_and_undoes_it(run: Run, 
     run(work)
 
 
-def test_each_judgement_is_in_the_log_and_isochronous_devices_are_what_the_wiring_says(
-    run: Run, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_each_judgement_is_kept_and_isochronous_devices_are_what_the_wiring_says(run: Run) -> None:
     async def work(bench: Bench) -> None:
         assert bench.daemon.state.isochronous
         await bench.in_use()
+        (grant,) = [row for row in bench.daemon._wiring.records.recent if row["event"] == "grant"]
+        assert (grant["identity"], grant["rule"]) == ("0bda:58c2", "default")
 
-    with caplog.at_level("INFO"):
-        run(work)
-    judged = [record.getMessage() for record in caplog.records if "Judged(" in record.getMessage()]
-    assert len(judged) == 1
-    assert "vidpid='0bda:58c2'" in judged[0]
-    assert "problem=''" in judged[0]
+    run(work)
 
 
 def test_a_driver_that_takes_its_time_holds_nobody_up(run: Run) -> None:
@@ -398,5 +238,49 @@ def test_a_line_that_is_no_request_gets_an_answer_all_the_same(run: Run, line: b
 def test_the_control_socket_is_roots_alone(run: Run) -> None:
     async def work(bench: Bench) -> None:
         assert bench.path.stat().st_mode & 0o777 == 0o600
+
+    run(work)
+
+
+def test_where_events_were_lost_nothing_is_let_through_before_a_look(run: Run) -> None:
+    async def work(bench: Bench) -> None:
+        bench.kernel.may_authorise.set()
+        blind = asyncio.Event()
+        order: list[str] = []
+
+        async def look() -> None:
+            await blind.wait()
+            order.append("look")
+            bench.daemon._lost_at = None
+
+        bench.daemon.look = look  # type: ignore[method-assign]
+        bench.kernel.incoming.append(LostEventsError)
+        bench.daemon._read_monitor()
+        await bench.ask(op="reserve", container="one", broker_gid=0)
+        await bench.daemon.request(
+            lambda number: events.Attach(
+                at=bench.daemon.now, container=ONE, attach_id="a", devid=65538, speed=3, request=number
+            )
+        )
+        added = events.UsbAdded(at=bench.daemon.now, port=PORT, busid=BusId.parse("3-1"), number=NUMBER, name="x")
+        bench.daemon.submit(added)
+        await bench.until(lambda: bench.daemon.state.devices[PORT].stage == "authorising")
+        await asyncio.sleep(0.05)
+        assert not any(isinstance(action, actions.Authorise) for action in bench.kernel.performed)
+        blind.set()
+        await bench.until(lambda: bench.daemon.state.devices[PORT].stage == "authorised")
+        assert "look" in order
+
+    run(work)
+
+
+def test_a_storm_lets_others_have_their_turn(run: Run) -> None:
+    async def work(bench: Bench) -> None:
+        words = {"ACTION": "add", "DEVPATH": "/devices/x/y", "SUBSYSTEM": "tty", "MAJOR": "4", "MINOR": "1"}
+        bench.kernel.incoming += [from_environment(words)] * 1000
+        bench.daemon._read_monitor()
+        assert len(bench.kernel.incoming) == 1000 - READ_AT_ONCE
+        bench.daemon._read_monitor(None)
+        assert not bench.kernel.incoming
 
     run(work)

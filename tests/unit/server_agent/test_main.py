@@ -1,15 +1,21 @@
 """Being the agent: one at a time, for root, and systemd hears of it."""
 
+import asyncio
 import logging
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from qvd_usbip.errors import QvdUsbError
 from server_agent import main
+from server_agent.daemon import Daemon
 from server_agent.kernel.vhci import Vhci
+from server_agent.metrics import Metrics
 from server_agent.settings import Isochronous
+from server_agent.state import State
 
 
 def test_one_agent_at_a_time(tmp_path: Path) -> None:
@@ -59,3 +65,31 @@ def test_a_kernel_built_for_debugging_is_quietened(tmp_path: Path, caplog: pytes
         main.quieten(Vhci(sysfs=tmp_path))
     assert int(flag.read_text()[:1]) == 0
     assert "is 0 now" in caplog.text
+
+
+def test_the_group_that_may_look_has_to_exist() -> None:
+    assert main.group_of("") is None
+    assert main.group_of("root") == 0
+    with pytest.raises(QvdUsbError) as caught:
+        main.group_of("no-such-group-here")
+    assert "vm.lxc.usb.status_group=no-such-group-here: this host has no such group" in str(caught.value)
+
+
+def test_figures_are_written_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "WRITE_SECONDS", 0.01)
+    path = tmp_path / "usb.prom"
+
+    async def work() -> None:
+        daemon = cast("Daemon", SimpleNamespace(state=State()))
+        (writing,) = main.beside_the_daemon(daemon, Metrics(), path)
+        task = asyncio.ensure_future(writing)
+        for _ in range(2):
+            while not path.exists():  # noqa: ASYNC110 (another program's view of it)
+                await asyncio.sleep(0.01)
+            path.unlink()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    asyncio.run(work())
+    assert not list(main.beside_the_daemon(cast("Daemon", None), Metrics(), None))

@@ -6,6 +6,7 @@ import pytest
 
 from client_gui.helper.authorise import Policy, parse_policy
 from qvd_usbip.properties import expand, parse
+from server_agent.settings import KEYS, OURS
 
 
 def settings(repository: Path, name: str) -> dict[str, str]:
@@ -36,7 +37,18 @@ def test_node_settings_hand_out_no_hub_until_told_to(repository: Path) -> None:
         "path.storage.root": "/var/lib/qvd/storage",
         "path.storage.devicefs": "/var/lib/qvd/storage/devicefs",
         "vm.lxc.usb.isochronous": "auto",
+        "vm.lxc.usb.hubs": "all",
+        "vm.lxc.usb.shared_hubs": "1",
+        "vm.lxc.usb.ports": "4",
+        "vm.lxc.usb.status_group": "",
+        "vm.lxc.usb.metrics": "/run/qvd-usbip/metrics.prom",
     }
+
+
+def test_node_settings_document_every_key_of_ours_with_its_default(repository: Path) -> None:
+    written = settings(repository, "node.conf")
+    ours = {name: key.default for name, key in KEYS.items() if name.startswith(OURS)}
+    assert {name: written.get(name) for name in ours} == ours
 
 
 @pytest.mark.parametrize(("group", "side"), [("qvduser", "vma"), ("qvdusb", "client")])

@@ -1,0 +1,199 @@
+"""What is kept of what happened: each grant, revoke, refusal, attach and detach once, with device, rule and time."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qvd_usbip.ids import HubId, VmId
+from server_agent import events
+from server_agent.chronicle import Chronicle, Entry, Kind
+from server_agent.decide import decide
+from server_agent.state import Port
+from tests.unit.server_agent.world import World
+
+ONE, TWO = VmId("one"), VmId("two")
+PORT = Port(hub=HubId(1), half="hs", rhport=0)
+
+
+@dataclass(slots=True)
+class Told(World):
+    """The model of the kernel, with a chronicle of what the agent does in it."""
+
+    chronicle: Chronicle = field(default_factory=Chronicle)
+    told: list[Entry] = field(default_factory=list)
+
+    def submit(self, event: events.Event) -> None:
+        self.now += 0.01
+        queue = deque([event])
+        while queue:
+            each, before = queue.popleft(), self.state
+            self.state, todo = decide(before, each)
+            self.told += self.chronicle.follow(before, each, self.state, todo)
+            queue += [result for action in todo if (result := self._quick(action)) is not None]
+
+    def of(self, kind: Kind) -> list[dict[str, Any]]:
+        return [entry.as_json() for entry in self.told if entry.kind is kind]
+
+    def kinds(self) -> list[str]:
+        return [str(entry.kind) for entry in self.told]
+
+    def reserve(self, name: VmId) -> None:
+        self.ask(events.Reserve, container=name, broker_gid=0, enabled=True, running=False)
+        self.deliver_all()
+        self.running.add(name)
+
+    def attach(self, name: VmId, attach_id: str) -> None:
+        self.ask(events.Attach, container=name, attach_id=attach_id, devid=65538, speed=3)
+
+
+def in_use() -> Told:
+    world = Told()
+    world.reserve(ONE)
+    world.attach(ONE, "a")
+    world.enumerate(PORT)
+    world.deliver_all()
+    world.child(PORT)
+    world.deliver_all()
+    return world
+
+
+def test_the_way_in_is_told_step_by_step() -> None:
+    world = in_use()
+    assert world.kinds() == ["lease", "attach", "grant", "authorise", "grant"]
+    assert world.of(Kind.LEASE) == [{"v": 1, "event": "lease", "container": "one", "hub": "vhci_hcd.1"}]
+    own, child = world.of(Kind.GRANT)
+    assert own["device"] == child["device"] == "3-1"
+    assert own["identity"] == "0bda:58c2"
+    assert own["rule"] == child["rule"] == "default"
+    assert child["node"] == "/dev/tty0"
+    assert child["right"] == "c 166:0"
+    assert own["ms"] > 0
+    assert world.of(Kind.ATTACH)[0]["port"] == "vhci_hcd.1/hs/0"
+
+
+def test_the_way_out_says_how_long_it_lasted() -> None:
+    world = in_use()
+    world.told.clear()
+    world.now += 5
+    world.ask(events.RevokeAsked, container=ONE, busid=next(iter(world.state.devices.values())).busid)
+    world.deliver_all()
+    world.ask(events.Release, container=ONE)
+    world.deliver_all()
+    assert world.kinds() == ["revoke", "revoke", "detach", "release"]
+    assert all(row["held_ms"] >= 5000 and row["identity"] == "0bda:58c2" for row in world.of(Kind.REVOKE))
+    (detach,) = world.of(Kind.DETACH)
+    assert detach["held_ms"] >= 5000
+    assert (detach["outcome"], detach["device"], detach["container"]) == ("gone", "3-1", "one")
+
+
+def test_a_refused_device_names_the_rule() -> None:
+    world = Told()
+    world.reserve(ONE)
+    world.attach(ONE, "a")
+    world.enumerate(PORT, is_hub=True)
+    world.deliver_all()
+    (refusal,) = world.of(Kind.REFUSAL)
+    assert refusal == {
+        "v": 1, "event": "refusal", "container": "one", "device": "3-1", "identity": "0bda:58c2",
+        "rule": "device-is-hub", "problem": "device-is-hub",
+    }  # fmt: skip
+    assert not world.of(Kind.GRANT)
+
+
+def test_a_refused_request_and_a_start_without_usb_are_told() -> None:
+    world = Told()
+    for name in ("one", "two", "three", "four"):
+        world.reserve(VmId(name))
+    assert world.of(Kind.LEASE)[-1] == {"v": 1, "event": "lease", "container": "four", "problem": "no-free-hub"}
+    world.attach(VmId("four"), "x")
+    assert world.of(Kind.REFUSAL) == [{"v": 1, "event": "refusal", "container": "four", "problem": "no-free-hub"}]
+    world.ask(events.Reserve, container=TWO, broker_gid=0, enabled=True, running=True)
+    assert world.of(Kind.REFUSAL)[-1]["problem"] == "container-busy"
+
+
+def test_what_fails_is_told_and_so_is_a_hub_that_is_held_back() -> None:
+    world = in_use()
+    world.told.clear()
+    world.stubborn.add(PORT)
+    world.revoke_fails = True
+    world.ask(events.Release, container=ONE)
+    world.deliver_all()
+    assert {row["reason"] for row in world.of(Kind.FAILURE)} == {"fault", "stubborn"}
+    assert world.of(Kind.QUARANTINE) == [{"v": 1, "event": "quarantine", "hub": "vhci_hcd.1", "reason": "in use"}]
+
+
+def test_a_repair_of_the_map_is_no_new_grant() -> None:
+    world = in_use()
+    world.told.clear()
+    del world.maps[ONE]
+    world.look()
+    world.deliver_all()
+    assert not world.of(Kind.GRANT)
+
+
+def attach_one(world: Told) -> None:
+    world.attach(ONE, str(world.requests))
+
+
+def enumerate_all(world: Told) -> None:
+    for port in list(world.attached):
+        world.enumerate(port)
+
+
+def children(world: Told) -> None:
+    for port in list(world.plugged):
+        world.child(port)
+
+
+def lose_children(world: Told) -> None:
+    for port in list(world.plugged):
+        world.lose_child(port)
+
+
+def vanish(world: Told) -> None:
+    for port in list(world.attached)[:1]:
+        world.vanish(port)
+
+
+def revoke(world: Told) -> None:
+    for device in list(world.state.devices.values()):
+        if device.busid is not None:
+            world.ask(events.RevokeAsked, container=ONE, busid=device.busid)
+
+
+def restart_container(world: Told) -> None:
+    world.ask(events.Release, container=ONE)
+    world.deliver_all()
+    world.reserve(ONE)
+
+
+STEPS = (attach_one, enumerate_all, children, lose_children, vanish, revoke, restart_container)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from(STEPS), max_size=40))
+def test_grants_and_revokes_are_told_in_pairs_and_nothing_is_remembered_of_what_is_gone(
+    steps: list[Callable[[Told], None]],
+) -> None:
+    world = Told()
+    world.reserve(ONE)
+    for step in steps:
+        step(world)
+        world.deliver_all()
+    world.ask(events.Release, container=ONE)
+    world.settle()
+    open_rights: set[object] = set()
+    for entry in world.told:
+        if entry.kind is Kind.GRANT:
+            assert entry.words["right"] not in open_rights
+            open_rights.add(entry.words["right"])
+        elif entry.kind is Kind.REVOKE:
+            open_rights.discard(entry.words["right"])
+    assert not open_rights
+    assert len(world.of(Kind.ATTACH)) == len(world.of(Kind.DETACH))
+    kept = world.chronicle
+    assert (kept._seen, kept._granted, kept._judged, kept._attached) == ({}, {}, {}, {})

@@ -1,0 +1,120 @@
+"""The administrator's socket: who may do what, watching as it happens, and asking why."""
+
+import asyncio
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from qvd_usbip.errors import QvdUsbError
+from server_agent import control
+from tests.unit.server_agent.conftest import Bench, Run
+
+
+def test_who_watches_sees_each_thing_as_it_happens(run: Run) -> None:
+    async def work(bench: Bench) -> None:
+        seen: list[dict[str, Any]] = []
+        ended = threading.Event()
+
+        def watch() -> None:
+            with pytest.raises(QvdUsbError) as caught:
+                seen.extend(control.watch(bench.path, 5))
+            assert caught.value.problem.code == "agent-unreachable"
+            ended.set()
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        await bench.until(lambda: bool(bench.daemon._wiring.records._followers))
+        await bench.in_use()
+        await bench.until(lambda: len(seen) == 3)
+        assert [row["event"] for row in seen] == ["lease", "attach", "grant"]
+        await bench.server.stop()
+        await bench.until(ended.is_set)
+        watching.join()
+        assert not bench.daemon._wiring.records._followers
+
+    run(work)
+
+
+def test_a_watcher_that_hangs_up_is_forgotten(run: Run) -> None:
+    async def work(bench: Bench) -> None:
+        reader, writer = await asyncio.open_unix_connection(bench.path)
+        writer.write(b'{"op":"watch"}\n')
+        assert json.loads(await reader.readline()) == {"ok": True}
+        await bench.until(lambda: bool(bench.daemon._wiring.records._followers))
+        writer.close()
+        await bench.until(lambda: not bench.daemon._wiring.records._followers)
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("request_", "allowed"),
+    [
+        ({"op": "status"}, True),
+        ({"op": "hubs"}, True),
+        ({"op": "explain", "subject": "one"}, True),
+        ({"op": "watch"}, True),
+        ({"op": "reserve", "container": "one", "broker_gid": 0}, False),
+        ({"op": "release", "container": "one"}, False),
+        ({"op": "revoke", "container": "one", "busid": "3-1"}, False),
+        ({"op": ["status"]}, False),
+    ],
+)
+def test_who_is_not_root_may_look_and_no_more(
+    run: Run, monkeypatch: pytest.MonkeyPatch, request_: dict[str, object], *, allowed: bool
+) -> None:
+    monkeypatch.setattr(control, "_uid", lambda _: 1000)
+
+    async def work(bench: Bench) -> None:
+        reader, writer = await asyncio.open_unix_connection(bench.path)
+        writer.write(json.dumps(request_).encode() + b"\n")
+        answer = json.loads(await reader.readline())
+        writer.close()
+        assert answer["ok"] == allowed
+        assert allowed or answer["problem"] == "control-refused"
+
+    run(work)
+
+
+def test_the_kernel_says_who_asks(run: Run) -> None:
+    async def work(bench: Bench) -> None:
+        reader, writer = await asyncio.open_unix_connection(bench.path)
+        writer.write(b'{"op":"status"}\n')
+        assert json.loads(await reader.readline())["ok"]
+        assert control._uid(writer) == os.getuid()
+        writer.close()
+
+    run(work)
+
+
+def test_a_group_may_be_let_to_the_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Path, int, int]] = []
+    monkeypatch.setattr("server_agent.control.os.chown", lambda *words: given.append(words))
+
+    async def work() -> None:
+        async def nothing(_: control.Reply) -> control.Reply:
+            return {}
+
+        server = control.Server(tmp_path / "control.sock", nothing, cast("Any", None), 77)
+        await server.start()
+        assert (tmp_path / "control.sock").stat().st_mode & 0o777 == 0o660
+        await server.stop()
+
+    asyncio.run(work())
+    assert given == [(tmp_path / "control.sock", -1, 77)]
+
+
+def test_explain_answers_for_containers_and_devices(run: Run) -> None:
+    async def work(bench: Bench) -> None:
+        await bench.in_use()
+        assert "has vhci_hcd.1" in (await bench.ask(op="explain", subject="one"))["lines"][0]
+        assert "belongs to one" in (await bench.ask(op="explain", subject="3-1"))["lines"][0]
+        with pytest.raises(QvdUsbError) as caught:
+            await bench.ask(op="explain", subject="../x")
+        assert caught.value.problem.code == "container-name-malformed"
+
+    run(work)

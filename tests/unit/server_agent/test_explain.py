@@ -1,0 +1,81 @@
+"""Why things are as they are, in sentences: the hub, the device, the rule that decided."""
+
+from qvd_usbip.ids import BusId, VmId
+from server_agent import events
+from server_agent.explain import explain_busid, explain_container
+from server_agent.records import Row
+from tests.unit.server_agent.test_chronicle import ONE, PORT, Told, in_use
+
+
+def rows(world: Told) -> list[Row]:
+    return [{**entry.as_json(), "time": "12:00"} for entry in world.told]
+
+
+def container(world: Told, name: str) -> str:
+    return "\n".join(explain_container(world.state, rows(world), VmId(name)))
+
+
+def device(world: Told, busid: str) -> str:
+    return "\n".join(explain_busid(world.state, rows(world), BusId.parse(busid)))
+
+
+def test_a_container_with_a_device() -> None:
+    world = in_use()
+    said = container(world, "one")
+    assert "one has vhci_hcd.1: its devices appear on buses 3 and 4." in said
+    assert "3-1: in use." in said
+    assert "3-1: one may open /dev/tty0 (c 166:0), since it is part of this device." in said
+    assert "12:00: right given by rule 'default': /dev/tty0." in said
+    assert device(world, "3-1").startswith("3-1 belongs to one, which has vhci_hcd.1.\n3-1: in use.")
+
+
+def test_a_container_that_the_agent_does_not_know() -> None:
+    assert "nobody is not known to the agent" in container(in_use(), "nobody")
+    assert "lxc-config nobody." in container(in_use(), "nobody")
+
+
+def test_a_container_without_a_hub_learns_who_has_them() -> None:
+    world = Told()
+    for name in ("one", "two", "three", "four"):
+        world.reserve(VmId(name))
+    said = container(world, "four")
+    assert "four runs without USB: when it started no hub and no port of one was free." in said
+    for hub, name in (("1", "one"), ("2", "two"), ("3 ports 1-3", "three")):
+        assert f"vhci_hcd.{hub} belongs to {name}." in said
+    world.ask(events.Release, container=VmId("two"))
+    world.deliver_all()
+    assert "vhci_hcd.2 has become free since: restart the container" in container(world, "four")
+
+
+def test_a_refused_device_is_explained_by_its_rule_with_the_remedy() -> None:
+    world = Told()
+    world.reserve(ONE)
+    world.attach(ONE, "a")
+    world.enumerate(PORT, is_hub=True)
+    world.deliver_all()
+    for said in (device(world, "3-1"), container(world, "one")):
+        assert "refusal by rule 'device-is-hub': 3-1 is a USB hub; hubs are not shared." in said
+        assert "Share the devices plugged into it." in said
+    assert "Nothing is at 3-1 now.\nThat place belongs to one, which has vhci_hcd.1." in device(world, "3-1")
+    assert "Bus 99 belongs to no hub" in device(world, "99-1")
+
+
+def test_what_is_owed_and_stuck_is_said() -> None:
+    world = in_use()
+    world.stubborn.add(PORT)
+    world.revoke_fails = True
+    world.ask(events.RevokeAsked, container=ONE, busid=BusId.parse("3-1"))
+    world.deliver_all()
+    said = container(world, "one")
+    assert "c 166:0 is still being taken from one." in said
+    assert "3-1: its port did not become free; it is tried again each minute." in said
+    assert "fault." in said
+
+
+def test_each_phase_has_its_words() -> None:
+    world = in_use()
+    world.stubborn.add(PORT)
+    world.ask(events.Release, container=ONE)
+    assert "one has stopped: its devices are being taken away." in container(world, "one")
+    world.ask(events.Reserve, container=VmId("two"), broker_gid=0, enabled=True, running=False)
+    assert "two is about to start" in container(world, "two")
