@@ -5,16 +5,16 @@ from __future__ import annotations
 from enum import Enum
 
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QEnterEvent, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QEnterEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QPushButton, QSizePolicy, QWidget
 
-from client_gui.ui.focus import RESERVE, by_keyboard, draw_ring
+from client_gui.ui.control import Control
+from client_gui.ui.focus import RESERVE, draw_ring
 from client_gui.ui.look import Look
 
 RADIUS = 8
 ICON_GAP = 8
 LARGE = 36
-LIST_KEYS = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)
 
 
 class Face(Enum):
@@ -25,7 +25,7 @@ class Face(Enum):
     TEXT = ("", "", "accent")
 
 
-class Button(QPushButton):
+class Button(Control, QPushButton):
     """A button that paints itself from the tokens; its focus ring lies inside its own rectangle."""
 
     def __init__(
@@ -46,7 +46,6 @@ class Button(QPushButton):
         self._icon = icon
         self._height = height
         self._font = font
-        self._ring = False
         self.setAutoDefault(True)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -98,7 +97,7 @@ class Button(QPushButton):
         align |= Qt.AlignmentFlag.AlignLeft if self._icon else Qt.AlignmentFlag.AlignHCenter
         # A device may call itself "R&D": no mnemonic here.
         painter.drawText(content, align | Qt.TextFlag.TextSingleLine, self.text())
-        if self._ring:
+        if self.ring:
             draw_ring(painter, self._look, box, RADIUS)
 
     def _paint_face(self, painter: QPainter, box: QRectF, fill: str, outline: str) -> None:
@@ -112,23 +111,6 @@ class Button(QPushButton):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(shade)
             painter.drawRoundedRect(box, RADIUS, RADIUS)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Leaves the keys of the list to the list."""
-        if event.key() in LIST_KEYS:
-            event.ignore()
-            return
-        super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """Shows the ring to those who came by keyboard."""
-        self._ring = by_keyboard(event.reason())
-        super().focusInEvent(event)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Takes the ring away."""
-        self._ring = False
-        super().focusOutEvent(event)
 
 
 class IconButton(Button):
@@ -171,7 +153,7 @@ class IconButton(Button):
         side = self._look.px(16)
         icon = QRect(round(middle.x() - side / 2 + 0.5), round(middle.y() - side / 2 + 0.5), side, side)
         self._look.draw_icon(painter, icon, self._icon, "text2")
-        if self._ring:
+        if self.ring:
             draw_ring(painter, self._look, QRectF(self.rect()).adjusted(4, 8, -4, -8), 4)
 
     def event(self, event: QEvent) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSignalBlocker, QSize, Qt
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QCheckBox, QWidget
 
-from client_gui.ui.button import LIST_KEYS
-from client_gui.ui.focus import by_keyboard, draw_ring
+from client_gui.ui.control import Control
+from client_gui.ui.focus import draw_ring
 from client_gui.ui.look import Look
 from client_gui.ui.motion import Glide
 
@@ -17,13 +17,12 @@ TRACK: Final = QSize(40, 24)
 TARGET: Final = QSize(56, 44)
 
 
-class Switch(QCheckBox):
+class Switch(Control, QCheckBox):
     """Shows the user's wish for one device; the row's word shows what has become of it."""
 
     def __init__(self, look: Look, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._look = look
-        self._ring = False
         self._knob = Glide(look, 120, 0.0, self.update, self)
         self.toggled.connect(self._slide)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
@@ -45,23 +44,6 @@ class Switch(QCheckBox):
     def hitButton(self, position: QPoint) -> bool:
         """Counts a click anywhere in the rectangle."""
         return self.rect().contains(position)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Leaves the keys of the list to the list."""
-        if event.key() in LIST_KEYS:
-            event.ignore()
-            return
-        super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """Shows the ring to those who came by keyboard."""
-        self._ring = by_keyboard(event.reason())
-        super().focusInEvent(event)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Takes the ring away."""
-        self._ring = False
-        super().focusOutEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints track, knob, tick and ring."""
@@ -90,5 +72,5 @@ class Switch(QCheckBox):
             side = round(height * 0.5)
             tick = QRect(round(middle.x() - side / 2), round(middle.y() - side / 2), side, side)
             self._look.draw_icon(painter, tick, "s-tick", "accent")
-        if self._ring:
+        if self.ring:
             draw_ring(painter, self._look, track, height / 2)
