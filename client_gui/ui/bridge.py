@@ -9,7 +9,7 @@ from typing import Protocol
 from PySide6.QtCore import QObject, Signal
 
 from client_gui.session import Session
-from client_gui.state import Snapshot
+from client_gui.state import Asked, Snapshot
 
 
 class EngineLike(Protocol):
@@ -23,6 +23,9 @@ class EngineLike(Protocol):
 
     def toggle(self, key: str, on: bool) -> None:
         """Ticks or unticks a device."""
+
+    def agree(self, key: str, asked: Asked) -> None:
+        """Ticks a device and answers with yes what is asked about it."""
 
     def retry(self, key: str) -> None:
         """Tries again now."""

@@ -42,7 +42,7 @@ class Button(Control, QPushButton):
         """Takes the height drawn at the design's font size."""
         super().__init__(text, parent)
         self._look = look
-        self._face = face
+        self.face = face
         self._icon = icon
         self._height = height
         self._font = font
@@ -82,7 +82,7 @@ class Button(Control, QPushButton):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if not self.isEnabled():
             painter.setOpacity(0.5)
-        fill, outline, ink = self._face.value
+        fill, outline, ink = self.face.value
         box = QRectF(self.drawn())
         self._paint_face(painter, box, fill, outline)
         content = self.drawn().adjusted(self._padding(), 0, -self._padding(), 0)
@@ -106,7 +106,7 @@ class Button(Control, QPushButton):
             painter.setBrush(self._look.color(fill))
             painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), RADIUS - 0.5, RADIUS - 0.5)
         if self.isDown() or (self.underMouse() and self.isEnabled()):
-            shade = self._look.color("on_accent" if self._face is Face.PRIMARY else "text")
+            shade = self._look.color("on_accent" if self.face is Face.PRIMARY else "text")
             shade.setAlphaF(0.14 if self.isDown() else 0.06)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(shade)

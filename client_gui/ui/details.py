@@ -15,7 +15,7 @@ from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
 from client_gui.ui.look import Look
 from client_gui.ui.messages import tr
-from qvd_usbip.errors import printable
+from client_gui.ui.paint import paint_text
 
 PADDING: Final = 16
 COPIED_FOR: Final = 1500  # milliseconds
@@ -64,18 +64,12 @@ class Timeline(QWidget):
                 "accent" if done else "text2",
                 "hover",
             )
-            box = QRect(left, side + 8, round(part), words)
-            self._text(painter, "status", "text" if done else "text2", box, tr(messages.STEP_WORDS[name]))
+            box = QRect(left, side + 8, round(part) - 4, words)
+            paint_text(painter, look, "status", "text" if done else "text2", box, tr(messages.STEP_WORDS[name]))
             if done:
-                box = QRect(left, box.bottom() + 5, round(part), look.metrics("note").height())
-                self._text(painter, "note", "text2", box, f"{self._durations[name]} ms")
+                box = QRect(left, box.bottom() + 5, round(part) - 4, look.metrics("note").height())
+                paint_text(painter, look, "note", "text2", box, f"{self._durations[name]} ms")
         painter.fillRect(0, self.height() - 1, self.width(), 1, look.color("line"))
-
-    def _text(self, painter: QPainter, font: str, ink: str, box: QRect, text: str) -> None:
-        painter.setFont(self._look.font(font))
-        painter.setPen(self._look.color(ink))
-        shown = self._look.metrics(font).elidedText(text, Qt.TextElideMode.ElideRight, box.width() - 4)
-        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine, shown)
 
 
 class DetailsPanel(QWidget):
@@ -109,6 +103,10 @@ class DetailsPanel(QWidget):
         outer.addLayout(layout)
         outer.addWidget(self.copy_button, 0, Qt.AlignmentFlag.AlignLeft)
 
+    def controls(self) -> list[QWidget]:
+        """Returns what takes the focus, in the order of Tab."""
+        return [self.copy_button]
+
     def show_row(self, row: Row) -> None:
         """Shows what is known of this device."""
         with_steps = bool(row.steps)
@@ -117,13 +115,14 @@ class DetailsPanel(QWidget):
         if with_steps:
             self._heading.say(messages.steps_heading(row))
             self._timeline.show_row(row)
-        what = messages.kind_word(row)
-        self._field("what", tr("What it is"), what[:1].upper() + what[1:])
+        self._field("what", tr("What it is"), messages.faces_listed(row.faces or (row.kind,)))
         self._field("identity", tr("Identity"), messages.identity(row), font="fixed")
         self._field("apart", "", messages.recognised_by_port(row))
         if row.state is not DeviceState.ABSENT:
             self._field("port", tr("Port"), messages.port(row))
-            self._field("driver", tr("Local driver"), printable(row.driver))
+            self._field("driver", tr("Local driver"), messages.local_driver(row))
+        self._field("volumes", tr("Volumes"), messages.volume_lines(row))
+        self._field("decided", tr("Decided by"), messages.decided_by(row))
         if row.state is not DeviceState.FAILED:  # there the strip says why
             self._field("why", tr("Why"), messages.problem_sentence(row.problem_text))
         self._field("remedy", tr("What helps"), messages.problem_sentence(row.remedy))

@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QApplication, QFrame, QScrollArea, QWidget
 
-from client_gui.state import DeviceState, Row
+from client_gui.state import Asked, DeviceState, Row
 from client_gui.ui import messages
 from client_gui.ui.accessible import announce
 from client_gui.ui.device_row import DeviceRow
@@ -48,6 +48,7 @@ class DeviceList(QScrollArea):
     """Keeps a current row by its key; the whole list is one stop for Tab."""
 
     wished = Signal(str, bool)
+    agreed = Signal(str, Asked)
     retry = Signal(str)
     stop = Signal(str)
     forget = Signal(str)
@@ -96,6 +97,7 @@ class DeviceList(QScrollArea):
             widget.set_current(False)
             for mine, theirs in (
                 (self.wished, widget.wished),
+                (self.agreed, widget.agreed),
                 (self.retry, widget.retry),
                 (self.stop, widget.stop),
                 (self.forget, widget.forget),
@@ -318,8 +320,7 @@ class DeviceList(QScrollArea):
             self._step(event.key())
         elif row is not None and event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
             row.toggle_details()
-        elif row is not None and row.opened and event.key() == Qt.Key.Key_Escape:
-            row.open_details(opened=False)
+        elif row is not None and event.key() == Qt.Key.Key_Escape and row.close_one():
             self.focus_current()
         elif row is not None and event.matches(QKeySequence.StandardKey.Copy):
             self.copy.emit(row.row.key)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QHelpEvent, QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QPushButton, QToolTip, QWidget
+from PySide6.QtWidgets import QApplication, QToolTip, QWidget
 
-from client_gui.state import DeviceState, Row
+from client_gui.state import Asked, DeviceState, Row
 from client_gui.ui import messages
 from client_gui.ui.button import Button, Face, IconButton
-from client_gui.ui.details import DetailsPanel
-from client_gui.ui.failed_strip import FailedStrip
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.messages import tr
 from client_gui.ui.motion import VEIL_LIFTS, Glide, Pulse, Veil
-from client_gui.ui.row_layout import GAP, SMALL_GAP, RowPlaces, RowSizes, place_row
+from client_gui.ui.row_body import ASKABLE, RowBody
+from client_gui.ui.row_layout import GAP, RowPlaces, RowSizes, place_row
 from client_gui.ui.row_paint import STEPPING, TURNING, RowFace, paint_row, status_icon_rect
 from client_gui.ui.switch import Switch
 
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from client_gui.ui.look import Look
 
 NO_SWITCH: Final = frozenset({DeviceState.ABSENT, DeviceState.LOCKED})
+KEYBOARD: Final = Qt.FocusReason.TabFocusReason
 
 
 class DeviceRow(QWidget):
-    """Paints the device and holds its real controls; strip and details are made only while they are open."""
+    """Paints the device and holds its real controls; what is open below is the body's."""
 
     wished = Signal(str, bool)
+    agreed = Signal(str, Asked)
     retry = Signal(str)
     stop = Signal(str)
     forget = Signal(str)
@@ -46,16 +49,23 @@ class DeviceRow(QWidget):
         self._usable = True
         self._lit = False
         self._first = self._last = False
+        self._current = False
         self.row = row
         self.opened = False
+        self.asking = False
+        self._new_action = True
         self.switch = Switch(look, self)
         self.chevron = IconButton(look, "chevron", "", self, size=QSize(24, 44))
-        self.forget_button: Button | None = None
-        self.strip: FailedStrip | None = None
-        self.panel: DetailsPanel | None = None
-        self._body = Glide(look, 150, 0.0, self.resized.emit, self)
-        self.switch.clicked.connect(lambda on: self.wished.emit(self.row.key, on))
+        self.action: Button | None = None
+        self.body = RowBody(look, self)
+        self._height = Glide(look, 150, 0.0, self.resized.emit, self)
+        self.switch.clicked.connect(self._flip)
         self.chevron.clicked.connect(self.toggle_details)
+        self.body.retry.connect(lambda: self.retry.emit(self.row.key))
+        self.body.stop.connect(lambda: self.stop.emit(self.row.key))
+        self.body.copy.connect(lambda: self.copy.emit(self.row.key))
+        self.body.agreed.connect(self._agree)
+        self.body.refused.connect(self.refuse)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         look.changed.connect(self._name_parts)
         self.show_row(row)
@@ -65,20 +75,20 @@ class DeviceRow(QWidget):
     def show_row(self, row: Row) -> None:
         """Takes another state of the same device; only what differs is touched."""
         self.row = row
+        self.asking = self.asking and row.consent is not None and row.state in ASKABLE
         self.switch.show_wish(row.ticked)
         self.switch.setVisible(row.state not in NO_SWITCH)
         self._enable_switch()
-        self._show_forget(row.state is DeviceState.ABSENT)
-        self._show_strip(row.state is DeviceState.FAILED)
-        if self.panel is not None:
-            self.panel.show_row(row)
+        self._show_action()
+        self._show_body()
         if row.state in TURNING and self._look.duration(1000) > 0:
             self._pulse.join(row.key, self._turn)
         else:
             self._pulse.leave(row.key)
-        self._name_parts()
-        self._settle()
-        self.update()
+
+    def shown(self) -> Row:
+        """Returns the row as it is painted: while it asks, that is its state."""
+        return replace(self.row, state=DeviceState.CONFIRM) if self.asking else self.row
 
     def set_usable(self, usable: bool) -> None:
         """Says whether anything can be shared from this computer just now."""
@@ -90,14 +100,17 @@ class DeviceRow(QWidget):
         self.switch.setEnabled(self.row.state is not DeviceState.BLOCKED and (self._usable or self.row.ticked))
 
     def _name_parts(self) -> None:
-        device, word = messages.device_name(self.row), messages.state_word(self.row.state)
+        device, word = messages.device_name(self.row), messages.state_word(self.shown().state)
         self.setAccessibleName(f"{device}, {messages.vendor(self.row)}, {word}")
         self.switch.setAccessibleName(tr("Share {device}", device=device))
         self.switch.setAccessibleDescription(word)
         self.chevron.call(tr("Details of {device}", device=device))
         self.setAccessibleDescription(messages.secondary(self.row))
-        if self.forget_button is not None:
-            self.forget_button.setAccessibleName(tr("Forget {device}", device=device))
+        if self.action is not None:
+            absent = self.row.state is DeviceState.ABSENT
+            self.action.setText(tr("Forget") if absent else tr("Unlock…"))
+            name = tr("Forget {device}", device=device) if absent else tr("Unlock {device}", device=device)
+            self.action.setAccessibleName(name)
 
     def hint(self) -> str:
         """Returns the tool tip: both lines in full where one of them was cut, else nothing."""
@@ -107,29 +120,74 @@ class DeviceRow(QWidget):
         fits = fits and look.metrics("secondary").horizontalAdvance(line) <= places.secondary.width()
         return "" if fits else messages.tooltip(f"{name}\n{line}")
 
-    def _show_forget(self, wanted: bool) -> None:
-        if wanted and self.forget_button is None:
-            self.forget_button = Button(self._look, tr("Forget"), Face.TEXT, self, height=34)
-            self.forget_button.clicked.connect(lambda: self.forget.emit(self.row.key))
-            self._adopt(self.switch, self.forget_button)
-        elif not wanted and self.forget_button is not None:
-            self.forget_button.hide()
-            self.forget_button.deleteLater()
-            self.forget_button = None
+    def _show_action(self) -> None:
+        locked = self.row.state is DeviceState.LOCKED and self.row.consent is not None
+        wanted = self.row.state is DeviceState.ABSENT or locked
+        if wanted and self.action is None:
+            self.action = Button(self._look, "", Face.TEXT, self, height=34)
+            self.action.clicked.connect(self._act)
+            self.action.show()
+            self._new_action = True
+        elif not wanted and self.action is not None:
+            self.action.hide()
+            self.action.deleteLater()
+            self.action = None
 
-    def _show_strip(self, wanted: bool) -> None:
-        if wanted and self.strip is None:
-            self.strip = FailedStrip(self._look, self)
-            self.strip.retry.connect(lambda: self.retry.emit(self.row.key))
-            self.strip.stop.connect(lambda: self.stop.emit(self.row.key))
-            self._adopt(self.chevron, self.strip.retry_button, self.strip.stop_button)
-            self.strip.show()
-        elif not wanted and self.strip is not None:
-            self.strip.hide()
-            self.strip.deleteLater()
-            self.strip = None
-        if self.strip is not None:
-            self.strip.show_row(self.row)
+    def _show_body(self) -> None:
+        if self.body.show_row(self.row, asking=self.asking, opened=self.opened) or self._new_action:
+            self._chain()
+        self._new_action = False
+        self.chevron.draw("chevron-down" if self.opened or self.body.card is not None else "chevron")
+        self._name_parts()
+        self._settle()
+        self.update()
+
+    # --- what the user does
+
+    def _flip(self, on: bool) -> None:
+        if on and self.row.consent is not None:
+            self.switch.show_wish(on=False)
+            self.ask()
+        else:
+            self.wished.emit(self.row.key, on)
+
+    def _act(self) -> None:
+        if self.row.state is DeviceState.ABSENT:
+            self.forget.emit(self.row.key)
+        else:
+            self.ask()
+
+    def ask(self) -> None:
+        """Opens the card that asks, with the focus on its safe button."""
+        self.asking = True
+        self._show_body()
+        self.chosen.emit(self.row.key)
+        self.unfolded.emit(self.row.key)
+        if self.body.card is not None:
+            self.body.card.refuse_button.setFocus(KEYBOARD)
+
+    def refuse(self) -> None:
+        """Takes the question back; a device that was ticked is ticked no more."""
+        focused = self._has_focus()
+        if self.asking:
+            self.asking = False
+            self._show_body()
+        elif self.row.ticked:
+            self.wished.emit(self.row.key, False)
+        if focused:
+            self.main_control().setFocus(KEYBOARD)
+
+    def _agree(self, asked: Asked) -> None:
+        focused = self._has_focus()
+        self.asking = False
+        self._show_body()
+        if focused:
+            self.main_control().setFocus(KEYBOARD)
+        self.agreed.emit(self.row.key, asked)
+
+    def _has_focus(self) -> bool:
+        widget = QApplication.focusWidget()
+        return widget is not None and self.isAncestorOf(widget)
 
     def toggle_details(self) -> None:
         """Opens or closes the panel below the row."""
@@ -140,28 +198,20 @@ class DeviceRow(QWidget):
         if opened == self.opened:
             return
         self.opened = opened
-        self.chevron.draw("chevron-down" if opened else "chevron")
-        if opened:
-            self.panel = DetailsPanel(self._look, self)
-            self.panel.copy.connect(lambda: self.copy.emit(self.row.key))
-            self.panel.show_row(self.row)
-            self._adopt(self.strip.stop_button if self.strip else self.chevron, self.panel.copy_button)
-            self.panel.show()
-        elif self.panel is not None:
-            self.panel.hide()
-            self.panel.deleteLater()
-            self.panel = None
-        self._settle()
+        self._show_body()
         self.chosen.emit(self.row.key)
         if opened:
             self.unfolded.emit(self.row.key)
 
-    def _adopt(self, before: QWidget, *controls: QPushButton) -> None:
-        for control in controls:
-            QWidget.setTabOrder(before, control)
-            control.setFocusPolicy(self.switch.focusPolicy())
-            control.show()
-            before = control
+    def close_one(self) -> bool:
+        """Closes the question or, without one, the details; returns whether anything was open."""
+        if self.body.card is not None:
+            self.refuse()
+        elif self.opened:
+            self.open_details(opened=False)
+        else:
+            return False
+        return True
 
     def appear(self) -> None:
         """Fades in, for a device that was plugged in while the list was seen."""
@@ -170,18 +220,30 @@ class DeviceRow(QWidget):
 
     # --- focus
 
+    def controls(self) -> list[QWidget]:
+        """Returns everything that takes the focus, in the order of Tab."""
+        first: list[QWidget] = [self.switch, self.chevron]
+        if self.action is not None:
+            first.insert(1, self.action)
+        return first + self.body.controls()
+
+    def _chain(self) -> None:
+        for before, after in pairwise(self.controls()):
+            QWidget.setTabOrder(before, after)
+        self.set_current(self._current)
+
     def main_control(self) -> QWidget:
         """Returns the control that takes the focus for the row."""
-        if self.forget_button is not None:
-            return self.forget_button
+        if self.action is not None:
+            return self.action
         return self.switch if self.switch.isVisibleTo(self) and self.switch.isEnabled() else self.chevron
 
     def set_current(self, current: bool) -> None:
         """Lets Tab visit the controls of this row, or pass it by."""
+        self._current = current
         policy = Qt.FocusPolicy.StrongFocus if current else Qt.FocusPolicy.ClickFocus
-        self.switch.setFocusPolicy(policy)
-        for button in self.findChildren(QPushButton):
-            button.setFocusPolicy(policy)
+        for control in self.controls():
+            control.setFocusPolicy(policy)
 
     def light(self, lit: bool) -> None:
         """Shows that the keyboard is in this row."""
@@ -206,45 +268,33 @@ class DeviceRow(QWidget):
 
     def wanted_height(self) -> int:
         """Returns the height of the row now, in the midst of opening too."""
-        return self._sizes.head + (0 if self._first else 1) + round(self._body.value)
+        return self._sizes.head + (0 if self._first else 1) + round(self._height.value)
 
     def _places(self) -> RowPlaces:
-        action = self.forget_button.sizeHint().width() - 2 * RESERVE if self.forget_button else 0
+        action = self.action.sizeHint().width() - 2 * RESERVE if self.action else 0
         return place_row(
             self._sizes, width=self.width(), rule=not self._first, busy=self.row.state in STEPPING, action_width=action
         )
 
-    def _body_width(self, places: RowPlaces) -> int:
-        return self.width() - places.body_left - GAP
-
-    def _heights(self, width: int) -> list[tuple[QWidget, int]]:
-        parts: list[QWidget] = [part for part in (self.strip, self.panel) if part is not None]
-        if self.strip is not None:
-            self.strip.stack(narrow=self._sizes.narrow)
-        return [(part, part.heightForWidth(width)) for part in parts]
-
     def _settle(self, *, at_once: bool = False) -> None:
         """Lets the row grow or shrink to what is open in it."""
-        heights = [height for _, height in self._heights(self._body_width(self._places()))]
-        target = sum(heights) + SMALL_GAP * (len(heights) - 1) + GAP if heights else 0
+        width = self.width() - self._places().body_left - GAP
         self._arrange()
-        self._body.to(target, at_once=at_once or not self.isVisible())
+        target = self.body.height(width, narrow=self._sizes.narrow)
+        self._height.to(target, at_once=at_once or not self.isVisible())
 
     def _arrange(self) -> None:
         places = self._places()
         self.switch.setGeometry(places.switch)
         self.chevron.setGeometry(places.chevron)
-        if self.forget_button is not None:
-            size = self.forget_button.sizeHint()
+        if self.action is not None:
+            size = self.action.sizeHint()
             left = places.switch.right() + 1 + RESERVE - size.width()
-            self.forget_button.setGeometry(
+            self.action.setGeometry(
                 QRect(left, places.switch.center().y() - size.height() // 2 + 1, size.width(), size.height())
             )
-        top = places.head.bottom() + 1
-        width = self._body_width(places)
-        for part, height in self._heights(width):
-            part.setGeometry(places.body_left, top, width, height)
-            top += height + SMALL_GAP
+        width = self.width() - places.body_left - GAP
+        self.body.place(places.body_left, places.head.bottom() + 1, width, narrow=self._sizes.narrow)
 
     # --- Qt
 
@@ -259,7 +309,7 @@ class DeviceRow(QWidget):
             self._settle()
         elif event.type() == QEvent.Type.Resize:
             self._arrange()
-            self._settle(at_once=not self._body.moving)
+            self._settle(at_once=not self._height.moving)
         return super().event(event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -270,13 +320,13 @@ class DeviceRow(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints everything but the controls."""
         face = RowFace(
-            lit=self._lit or self.underMouse(),
+            lit=(self._lit or self.underMouse()) and self.body.card is None,
             first=self._first,
             last=self._last,
             moving=self._look.duration(1000) > 0,
             height=self.height(),
         )
-        paint_row(QPainter(self), self._look, self.row, self._sizes, self._places(), face)
+        paint_row(QPainter(self), self._look, self.shown(), self._sizes, self._places(), face)
 
     def _turn(self) -> None:
         self.update(status_icon_rect(self._sizes, self._places()))

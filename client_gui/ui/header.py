@@ -27,6 +27,8 @@ class Header(QWidget):
 
     look_again = Signal()
     copy_report = Signal()
+    return_all = Signal()
+    about = Signal()
 
     def __init__(self, look: Look, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,7 +43,13 @@ class Header(QWidget):
         again.triggered.connect(self.look_again)
         report = QAction(tr("Copy report"), self._menu)
         report.triggered.connect(self.copy_report)
-        self._menu.addActions([again, report])
+        back = QAction(tr("Return all devices"), self._menu)
+        back.triggered.connect(self.return_all)
+        about = QAction(tr("About"), self._menu)
+        about.triggered.connect(self.about)
+        self._menu.addActions([again, back, report])
+        self._menu.addSeparator()
+        self._menu.addAction(about)
         self.menu_button.clicked.connect(self._open_menu)
         look.changed.connect(self._arrange)
         self.show_session(None)

@@ -7,12 +7,14 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, QLocale
 
 from client_gui.state import DeviceState, Row, SessionView, Step
-from qvd_usbip.errors import printable
+from qvd_usbip.errors import DEVICE_LOCKED, printable
 
 if TYPE_CHECKING:
+    from client_gui.state import Fitness
+    from qvd_usbip.kinds import Kind
     from qvd_usbip.usb import Speed
 
 
@@ -53,12 +55,22 @@ KIND_WORDS: Final = {
     "device": noop("device"),
 }
 
+SHORT_WORDS: Final = {"memory-stick": noop("stick")}
+
 STEP_WORDS: Final = {
     "released": noop("Released"),
     "exported": noop("Exported"),
     "attached": noop("Attached"),
     "ready": noop("Ready"),
 }
+
+FITNESS_WORDS: Final = (
+    (noop("Good for video and sound"), 4),
+    (noop("Fine for keys, disks and printers"), 2),
+    (noop("Too slow for video and sound"), 1),
+)
+
+SIZE_UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 SPEED_WORDS: Final = {
     1: "USB 1, 1.5 Mbit/s",
@@ -81,14 +93,37 @@ def tooltip(text: str) -> str:
 
 
 def device_name(row: Row) -> str:
-    """Names a device; one without a name is called by what it is and its numbers."""
-    name = printable(row.product).strip()
+    """Names a device as the user calls it, or as it calls itself, or by what it is and its numbers."""
+    name = printable(row.nickname).strip() or printable(row.product).strip()
     return name or f"{kind_word(row)} {row.vidpid}"
 
 
 def kind_word(row: Row) -> str:
     """Says in a word what a device is."""
-    return tr(KIND_WORDS.get(str(row.kind), KIND_WORDS["device"]))
+    return face_word(row.kind)
+
+
+def face_word(face: Kind) -> str:
+    """Says in a word what a face of a device is."""
+    return tr(KIND_WORDS.get(str(face), KIND_WORDS["device"]))
+
+
+def everything_it_is(row: Row) -> str:
+    """Says what a device is, with all its faces: "camera + microphone"."""
+    faces = row.faces or (row.kind,)
+    if len(faces) == 1:
+        return face_word(faces[0])
+    return " + ".join(tr(SHORT_WORDS[face]) if face in SHORT_WORDS else face_word(face) for face in faces)
+
+
+def faces_listed(faces: tuple[Kind, ...]) -> str:
+    """Says what a device is as a list that begins a line: "Camera, microphone"."""
+    return capital(", ".join(map(face_word, faces)))
+
+
+def capital(text: str) -> str:
+    """Returns a text with a capital at its beginning."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def vendor(row: Row) -> str:
@@ -97,12 +132,94 @@ def vendor(row: Row) -> str:
 
 
 def secondary(row: Row) -> str:
-    """Says the line below the name: maker and kind, or the rule that blocks."""
-    if row.state is DeviceState.BLOCKED and row.problem_text:
-        return problem_sentence(row.problem_text)
+    """Says the line below the name: the rule that blocks, what tells twins apart, or maker and what it is or holds."""
+    if row.state is DeviceState.BLOCKED and (reason := blocked_by(row) or problem_sentence(row.problem_text)):
+        return reason
     if row.state is DeviceState.ABSENT:
-        return tr("{vendor} · {what}, remembered", vendor=vendor(row), what=kind_word(row))
-    return tr("{vendor} · {what}", vendor=vendor(row), what=kind_word(row))
+        return tr("{vendor} · {what}, remembered", vendor=vendor(row), what=everything_it_is(row))
+    if apart := recognised_by_port(row):
+        return apart
+    mounted = [volume.path for volume in row.volumes if volume.path]
+    what = everything_it_is(row)
+    if len(row.volumes) > 1:
+        what = tr("{n} volumes", n=len(row.volumes))
+    elif mounted:
+        what = printable(mounted[0])
+    return tr("{vendor} · {what}", vendor=vendor(row), what=what)
+
+
+def blocked_by(row: Row) -> str:
+    """Names the rule that blocks a device, and where it is written; empty if that is not known."""
+    rule = row.rule
+    if rule is None or row.problem != DEVICE_LOCKED.code:
+        return ""
+    if not rule.file:
+        return tr('Blocked by rule {n}, "{name}".', n=rule.number, name=printable(rule.name))
+    place = f"{printable(rule.file)}:{rule.line}"
+    return tr('Blocked by rule {n}, "{name}" ({place}).', n=rule.number, name=printable(rule.name), place=place)
+
+
+def decided_by(row: Row) -> str:
+    """Says why a device may be shared: the user's choice and the rule; empty if no rule is known."""
+    rule = row.rule
+    if rule is None:
+        return ""
+    words = {"n": rule.number, "m": rule.total, "name": printable(rule.name)}
+    if row.state in {DeviceState.BLOCKED, DeviceState.LOCKED}:
+        return blocked_by(row) or tr('Rule {n} of {m}, "{name}".', **words)
+    allowed = tr('Allowed by rule {n} of {m}, "{name}".', **words)
+    if rule.administrator:
+        allowed = tr('Allowed by rule {n} of {m}, "{name}", set by your administrator.', **words)
+    return f"{tr('Your choice.')} {allowed}" if row.ticked else allowed
+
+
+def local_driver(row: Row) -> str:
+    """Says which driver has the device, and which ones have it when it is at home."""
+    now, usual = printable(row.driver), printable(", ".join(row.drivers))
+    if row.driver == "usbip-host" and usual:
+        return tr("usbip-host; usually {drivers}", drivers=usual)
+    return usual or now
+
+
+def volume_lines(row: Row) -> str:
+    """Names the volumes of a device, one a line, each with its size and where it is mounted."""
+    return "\n".join(
+        " · ".join(filter(None, (printable(volume.name), size_word(volume.size), printable(volume.path))))
+        for volume in row.volumes
+    )
+
+
+def size_word(size: int) -> str:
+    """Says a number of bytes as disks are sold: 57 GB, 4.2 GB; nothing for none."""
+    if size <= 0:
+        return ""
+    value, unit = float(size), 0
+    while value >= 999.5 and unit + 1 < len(SIZE_UNITS):
+        value, unit = value / 1000, unit + 1
+    digits = 1 if value < 9.95 and unit else 0
+    return f"{QLocale().toString(value, 'f', digits)} {SIZE_UNITS[unit]}"
+
+
+def fitness_word(round_trip: float) -> str:
+    """Says what a way of this round trip, in milliseconds, is good for."""
+    return tr(_fitness(round_trip)[0])
+
+
+def fitness_bars(round_trip: float) -> int:
+    """Returns how many of four bars repeat the word."""
+    return _fitness(round_trip)[1]
+
+
+def _fitness(round_trip: float) -> tuple[str, int]:
+    return FITNESS_WORDS[0 if round_trip < 50 else 1 if round_trip <= 100 else 2]
+
+
+def fitness_numbers(fitness: Fitness) -> str:
+    """Says the round trip, and the throughput where it is known."""
+    trip = tr("{n} ms", n=max(1, round(fitness.round_trip)))
+    if fitness.throughput is None:
+        return trip
+    return f"{trip} · {tr('{n} Mbit/s', n=max(1, round(fitness.throughput)))}"
 
 
 def state_word(state: DeviceState) -> str:
@@ -136,7 +253,7 @@ def session_line(session: SessionView | None) -> str:
         return tr("No session. Ticked devices wait for it.")
     if not session.connected:
         text = problem_sentence(session.text.removeprefix(f"{session.name}: "))
-        return f"{text[:1].upper()}{text[1:]}" if text else tr("Connecting…")
+        return capital(text) or tr("Connecting…")
     return tr("Connected · not encrypted") if session.encryption == "none" else tr("Connected · encrypted")
 
 
@@ -206,4 +323,4 @@ def split_remedy(remedy: str) -> tuple[str, str, str]:
         return remedy, "", ""
     before, after = remedy[: found.start()].rstrip(" ,;:"), remedy[found.end() :].strip()
     command = " && ".join(f"sudo {part.strip()}" for part in found["command"].split("&&"))
-    return f"{before}:" if before else "", command, f"{after[:1].upper()}{after[1:]}"
+    return f"{before}:" if before else "", command, capital(after)

@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QSettings, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QIcon, QKeySequence, QPainter, QPaintEvent, QShortcut
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
-from client_gui.state import Row, Snapshot, Trouble
+from client_gui.state import Asked, DeviceState, Row, Snapshot, Trouble
 from client_gui.ui import messages
 from client_gui.ui.device_list import DeviceList
 from client_gui.ui.empty import EmptyState, NoMatch
@@ -21,8 +21,11 @@ from client_gui.ui.model import DeviceModel
 from client_gui.ui.problem_card import ProblemCard
 from client_gui.ui.search_field import SearchField
 from client_gui.ui.status_line import StatusLine
+from qvd_usbip import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from client_gui.ui.bridge import EngineLike
 
 MARGIN: Final = 16
@@ -65,7 +68,7 @@ class Picker(QWidget):
         self.resize(560, 640)
 
     def _lay_out(self) -> None:
-        above = QVBoxLayout(self._above)
+        above = self._above_layout = QVBoxLayout(self._above)
         above.setContentsMargins(MARGIN, 0, MARGIN, 12)
         above.setSpacing(8)
         above.addWidget(self.search)
@@ -78,19 +81,19 @@ class Picker(QWidget):
         layout.addWidget(self._stack, 1)
         layout.addWidget(self.status)
         if not self._memory.value(FIRST_SHARE_SEEN, defaultValue=False, type=bool):
-            text = tr("While shared, a device stops working on this computer.")
-            self.bar = MessageBar(self._look, text, tr("Got it"), self)
-            self.bar.answered.connect(self._hint_read)
-            above.addWidget(self.bar)
+            self.show_bar(tr("While shared, a device stops working on this computer."), self._hint_read)
 
     def _connect(self) -> None:
         self.header.look_again.connect(self.look_again)
         self.header.copy_report.connect(self._copy_everything)
+        self.header.return_all.connect(self.return_all)
+        self.header.about.connect(self._about)
         self.search.changed.connect(self.list.set_filter)
         self.search.down.connect(self.list.focus_current)
         self.empty.look_again.connect(self.look_again)
         self.no_match.clear.connect(self.search.clear)
         self.list.wished.connect(self._wish)
+        self.list.agreed.connect(self._agree)
         self.list.stop.connect(lambda key: self._wish(key, on=False))
         self.list.retry.connect(self._engine.retry)
         self.list.forget.connect(self._engine.forget)
@@ -109,6 +112,7 @@ class Picker(QWidget):
         title = messages.session_title(snapshot.session)
         self.setWindowTitle(title if snapshot.session is None else tr("{session}: USB devices", session=title))
         self._show_troubles(snapshot.problems)
+        self.status.show_fitness(snapshot.fitness)
         self.model.show_rows(snapshot.rows)
         self._choose_page()
 
@@ -148,6 +152,16 @@ class Picker(QWidget):
         self.model.wish(key, on)
         self._engine.toggle(key, on)
 
+    def _agree(self, key: str, asked: Asked) -> None:
+        self.model.wish(key, on=True)
+        self._engine.agree(key, asked)
+
+    def return_all(self) -> None:
+        """Takes back the tick of every device that is plugged in."""
+        for row in self.model.rows():
+            if row.ticked and row.state is not DeviceState.ABSENT:
+                self._wish(row.key, on=False)
+
     def look_again(self) -> None:
         """Reads the devices and what is missing again."""
         self._engine.rescan()
@@ -158,11 +172,28 @@ class Picker(QWidget):
 
     def _hint_read(self) -> None:
         self._memory.setValue(FIRST_SHARE_SEEN, "true")
+
+    def _about(self) -> None:
+        text = tr("QVD USB sharing {version}: your devices in the remote desktop.", version=VERSION)
+        self.show_bar(text, lambda: None)
+
+    def show_bar(self, text: str, answered: Callable[[], None]) -> None:
+        """Says something that concerns the whole window, in place of what was said before."""
+        self._take_bar()
+        self.bar = MessageBar(self._look, text, tr("Got it"), self)
+        self.bar.answered.connect(answered)
+        self.bar.answered.connect(self._bar_read)
+        self._above_layout.addWidget(self.bar)
+
+    def _take_bar(self) -> None:
         if self.bar is not None:
             self.bar.hide()
             self.bar.deleteLater()
             self.bar = None
-            self.list.focus_current(Qt.FocusReason.OtherFocusReason)
+
+    def _bar_read(self) -> None:
+        self._take_bar()
+        self.list.focus_current(Qt.FocusReason.OtherFocusReason)
 
     def _copy_row(self, key: str) -> None:
         row = self.model.row_of(key)

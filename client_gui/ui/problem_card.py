@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QRect, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QRect, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from client_gui.state import Trouble
@@ -14,6 +14,7 @@ from client_gui.ui.button import Button, Face
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
 from client_gui.ui.messages import tr
+from client_gui.ui.paint import paint_card
 
 if TYPE_CHECKING:
     from client_gui.ui.look import Look
@@ -47,7 +48,7 @@ class CommandBox(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the box."""
-        paint_card(QPainter(self), self._look, self, fill="canvas", radius=8)
+        paint_card(QPainter(self), self._look, self.rect(), fill="canvas", radius=8)
 
 
 class TroubleItem(QWidget):
@@ -116,7 +117,7 @@ class ProblemCard(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the card and the line below its lead."""
         painter = QPainter(self)
-        paint_card(painter, self._look, self, fill="surface", radius=12)
+        paint_card(painter, self._look, self.rect(), fill="surface", radius=12)
         line = self._lead.geometry().bottom() + 16
         painter.fillRect(PADDING, line, self.width() - 2 * PADDING, 1, self._look.color("line"))
 
@@ -128,11 +129,3 @@ def _lead(troubles: tuple[Trouble, ...]) -> str:
             "Run each command in a terminal, then check again."
         )
     return tr("Until this is put right, devices are listed but cannot be shared.")
-
-
-def paint_card(painter: QPainter, look: Look, card: QWidget, *, fill: str, radius: float) -> None:
-    """Paints the ground and outline of a card."""
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(QPen(look.color("line"), 1))
-    painter.setBrush(look.color(fill))
-    painter.drawRoundedRect(QRectF(card.rect()).adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRectF
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from client_gui.ui.messages import tr
+from client_gui.ui.paint import paint_card
 from client_gui.ui.row_paint import RADIUS
 
 if TYPE_CHECKING:
@@ -61,8 +61,4 @@ class RowCard(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the ground and its outline."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(self._look.color("line"), 1))
-        painter.setBrush(self._look.color("surface"))
-        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS, RADIUS)
+        paint_card(QPainter(self), self._look, self.rect(), fill="surface", radius=RADIUS)

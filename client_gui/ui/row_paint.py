@@ -12,6 +12,7 @@ from client_gui.state import STEP_NAMES, DeviceState
 from client_gui.ui import motion
 from client_gui.ui.icons import icon_of_kind
 from client_gui.ui.messages import device_name, secondary, state_word
+from client_gui.ui.paint import paint_text
 from client_gui.ui.row_layout import SMALL_GAP
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ def paint_row(painter: QPainter, look: Look, row: Row, sizes: RowSizes, places: 
         painter.fillRect(places.name.left(), 0, full.width() - places.name.left(), 1, look.color("line"))
     _paint_tile(painter, look, row, sizes, places.tile)
     absent = row.state is DeviceState.ABSENT
-    _text(painter, look, "name", "absent" if absent else "text", places.name, device_name(row))
-    _text(painter, look, "secondary", "absent" if absent else "text2", places.secondary, secondary(row))
+    paint_text(painter, look, "name", "absent" if absent else "text", places.name, device_name(row))
+    paint_text(painter, look, "secondary", "absent" if absent else "text2", places.secondary, secondary(row))
     _paint_status(painter, look, row, sizes, places, moving=face.moving)
 
 
@@ -104,13 +105,6 @@ def _paint_tile(painter: QPainter, look: Look, row: Row, sizes: RowSizes, tile: 
     look.draw_icon(painter, tile.adjusted(inset, inset, -inset, -inset), icon_of_kind(str(row.kind)), ink)
 
 
-def _text(painter: QPainter, look: Look, font: str, ink: str, rect: QRect, text: str) -> None:
-    painter.setFont(look.font(font))
-    painter.setPen(look.color(ink))
-    shown = look.metrics(font).elidedText(text, Qt.TextElideMode.ElideRight, rect.width())
-    painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine, shown)
-
-
 def _paint_status(painter: QPainter, look: Look, row: Row, sizes: RowSizes, places: RowPlaces, *, moving: bool) -> None:
     name, ink = STATE_ICONS[row.state]
     icon = status_icon_rect(sizes, places)
@@ -120,7 +114,7 @@ def _paint_status(painter: QPainter, look: Look, row: Row, sizes: RowSizes, plac
         paint_arc(painter, look, QRectF(icon))
     else:
         look.draw_icon(painter, icon, "s-waiting", ink)
-    _text(
+    paint_text(
         painter,
         look,
         "status",

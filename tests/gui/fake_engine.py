@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from client_gui.state import Row, Snapshot
+from client_gui.state import Asked, Row, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,9 @@ class FakeEngine:
 
     def toggle(self, key: str, on: bool) -> None:
         self.asked.append(("toggle", key, on))
+
+    def agree(self, key: str, asked: Asked) -> None:
+        self.asked.append(("agree", key, asked))
 
     def retry(self, key: str) -> None:
         self.asked.append(("retry", key))

@@ -1,13 +1,14 @@
 """EFFECT: paints the picker without a screen, in every state worth looking at.
 
-python3 -m tests.gui.screenshots OUTDIR
+python3 -m tests.gui.screenshots OUTDIR [NAME…]
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from PySide6.QtGui import QFont
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from client_gui.state import DeviceState, Snapshot
+from client_gui.state import Asked, Consent, DeviceState, Snapshot
 from client_gui.ui import accessible
 from client_gui.ui.look import Look
 from client_gui.ui.picker import Picker
@@ -30,73 +31,123 @@ if TYPE_CHECKING:
 
 SETTLED = 350  # milliseconds until everything has slid to its place
 KEYBOARD = Qt.FocusReason.TabFocusReason
+TALL = 840
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One picture: what the engine says, what the user did, and in which window."""
+
+    name: str
+    snapshot: Snapshot
+    prepare: Callable[[Picker], None]
+    height: int = 640
+    size: int = 14
+    width: int = 560
+    dark: bool = False
+    hint: bool = False
+
+
+def scenes() -> tuple[Scene, ...]:
+    """Returns every picture, light; `both` adds the dark ones."""
+    samples_now = samples.snapshot
+    full = samples_now(*samples.EVERY_KIND_OF_ROW)
+    idle = replace(samples.BRIO, ticked=False, state=DeviceState.NOT_SHARED, steps=())
+    broken = samples_now(idle, samples.STICK, problems=(samples.HELPER_MISSING, samples.MODULE_MISSING))
+    hostile = samples.device("h", "<b>x</b> \u202e evil\nname " + "W" * 90, "R&D <img src=x>", samples.STICK.kind)
+    asks = replace(idle, ticked=True, state=DeviceState.CONFIRM, consent=Consent(asked=Asked.PLUGGED))
+    return (
+        Scene(name="main", snapshot=full, prepare=_focus_list, height=680, hint=True),
+        Scene(name="states", snapshot=samples_now(*samples.EVERY_STATE), prepare=_nothing, height=TALL),
+        Scene(name="details", snapshot=samples_now(samples.BRIO, samples.SCANNER), prepare=_open_first),
+        Scene(
+            name="storage",
+            snapshot=samples_now(samples.BRIO, samples.STICK_TWO_VOLUMES, samples.YUBIKEY),
+            prepare=lambda picker: _ask(picker, samples.STICK.key),
+        ),
+        Scene(
+            name="changed",
+            snapshot=samples_now(samples.BRIO, samples.STICK_CHANGED, samples.YUBIKEY),
+            prepare=lambda picker: _focus_card(picker, samples.STICK.key),
+        ),
+        Scene(
+            name="unlock",
+            snapshot=samples_now(samples.BRIO, samples.KEYBOARD, samples.YUBIKEY),
+            prepare=lambda picker: _ask(picker, samples.KEYBOARD.key),
+        ),
+        Scene(name="ask", snapshot=samples_now(asks, samples.STICK), prepare=_nothing),
+        Scene(name="twins", snapshot=samples_now(*samples.TWINS), prepare=_open_first),
+        Scene(name="problem", snapshot=broken, prepare=_focus_check_again),
+        Scene(name="empty", snapshot=samples_now(), prepare=_focus_empty),
+        Scene(name="no-match", snapshot=full, prepare=lambda picker: picker.search.edit.setText("plotter")),
+        Scene(name="filter", snapshot=full, prepare=lambda picker: picker.search.edit.setText("adapter")),
+        Scene(name="no-session", snapshot=replace(full, session=None, fitness=None), prepare=_nothing, height=680),
+        Scene(name="hostile", snapshot=samples_now(hostile, samples.HEADSET), prepare=_open_first),
+    )
+
+
+def at_other_sizes() -> tuple[Scene, ...]:
+    """Returns the pictures that show what a large font and a small window do."""
+    full = samples.snapshot(*samples.EVERY_KIND_OF_ROW)
+    storage = samples.snapshot(samples.BRIO, samples.STICK_TWO_VOLUMES, samples.YUBIKEY)
+    changed = samples.snapshot(samples.STICK_CHANGED)
+    return (
+        Scene(name="main-150", snapshot=full, prepare=_focus_list, height=TALL, size=21, hint=True),
+        Scene(name="main-200", snapshot=full, prepare=_focus_list, height=TALL, size=28, hint=True),
+        Scene(name="main-smallest", snapshot=full, prepare=_focus_list, height=480, width=400),
+        Scene(
+            name="storage-200",
+            snapshot=storage,
+            prepare=lambda picker: _ask(picker, samples.STICK.key),
+            height=900,
+            size=28,
+        ),
+        Scene(name="changed-150", snapshot=changed, prepare=_nothing, height=TALL, size=21),
+    )
+
+
+def all_scenes() -> tuple[Scene, ...]:
+    """Returns every picture in its order."""
+    light = scenes()
+    dark = tuple(replace(scene, name=f"{scene.name}-dark", dark=True) for scene in light)
+    return light + dark + at_other_sizes()
 
 
 def main() -> int:
     """Writes the pictures and names each."""
-    if len(sys.argv) != 2:
-        print("usage: python3 -m tests.gui.screenshots OUTDIR", file=sys.stderr)
+    if len(sys.argv) < 2:
+        print("usage: python3 -m tests.gui.screenshots OUTDIR [NAME…]", file=sys.stderr)
         return 2
-    folder = Path(sys.argv[1])
+    folder, wanted = Path(sys.argv[1]), set(sys.argv[2:])
     folder.mkdir(parents=True, exist_ok=True)
     application = QApplication(sys.argv[:1])
     accessible.install()
-    full = samples.snapshot(*samples.EVERY_KIND_OF_ROW)
-    two = samples.snapshot(samples.BRIO, samples.SCANNER)
-    idle = replace(samples.BRIO, ticked=False, state=DeviceState.NOT_SHARED, steps=())
-    broken = samples.snapshot(idle, samples.STICK, problems=(samples.HELPER_MISSING, samples.MODULE_MISSING))
-    hostile = samples.device("h", "<b>x</b> \u202e evil\nname " + "W" * 90, "R&D <img src=x>", samples.STICK.kind)
-    pictures: dict[str, tuple[Snapshot, int, int, bool, Callable[[Picker], None]]] = {
-        "main-light": (full, 14, 680, False, _focus_list),
-        "main-dark": (full, 14, 680, True, _focus_list),
-        "main-150": (full, 21, 840, False, _focus_list),
-        "main-200": (full, 28, 840, True, _focus_list),
-        "details": (two, 14, 640, False, _open_first),
-        "details-dark": (two, 14, 640, True, _open_first),
-        "problem": (broken, 14, 640, False, _focus_check_again),
-        "problem-dark": (broken, 14, 640, True, _focus_check_again),
-        "empty": (samples.snapshot(), 14, 640, False, _focus_empty),
-        "empty-dark": (samples.snapshot(), 14, 640, True, _focus_empty),
-        "no-match": (full, 14, 640, False, lambda picker: picker.search.edit.setText("plotter")),
-        "no-session": (replace(full, session=None), 14, 680, False, _nothing),
-        "hostile": (samples.snapshot(hostile, samples.HEADSET), 14, 640, False, _open_first),
-    }
-    for name, (snapshot, size, height, dark, prepare) in pictures.items():
-        _set_font_size(application, size)
-        path = folder / f"{name}.png"
-        _picture(application, snapshot, height, dark, prepare, path)
-        print(path)
+    for scene in all_scenes():
+        if not wanted or scene.name in wanted:
+            path = folder / f"picker-{scene.name}.png"
+            paint(application, scene, path)
+            print(path)
     return 0
 
 
-def _set_font_size(application: QApplication, pixels: int) -> None:
+def paint(application: QApplication, scene: Scene, path: Path) -> None:
+    """Shows one scene and saves what is seen."""
     font = QFont("Inter")
-    font.setPixelSize(pixels)
+    font.setPixelSize(scene.size)
     application.setFont(font)
-
-
-def _picture(
-    application: QApplication,
-    snapshot: Snapshot,
-    height: int,
-    dark: bool,
-    prepare: Callable[[Picker], None],
-    path: Path,
-) -> None:
-    memory = QSettings(str(path.with_suffix(".ini")), QSettings.Format.IniFormat)
-    if not path.stem.startswith("main"):
-        memory.setValue("hints/first-share-seen", "true")
-    picker = Picker(FakeEngine(), Look(dark=dark, motion=True), memory)
-    picker.resize(560, height)
-    picker.show_snapshot(snapshot)
-    picker.show()
-    application.processEvents()
-    prepare(picker)
-    QTest.qWait(SETTLED)
-    picker.grab().save(str(path))
-    picker.finish()
-    memory.clear()
-    path.with_suffix(".ini").unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        memory = QSettings(f"{folder}/picker.ini", QSettings.Format.IniFormat)
+        memory.setValue("hints/first-share-seen", "false" if scene.hint else "true")
+        picker = Picker(FakeEngine(), Look(dark=scene.dark, motion=True), memory)
+        picker.resize(scene.width, scene.height)
+        picker.show_snapshot(scene.snapshot)
+        picker.show()
+        picker.activateWindow()
+        application.processEvents()
+        scene.prepare(picker)
+        QTest.qWait(SETTLED)
+        picker.grab().save(str(path))
+        picker.finish()
 
 
 def _nothing(_picker: Picker) -> None:
@@ -104,7 +155,6 @@ def _nothing(_picker: Picker) -> None:
 
 
 def _focus_list(picker: Picker) -> None:
-    picker.activateWindow()
     picker.list.focus_current(KEYBOARD)
 
 
@@ -113,14 +163,24 @@ def _open_first(picker: Picker) -> None:
     picker.list.card.shown[0].toggle_details()
 
 
+def _ask(picker: Picker, key: str) -> None:
+    row = picker.list.row_widget(key)
+    if row is not None:
+        row.ask()
+
+
+def _focus_card(picker: Picker, key: str) -> None:
+    row = picker.list.row_widget(key)
+    if row is not None and row.body.card is not None:
+        row.body.card.refuse_button.setFocus(KEYBOARD)
+
+
 def _focus_check_again(picker: Picker) -> None:
-    picker.activateWindow()
     if picker.problem_card is not None:
         picker.problem_card.check_button.setFocus(KEYBOARD)
 
 
 def _focus_empty(picker: Picker) -> None:
-    picker.activateWindow()
     picker.empty.button.setFocus(KEYBOARD)
 
 

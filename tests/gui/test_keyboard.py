@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,10 +40,21 @@ def test_arrows_walk_the_rows_and_space_toggles(listed: Picker, seen: Seen, engi
     seen.key(Key.Key_Home)
     seen.key(Key.Key_Up)
     assert seen.focused() == "Share BRIO Ultra HD Webcam"
-    assert engine.asked == [("toggle", samples.STICK.key, True)]
+    assert engine.asked == [], "what is mounted is asked about first"
+    assert seen.rows()[5] == "Ultra Fit, SanDisk, Needs your OK"
 
 
 def test_row_without_a_switch_is_reached_by_its_details(listed: Picker, seen: Seen) -> None:
+    listed.list.make_current(samples.KEYBOARD.key)
+    listed.list.focus_current()
+    assert seen.focused() == "Unlock KC 1000"
+
+
+def test_row_without_a_switch_and_a_button_is_reached_by_its_details(
+    listed: Picker, seen: Seen, engine: FakeEngine
+) -> None:
+    engine.show(samples.BRIO, replace(samples.KEYBOARD, consent=None))
+    QApplication.processEvents()
     listed.list.make_current(samples.KEYBOARD.key)
     listed.list.focus_current()
     assert seen.focused() == "Details of KC 1000"

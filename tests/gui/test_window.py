@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +12,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
-from client_gui.state import DeviceState, SessionView
+from client_gui.state import DeviceState, Fitness, SessionView
 from client_gui.ui.messages import split_remedy
+from qvd_usbip import VERSION
 from qvd_usbip.errors import PROBLEMS
 from tests.gui import samples
 
@@ -30,7 +33,7 @@ def session(**changes: object) -> SessionView:
 @pytest.mark.parametrize(
     ("view", "title", "line"),
     [
-        (session(), "Work desktop", "Connected · not encrypted"),
+        (session(encryption="none"), "Work desktop", "Connected · not encrypted"),
         (session(encryption="tls"), "Work desktop", "Connected · encrypted"),
         (session(connected=False, text=""), "Work desktop", "Connecting…"),
         (session(connected=False, text="Work desktop: not reached yet"), "Work desktop", "Not reached yet"),
@@ -137,7 +140,14 @@ def test_details_tell_identity_port_driver_and_times(engine: FakeEngine, seen: S
     engine.show(samples.BRIO)
     seen.click("Details of BRIO Ultra HD Webcam")
     texts = seen.texts()
-    for sentence in ("Ready in 508 ms", "Camera", "046d:085e · 3A7C91F0", "1-4.2 · USB 3, 5 Gbit/s", "usbip-host"):
+    for sentence in (
+        "Ready in 508 ms",
+        "Camera, microphone",
+        "046d:085e · 3A7C91F0",
+        "1-4.2 · USB 3, 5 Gbit/s",
+        "usbip-host; usually uvcvideo, snd-usb-audio",
+        'Your choice. Allowed by rule 3 of 7, "cameras", set by your administrator.',
+    ):
         assert sentence in texts
     assert seen.has("Released 12 ms, Exported 31 ms, Attached 410 ms, Ready 55 ms")
     seen.click("Copy report")
@@ -209,14 +219,14 @@ def test_no_control_is_cut_or_covered_at_any_font_size(
     qtbot.wait(20)
     for row in picker.list.card.shown:
         controls = [row.main_control(), row.chevron]
-        controls += [part for part in (row.strip, row.panel) if part is not None]
+        controls += row.body.parts()
         for one in controls:
             assert row.rect().contains(one.geometry()), f"{row.row.product}: {one.accessibleName()} is cut"
         for one in controls:
             for other in controls:
                 assert one is other or not one.geometry().intersects(other.geometry())
         places = row._places()
-        assert places.name.width() > 3 * picker._look.em, "a name needs room"
+        assert places.name.width() > 2.5 * picker._look.em, "a name needs room"
         assert not places.status.intersects(row.main_control().geometry().adjusted(5, 5, -5, -5))
 
 
@@ -253,12 +263,45 @@ def test_menu_offers_another_look_and_a_report(engine: FakeEngine, seen: Seen, p
     seen.click("Menu")
     menu = QApplication.activePopupWidget()
     assert menu is not None
-    again, report = menu.actions()
-    report.trigger()
+    actions = {action.text(): action for action in menu.actions()}
+    actions["Copy report"].trigger()
     assert "Ultra Fit: Not shared" in QApplication.clipboard().text()
-    again.trigger()
+    actions["Look again (F5)"].trigger()
     assert engine.asked == [("rescan",)]
+    actions["Return all devices"].trigger()
+    assert engine.asked[1:] == [("toggle", samples.BRIO.key, False)], "what is not shared is left alone"
+    actions["About"].trigger()
     menu.close()
+    assert f"QVD USB sharing {VERSION}: your devices in the remote desktop." in seen.texts()
+    seen.click("Got it")
+    assert not seen.has("Got it")
+
+
+def test_version_is_the_packages() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert project["project"]["version"] == VERSION
+
+
+@pytest.mark.parametrize(
+    ("trip", "word"),
+    [
+        (0.4, "Good for video and sound"),
+        (49.9, "Good for video and sound"),
+        (50, "Fine for keys, disks and printers"),
+        (100, "Fine for keys, disks and printers"),
+        (101, "Too slow for video and sound"),
+    ],
+)
+def test_foot_says_what_the_way_is_good_for(engine: FakeEngine, seen: Seen, trip: float, word: str) -> None:
+    engine.show(samples.BRIO)
+    assert "Not measured yet" in seen.texts()
+    engine.show(samples.BRIO, fitness=Fitness(round_trip=trip, throughput=94.2))
+    assert word in seen.texts()
+    assert f"{max(1, round(trip))} ms · 94 Mbit/s" in seen.texts()
+    engine.show(samples.BRIO, fitness=Fitness(round_trip=trip))
+    assert f"{max(1, round(trip))} ms" in seen.texts()
+    engine.show(samples.BRIO, fitness=None)
+    assert "Not measured yet" in seen.texts()
 
 
 def test_minimum_size_and_first_size(picker: Picker) -> None:
