@@ -9,7 +9,7 @@ from typing import Protocol
 from PySide6.QtCore import QObject, Signal
 
 from client_gui.session import Session
-from client_gui.state import Asked, Snapshot
+from client_gui.state import Asked, Mode, Snapshot
 
 
 class EngineLike(Protocol):
@@ -26,6 +26,15 @@ class EngineLike(Protocol):
 
     def agree(self, key: str, asked: Asked) -> None:
         """Ticks a device and answers with yes what is asked about it."""
+
+    def rename(self, key: str, nickname: str) -> None:
+        """Gives a device a name of the user's own; "" takes it away."""
+
+    def set_mode(self, key: str, mode: Mode) -> None:
+        """Settles when a device is shared."""
+
+    def follow_port(self, key: str, seconds: int) -> None:
+        """Settles how long what comes to its port counts as this device; 0 for not at all."""
 
     def retry(self, key: str) -> None:
         """Tries again now."""

@@ -6,11 +6,12 @@ from typing import Final
 
 from PySide6.QtCore import QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from client_gui.state import STEP_NAMES, DeviceState, Row
 from client_gui.ui import messages
 from client_gui.ui.button import Button, Face
+from client_gui.ui.device_settings import DeviceSettings
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
 from client_gui.ui.look import Look
@@ -76,6 +77,7 @@ class DetailsPanel(QWidget):
     """Made when a row is opened, thrown away when it is closed."""
 
     copy = Signal()
+    copy_rule = Signal()
 
     def __init__(self, look: Look, parent: QWidget) -> None:
         super().__init__(parent)
@@ -87,8 +89,18 @@ class DetailsPanel(QWidget):
         self._grid.setHorizontalSpacing(24)
         self._grid.setVerticalSpacing(7)
         self._grid.setColumnStretch(1, 1)
+        self.settings = DeviceSettings(look, self)
         self.copy_button = Button(look, tr("Copy report"), Face.OUTLINE, self, icon="copy", height=32, font="status")
-        self.copy_button.clicked.connect(self._copied)
+        self.copy_button.clicked.connect(self.copy)
+        self.copy_button.clicked.connect(lambda: _say_copied(self.copy_button))
+        self.rule_button = Button(look, tr("Copy rule"), Face.TEXT, self, height=32, font="status")
+        self.rule_button.clicked.connect(self.copy_rule)
+        self.rule_button.clicked.connect(lambda: _say_copied(self.rule_button))
+        self._buttons = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._buttons.setSpacing(0)
+        for button in (self.copy_button, self.rule_button):
+            self._buttons.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
+        self._buttons.addStretch(1)
         layout = QVBoxLayout()
         layout.setContentsMargins(RESERVE, 0, RESERVE, 0)
         layout.setSpacing(8)
@@ -96,16 +108,25 @@ class DetailsPanel(QWidget):
         layout.addWidget(self._timeline)
         layout.addSpacing(4)
         layout.addLayout(self._grid)
-        layout.addSpacing(2)
+        layout.addWidget(self.settings)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(PADDING - RESERVE, 12, PADDING - RESERVE, PADDING - RESERVE)
         outer.setSpacing(8)
         outer.addLayout(layout)
-        outer.addWidget(self.copy_button, 0, Qt.AlignmentFlag.AlignLeft)
+        outer.addLayout(self._buttons)
 
     def controls(self) -> list[QWidget]:
         """Returns what takes the focus, in the order of Tab."""
-        return [self.copy_button]
+        return [*self.settings.controls(), self.copy_button, self.rule_button]
+
+    def stack(self, *, narrow: bool) -> None:
+        """Puts titles above and buttons below where there is no room beside."""
+        down, across = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
+        self._buttons.setDirection(down if narrow else across)
+        titles = [name.sizeHint().width() for name, _ in self._fields.values() if name.isVisibleTo(self)]
+        width = max([*titles, self.settings.title_width()])
+        self._grid.setColumnMinimumWidth(0, 0 if narrow else width)
+        self.settings.stack(narrow=narrow, title_width=width + self._grid.horizontalSpacing() - 8)
 
     def show_row(self, row: Row) -> None:
         """Shows what is known of this device."""
@@ -127,6 +148,10 @@ class DetailsPanel(QWidget):
             self._field("why", tr("Why"), messages.problem_sentence(row.problem_text))
         self._field("remedy", tr("What helps"), messages.problem_sentence(row.remedy))
 
+        self.settings.setVisible(row.state is not DeviceState.ABSENT)
+        self.settings.show_row(row)
+        self.rule_button.setVisible(bool(row.own_rule))
+
     def _field(self, key: str, title: str, value: str, font: str = "note") -> None:
         if key not in self._fields:
             if not value:
@@ -143,11 +168,6 @@ class DetailsPanel(QWidget):
         name.setVisible(bool(value))
         text.setVisible(bool(value))
 
-    def _copied(self) -> None:
-        self.copy.emit()
-        self.copy_button.setText(tr("Copied"))
-        QTimer.singleShot(COPIED_FOR, self, lambda: self.copy_button.setText(tr("Copy report")))
-
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the inset ground."""
         painter = QPainter(self)
@@ -155,3 +175,10 @@ class DetailsPanel(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(self._look.color("hover"))
         painter.drawRoundedRect(self.rect(), 8, 8)
+
+
+def _say_copied(button: Button) -> None:
+    word = button.text()
+    if word != tr("Copied"):
+        button.setText(tr("Copied"))
+        QTimer.singleShot(COPIED_FOR, button, lambda: button.setText(word))

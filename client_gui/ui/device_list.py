@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QApplication, QFrame, QScrollArea, QWidget
 
-from client_gui.state import Asked, DeviceState, Row
+from client_gui.state import Asked, DeviceState, Mode, Row
 from client_gui.ui import messages
 from client_gui.ui.accessible import announce
 from client_gui.ui.device_row import DeviceRow
@@ -53,6 +53,10 @@ class DeviceList(QScrollArea):
     stop = Signal(str)
     forget = Signal(str)
     copy = Signal(str)
+    copy_rule = Signal(str)
+    renamed = Signal(str, str)
+    mode_chosen = Signal(str, Mode)
+    follow_chosen = Signal(str, int)
     filtered = Signal(int)
 
     def __init__(self, model: DeviceModel, look: Look, parent: QWidget | None = None) -> None:
@@ -102,6 +106,10 @@ class DeviceList(QScrollArea):
                 (self.stop, widget.stop),
                 (self.forget, widget.forget),
                 (self.copy, widget.copy),
+                (self.copy_rule, widget.copy_rule),
+                (self.renamed, widget.renamed),
+                (self.mode_chosen, widget.mode_chosen),
+                (self.follow_chosen, widget.follow_chosen),
             ):
                 theirs.connect(mine)
             widget.chosen.connect(self.make_current)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QApplication, QToolTip, QWidget
 
-from client_gui.state import Asked, DeviceState, Row
+from client_gui.state import Asked, DeviceState, Mode, Row
 from client_gui.ui import messages
 from client_gui.ui.button import Button, Face, IconButton
 from client_gui.ui.focus import RESERVE
@@ -37,6 +37,10 @@ class DeviceRow(QWidget):
     stop = Signal(str)
     forget = Signal(str)
     copy = Signal(str)
+    copy_rule = Signal(str)
+    renamed = Signal(str, str)
+    mode_chosen = Signal(str, Mode)
+    follow_chosen = Signal(str, int)
     chosen = Signal(str)
     unfolded = Signal(str)
     resized = Signal()
@@ -64,6 +68,10 @@ class DeviceRow(QWidget):
         self.body.retry.connect(lambda: self.retry.emit(self.row.key))
         self.body.stop.connect(lambda: self.stop.emit(self.row.key))
         self.body.copy.connect(lambda: self.copy.emit(self.row.key))
+        self.body.copy_rule.connect(lambda: self.copy_rule.emit(self.row.key))
+        self.body.renamed.connect(lambda name: self.renamed.emit(self.row.key, name))
+        self.body.mode_chosen.connect(lambda mode: self.mode_chosen.emit(self.row.key, mode))
+        self.body.follow_chosen.connect(lambda seconds: self.follow_chosen.emit(self.row.key, seconds))
         self.body.agreed.connect(self._agree)
         self.body.refused.connect(self.refuse)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)

@@ -98,6 +98,10 @@ class Picker(QWidget):
         self.list.retry.connect(self._engine.retry)
         self.list.forget.connect(self._engine.forget)
         self.list.copy.connect(self._copy_row)
+        self.list.copy_rule.connect(self._copy_rule)
+        self.list.renamed.connect(self._engine.rename)
+        self.list.mode_chosen.connect(self._engine.set_mode)
+        self.list.follow_chosen.connect(self._engine.follow_port)
         self.list.filtered.connect(self._choose_page)
         self._look.changed.connect(self._dress)
         QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self._find)
@@ -199,6 +203,11 @@ class Picker(QWidget):
         row = self.model.row_of(key)
         if row is not None:
             self._copy((row,))
+
+    def _copy_rule(self, key: str) -> None:
+        row = self.model.row_of(key)
+        if row is not None:
+            QGuiApplication.clipboard().setText(row.own_rule)
 
     def _copy_everything(self) -> None:
         self._copy(self.model.rows())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
-from client_gui.state import Asked, DeviceState, Row
+from client_gui.state import Asked, DeviceState, Mode, Row
 from client_gui.ui.consent_card import ConsentCard, subject
 from client_gui.ui.details import DetailsPanel
 from client_gui.ui.failed_strip import FailedStrip
@@ -25,6 +25,10 @@ class RowBody(QObject):
     retry = Signal()
     stop = Signal()
     copy = Signal()
+    copy_rule = Signal()
+    renamed = Signal(str)
+    mode_chosen = Signal(Mode)
+    follow_chosen = Signal(int)
     agreed = Signal(Asked)
     refused = Signal()
 
@@ -74,6 +78,10 @@ class RowBody(QObject):
         if wanted and self.panel is None:
             self.panel = DetailsPanel(self._look, self._host)
             self.panel.copy.connect(self.copy)
+            self.panel.copy_rule.connect(self.copy_rule)
+            self.panel.settings.renamed.connect(self.renamed)
+            self.panel.settings.mode_chosen.connect(self.mode_chosen)
+            self.panel.settings.follow_chosen.connect(self.follow_chosen)
             self.panel.show()
         if self.panel is not None:
             self.panel.show_row(row)
@@ -95,7 +103,7 @@ class RowBody(QObject):
 
     def heights(self, width: int, *, narrow: bool) -> list[tuple[QWidget, int]]:
         """Measures the parts for a width."""
-        for part in (self.card, self.strip):
+        for part in (self.card, self.strip, self.panel):
             if part is not None:
                 part.stack(narrow=narrow)
         return [(part, part.heightForWidth(width)) for part in self.parts()]

@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from client_gui.state import Asked, Row, Snapshot
+from client_gui.state import Asked, Mode, Row, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,15 @@ class FakeEngine:
 
     def agree(self, key: str, asked: Asked) -> None:
         self.asked.append(("agree", key, asked))
+
+    def rename(self, key: str, nickname: str) -> None:
+        self.asked.append(("rename", key, nickname))
+
+    def set_mode(self, key: str, mode: Mode) -> None:
+        self.asked.append(("mode", key, mode))
+
+    def follow_port(self, key: str, seconds: int) -> None:
+        self.asked.append(("follow", key, seconds))
 
     def retry(self, key: str) -> None:
         self.asked.append(("retry", key))

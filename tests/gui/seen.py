@@ -65,6 +65,13 @@ class Seen:
         assert interface.role() == Role.CheckBox
         return bool(interface.state().checked)
 
+    def radio(self, name: str) -> bool:
+        """Tells whether a radio button is said to be chosen."""
+        interface = QAccessible.queryAccessibleInterface(self.widget(name))
+        assert interface is not None
+        assert interface.role() == Role.RadioButton
+        return bool(interface.state().checked)
+
     def click(self, name: str) -> None:
         """Clicks the control with this name."""
         QTest.mouseClick(self.widget(name), Qt.MouseButton.LeftButton)

@@ -137,7 +137,7 @@ def test_current_row_open_panel_and_scroll_survive_a_refresh(
     picker.list.make_current(rows[20].key)
     picker.list.focus_current()
     seen.click("Details of Adapter 0020")
-    qtbot.wait(20)
+    qtbot.waitUntil(lambda: not picker.list._revealing.isActive())
     picker.list.verticalScrollBar().setValue(picker.list.verticalScrollBar().maximum() // 2)
     widget = picker.list.row_widget(rows[20].key)
     assert widget is not None
@@ -216,6 +216,7 @@ def test_device_that_is_plugged_in_while_filtered_stays_hidden(picker: Picker, e
 def test_row_that_opens_below_the_window_is_brought_into_view(
     picker: Picker, engine: FakeEngine, seen: Seen, qtbot: QtBot
 ) -> None:
+    picker.resize(560, 760)
     engine.show(*samples.EVERY_KIND_OF_ROW, samples.SERIAL_WITH_STEPS)
     qtbot.wait(20)
     picker.list.make_current(samples.SERIAL_WITH_STEPS.key)
