@@ -83,7 +83,7 @@ class ChangePicture(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """Returns what one box needs at least."""
-        return QSize(self._look.px(120), self._box_height())
+        return QSize(self._look.px(120), self._box_height(self._consent.now))
 
     def hasHeightForWidth(self) -> bool:
         """Says that a narrow one is higher."""
@@ -91,8 +91,10 @@ class ChangePicture(QWidget):
 
     def heightForWidth(self, width: int) -> int:
         """Returns the height of the boxes for this width."""
-        height = self._box_height()
-        return height if self._is_wide(width) else 2 * height + GAP
+        before, now = self._consent.before, self._consent.now
+        if self._is_wide(width):
+            return max(self._box_height(before), self._box_height(now))
+        return self._box_height(before) + GAP + self._box_height(now)
 
     def _is_wide(self, width: int) -> bool:
         return width >= NARROW_EMS * self._look.em
@@ -100,22 +102,22 @@ class ChangePicture(QWidget):
     def _line(self) -> int:
         return max(self._look.px(20), self._look.metrics("name").height()) + 6
 
-    def _box_height(self) -> int:
-        lines = max(len(self._consent.before), len(self._consent.now), 1)
-        return 8 + self._look.metrics("note").height() + 4 + lines * self._line() + 6
+    def _box_height(self, faces: tuple[Kind, ...]) -> int:
+        return 8 + self._look.metrics("note").height() + 4 + max(1, len(faces)) * self._line() + 6
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints both boxes and the arrow between them."""
-        painter, height = QPainter(self), self._box_height()
+        painter = QPainter(self)
         if self._is_wide(self.width()):
+            height = self.heightForWidth(self.width())
             width = (self.width() - ARROW) // 2
             first, second = QRect(0, 0, width, height), QRect(self.width() - width, 0, width, height)
             side = self._look.px(16)
             arrow = QRect((self.width() - side) // 2, (height - side) // 2, side, side)
             self._look.draw_icon(painter, arrow, "arrow", "text")
         else:
-            first = QRect(0, 0, self.width(), height)
-            second = first.translated(0, height + GAP)
+            first = QRect(0, 0, self.width(), self._box_height(self._consent.before))
+            second = QRect(0, first.height() + GAP, self.width(), self._box_height(self._consent.now))
         self._paint_box(painter, first, tr("When you chose it"), self._consent.before)
         self._paint_box(painter, second, tr("Now"), self._consent.now)
 

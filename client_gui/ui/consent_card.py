@@ -83,10 +83,11 @@ class ConsentCard(QWidget):
         pair = (self.refuse_button, self.agree_button)
         return pair if safe_first else (pair[1], pair[0])
 
-    def stack(self, *, narrow: bool) -> None:
+    def fit(self, width: int) -> None:
         """Puts the buttons below one another where there is no room for both."""
         down, across = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
-        self._buttons.setDirection(down if narrow else across)
+        needed = sum(button.sizeHint().width() for button in self.buttons())
+        self._buttons.setDirection(down if needed > width - 2 * (PADDING - RESERVE) else across)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the tinted ground and the drawing before the heading."""

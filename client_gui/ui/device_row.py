@@ -87,7 +87,6 @@ class DeviceRow(QWidget):
         self.switch.show_wish(row.ticked)
         self.switch.setVisible(row.state not in NO_SWITCH)
         self._enable_switch()
-        self._show_action()
         self._show_body()
         if row.state in TURNING and self._look.duration(1000) > 0:
             self._pulse.join(row.key, self._turn)
@@ -129,7 +128,7 @@ class DeviceRow(QWidget):
         return "" if fits else messages.tooltip(f"{name}\n{line}")
 
     def _show_action(self) -> None:
-        locked = self.row.state is DeviceState.LOCKED and self.row.consent is not None
+        locked = self.row.state is DeviceState.LOCKED and self.row.consent is not None and not self.asking
         wanted = self.row.state is DeviceState.ABSENT or locked
         if wanted and self.action is None:
             self.action = Button(self._look, "", Face.TEXT, self, height=34)
@@ -142,6 +141,7 @@ class DeviceRow(QWidget):
             self.action = None
 
     def _show_body(self) -> None:
+        self._show_action()
         if self.body.show_row(self.row, asking=self.asking, opened=self.opened) or self._new_action:
             self._chain()
         self._new_action = False

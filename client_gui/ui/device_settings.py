@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from client_gui.state import Row
     from client_gui.ui.look import Look
 
+SPACES: Final = {NameField: 8, Choice: 8 - RESERVE, Switch: 0}
+"""What stands before each control: what is painted begins at one line."""
+
 FOLLOW_FOR: Final = 30
 """How long a port is followed where the user wishes it, in seconds."""
 
@@ -38,7 +41,7 @@ class DeviceSettings(QWidget):
         self.mode = Choice(look, tr("Share it"), mode_words(), self)
         self.follow = Switch(look, self)
         self._note = Label(look, "note", "text2", self, wrap=True)
-        self._note.say(tr("For a device that changes what it is on purpose: what then comes to its port counts as it."))
+        self._note.say(tr("For {n} s after it goes, what comes to its port counts as it.", n=FOLLOW_FOR))
         self.name.named.connect(self.renamed)
         self.mode.chosen.connect(lambda value: self.mode_chosen.emit(Mode(value)))
         self.follow.clicked.connect(lambda on: self.follow_chosen.emit(FOLLOW_FOR if on else 0))
@@ -52,14 +55,15 @@ class DeviceSettings(QWidget):
         layout.setSpacing(2)
         for title, control in zip(self._titles, (self.name, self.mode, self.follow), strict=True):
             line = QBoxLayout(QBoxLayout.Direction.LeftToRight)
-            line.setSpacing(8)
+            line.setSpacing(SPACES[type(control)])
             line.addWidget(title)
             line.addWidget(control, 0 if control is self.follow else 1)
             if control is self.follow:
                 line.addWidget(self._note, 1)
             layout.addLayout(line)
             self._lines.append(line)
-        self._lines[0].setContentsMargins(0, 0, RESERVE, 0)
+        self._lines[0].setContentsMargins(0, 0, RESERVE, RESERVE)
+        self._lines[1].setContentsMargins(0, 0, 0, RESERVE)
 
     def controls(self) -> list[QWidget]:
         """Returns what takes the focus, in the order of Tab."""

@@ -137,8 +137,8 @@ def secondary(row: Row) -> str:
         return reason
     if row.state is DeviceState.ABSENT:
         return tr("{vendor} · {what}, remembered", vendor=vendor(row), what=everything_it_is(row))
-    if apart := recognised_by_port(row):
-        return apart
+    if recognised_by_port(row):
+        return tr("Port {busid} · no serial number", busid=row.busid)
     mounted = [volume.path for volume in row.volumes if volume.path]
     what = everything_it_is(row)
     if len(row.volumes) > 1:

@@ -103,7 +103,9 @@ class RowBody(QObject):
 
     def heights(self, width: int, *, narrow: bool) -> list[tuple[QWidget, int]]:
         """Measures the parts for a width."""
-        for part in (self.card, self.strip, self.panel):
+        if self.card is not None:
+            self.card.fit(width)
+        for part in (self.strip, self.panel):
             if part is not None:
                 part.stack(narrow=narrow)
         return [(part, part.heightForWidth(width)) for part in self.parts()]

@@ -84,7 +84,7 @@ def test_mode_is_chosen_by_its_word(opened: Picker, seen: Seen, engine: FakeEngi
 def test_port_is_followed_if_the_user_wishes(opened: Picker, seen: Seen, engine: FakeEngine) -> None:
     name = "Follow the port of BRIO Ultra HD Webcam"
     assert not seen.checked(name)
-    assert "counts as it" in seen.description(name)
+    assert "For 30 s after it goes" in seen.description(name)
     seen.click(name)
     assert engine.asked == [("follow", BRIO.key, 30)]
     engine.show(replace(BRIO, follows_port=30), samples.STICK)
