@@ -30,6 +30,7 @@ def run(descriptor: int | None) -> int:
     application = QApplication(["qvd-usb-picker"])
     application.setApplicationDisplayName(tr("USB devices"))
     application.setDesktopFileName("qvd-usb-picker")
+    application.setQuitOnLastWindowClosed(False)  # a hidden window goes on sharing
     accessible.install()
     garbage = GarbageDuty()
     memory = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "qvd-usbip", "picker")
@@ -54,7 +55,7 @@ class PickerRun(QObject):
         self.picker = Picker(engine, Look(), memory)
         self.bridge.changed.connect(self.picker.show_snapshot)
         self.bridge.stopped.connect(self._finish)
-        self.picker.closing.connect(self.close)
+        self.picker.leaving.connect(self.close)
         self._input: SessionInput | None = None
         if descriptor is not None:
             self._input = SessionInput(descriptor, self)

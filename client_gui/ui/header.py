@@ -29,6 +29,7 @@ class Header(QWidget):
     copy_report = Signal()
     return_all = Signal()
     about = Signal()
+    leave = Signal()
 
     def __init__(self, look: Look, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -49,7 +50,9 @@ class Header(QWidget):
         about.triggered.connect(self.about)
         self._menu.addActions([again, back, report])
         self._menu.addSeparator()
-        self._menu.addAction(about)
+        leave = QAction(tr("Quit and return all devices"), self._menu)
+        leave.triggered.connect(self.leave)
+        self._menu.addActions([about, leave])
         self.menu_button.clicked.connect(self._open_menu)
         look.changed.connect(self._arrange)
         self.show_session(None)

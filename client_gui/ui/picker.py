@@ -21,6 +21,7 @@ from client_gui.ui.model import DeviceModel
 from client_gui.ui.problem_card import ProblemCard
 from client_gui.ui.search_field import SearchField
 from client_gui.ui.status_line import StatusLine
+from client_gui.ui.tray import GOING, Tray
 from qvd_usbip import VERSION
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
 
 MARGIN: Final = 16
 FIRST_SHARE_SEEN: Final = "hints/first-share-seen"
+BACKGROUND_TOLD: Final = "hints/background-told"
 
 
 class Picker(QWidget):
     """Shows snapshots and hands every wish to the engine; it keeps no device state of its own."""
 
-    closing = Signal()
+    leaving = Signal()
 
     def __init__(self, engine: EngineLike, look: Look, memory: QSettings) -> None:
         """Takes the engine, the look, and where it is remembered which hints were read."""
@@ -47,6 +49,8 @@ class Picker(QWidget):
         self._troubles: tuple[Trouble, ...] = ()
         self._seen_snapshot = False
         self._may_close = False
+        self._goes_on = False
+        self.tray = Tray(look, self)
         self.model = DeviceModel(self)
         self.header = Header(look, self)
         self._above = QWidget(self)
@@ -88,6 +92,12 @@ class Picker(QWidget):
         self.header.copy_report.connect(self._copy_everything)
         self.header.return_all.connect(self.return_all)
         self.header.about.connect(self._about)
+        self.header.leave.connect(self.leaving)
+        self.tray.stop.connect(lambda key: self._wish(key, on=False))
+        self.tray.retry.connect(self._engine.retry)
+        self.tray.return_all.connect(self.return_all)
+        self.tray.choose.connect(self.come_forward)
+        self.tray.leave.connect(self.leaving)
         self.search.changed.connect(self.list.set_filter)
         self.search.down.connect(self.list.focus_current)
         self.empty.look_again.connect(self.look_again)
@@ -117,6 +127,8 @@ class Picker(QWidget):
         self.setWindowTitle(title if snapshot.session is None else tr("{session}: USB devices", session=title))
         self._show_troubles(snapshot.problems)
         self.status.show_fitness(snapshot.fitness)
+        self._goes_on = snapshot.session is not None or any(row.state in GOING for row in snapshot.rows)
+        self.tray.show_snapshot(snapshot, notify=not self.isActiveWindow())
         self.model.show_rows(snapshot.rows)
         self._choose_page()
 
@@ -221,15 +233,31 @@ class Picker(QWidget):
     def finish(self) -> None:
         """Closes for good: every device is home."""
         self._may_close = True
+        self.tray.icon.hide()
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Asks for the devices to be brought home first; the window stays and shows it."""
+        """Keeps on sharing in the background; where there is nothing to share with, asks to leave."""
         if self._may_close:
             event.accept()
             return
         event.ignore()
-        self.closing.emit()
+        if not self._goes_on:
+            self.leaving.emit()
+            return
+        if self.tray.icon.isVisible() and self.tray.available():
+            self.hide()
+        else:
+            self.showMinimized()
+        if not self._memory.value(BACKGROUND_TOLD, defaultValue=False, type=bool):
+            self._memory.setValue(BACKGROUND_TOLD, "true")
+            self.tray.say(tr("Sharing goes on in the background."))
+
+    def come_forward(self) -> None:
+        """Shows the window again."""
+        self.showNormal()
+        self.raise_()
+        self.activateWindow()
 
     def keyPressEvent(self, event: object) -> None:
         """Lets Esc clear the filter, wherever the focus is."""

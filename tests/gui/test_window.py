@@ -249,8 +249,10 @@ def test_dark_desktop_is_followed_while_open(engine: FakeEngine, picker: Picker)
     assert corner.name().upper() == "#14181A"
 
 
-def test_closing_asks_for_the_devices_first(engine: FakeEngine, picker: Picker, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(picker.closing):
+def test_closing_without_a_session_asks_for_the_devices_first(engine: FakeEngine, picker: Picker, qtbot: QtBot) -> None:
+    engine.show(samples.STICK, session=None)
+    QApplication.processEvents()
+    with qtbot.waitSignal(picker.leaving):
         picker.close()
     assert picker.isVisible()
     picker.finish()
