@@ -20,7 +20,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup venv pins lint lint-python lint-shell lint-launcher lint-units unit gui test test-fast test-deep \
-  demo bench run install uninstall stage clean
+  demo bench run i18n screenshots install uninstall stage clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,8 +83,16 @@ demo: ## the main job, shown on two guests: a timeline and pictures in build/dem
 bench: venv ## speed, goal by goal: met or missed
 	$(VENV)/python -m tests.bench
 
-run: setup venv ## the picker on this machine's own devices
-	$(VENV)/python -c 'from client_gui.ui.main import main; raise SystemExit(main())'
+i18n: ## the picker's translations, compiled to build/i18n
+	@$(SETUP) python
+	$(PYTHON) -B resources/install/translate.py resources/i18n build/i18n
+
+screenshots: setup venv i18n ## every state of the picker, painted without a screen into resources/screenshots
+	$(VENV)/python -m tests.gui.screenshots resources/screenshots
+
+run: setup venv i18n ## the picker on this machine's own devices
+	$(VENV)/python -c 'import pathlib; from client_gui.ui import app, main; \
+	  app.TRANSLATIONS = pathlib.Path("build/i18n"); raise SystemExit(main.main())'
 
 install: ## ROLE=client|server|vma|all [DESTDIR=dir] [PYTHON=/usr/bin/python3] [ENABLE=1]
 	@$(INSTALL) $(if $(filter 1 yes,$(ENABLE)),--enable) install

@@ -7,7 +7,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QSettings, QSocketNotifier
+from PySide6.QtCore import QLocale, QObject, QSettings, QSocketNotifier
 from PySide6.QtWidgets import QApplication
 
 from client_gui.engine import Engine
@@ -15,6 +15,7 @@ from client_gui.session import Session
 from client_gui.ui import accessible
 from client_gui.ui.bridge import Bridge, EngineLike
 from client_gui.ui.garbage import GarbageDuty
+from client_gui.ui.language import INSTALLED, speak
 from client_gui.ui.look import Look
 from client_gui.ui.messages import tr
 from client_gui.ui.picker import Picker
@@ -25,9 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+TRANSLATIONS = INSTALLED
+"""Where the translations are; below build/ for a picker that is not installed."""
+
+
 def run(descriptor: int | None) -> int:
     """Runs the window until it is closed and every device is home; returns the exit status."""
     application = QApplication(["qvd-usb-picker"])
+    speak(application, QLocale(), TRANSLATIONS)
     application.setApplicationDisplayName(tr("USB devices"))
     application.setDesktopFileName("qvd-usb-picker")
     application.setQuitOnLastWindowClosed(False)  # a hidden window goes on sharing

@@ -9,8 +9,9 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from client_gui.ui.consent_words import new_faces
+from client_gui.ui.device_words import size_word
 from client_gui.ui.icons import icon_of_kind
-from client_gui.ui.messages import capital, face_word, size_word, tooltip, tr
+from client_gui.ui.messages import capital, face_word, tooltip, tr
 from client_gui.ui.paint import paint_card, paint_text
 from qvd_usbip.errors import printable
 

@@ -51,7 +51,9 @@ def _storage(row: Row, _consent: Consent) -> Question:
         text = f"{text} {tr('It is unmounted here first, so that no half-written file is left.')}"
     return Question(
         icon="s-failed",
-        heading=tr("Share this {what}?", what=kind_word(row)),
+        heading=tr("Share this memory stick?")
+        if row.kind is Kind.MEMORY_STICK
+        else tr("Share this {what}?", what=kind_word(row)),
         text=text,
         agree=tr("Unmount and share") if mounted else tr("Share"),
         refuse=tr("Cancel"),

@@ -9,7 +9,7 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QBoxLayout, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from client_gui.state import STEP_NAMES, DeviceState, Row
-from client_gui.ui import messages
+from client_gui.ui import device_words, messages, problem_words
 from client_gui.ui.button import Button, Face
 from client_gui.ui.device_settings import DeviceSettings
 from client_gui.ui.focus import RESERVE
@@ -33,7 +33,7 @@ class Timeline(QWidget):
 
     def show_row(self, row: Row) -> None:
         """Shows the steps this device has taken."""
-        self._durations = messages.durations(row.steps)
+        self._durations = device_words.durations(row.steps)
         spoken = (f"{tr(messages.STEP_WORDS[name])} {spent} ms" for name, spent in self._durations.items())
         self.setAccessibleName(", ".join(spoken))
         self.updateGeometry()
@@ -134,19 +134,19 @@ class DetailsPanel(QWidget):
         self._heading.setVisible(with_steps)
         self._timeline.setVisible(with_steps)
         if with_steps:
-            self._heading.say(messages.steps_heading(row))
+            self._heading.say(device_words.steps_heading(row))
             self._timeline.show_row(row)
-        self._field("what", tr("What it is"), messages.faces_listed(row.faces or (row.kind,)))
-        self._field("identity", tr("Identity"), messages.identity(row), font="fixed")
-        self._field("apart", "", messages.recognised_by_port(row))
+        self._field("what", tr("What it is"), device_words.faces_listed(row.faces or (row.kind,)))
+        self._field("identity", tr("Identity"), device_words.identity(row), font="fixed")
+        self._field("apart", "", device_words.recognised_by_port(row))
         if row.state is not DeviceState.ABSENT:
-            self._field("port", tr("Port"), messages.port(row))
-            self._field("driver", tr("Local driver"), messages.local_driver(row))
-        self._field("volumes", tr("Volumes"), messages.volume_lines(row))
-        self._field("decided", tr("Decided by"), messages.decided_by(row))
+            self._field("port", tr("Port"), device_words.port(row))
+            self._field("driver", tr("Local driver"), device_words.local_driver(row))
+        self._field("volumes", tr("Volumes"), device_words.volume_lines(row))
+        self._field("decided", tr("Decided by"), device_words.decided_by(row))
         if row.state is not DeviceState.FAILED:  # there the strip says why
-            self._field("why", tr("Why"), messages.problem_sentence(row.problem_text))
-        self._field("remedy", tr("What helps"), messages.problem_sentence(row.remedy))
+            self._field("why", tr("Why"), problem_words.sentence(row.problem, row.problem_text))
+        self._field("remedy", tr("What helps"), problem_words.remedy(row.problem, row.remedy))
 
         self.settings.setVisible(row.state is not DeviceState.ABSENT)
         self.settings.show_row(row)

@@ -9,7 +9,7 @@ from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QApplication, QFrame, QScrollArea, QWidget
 
 from client_gui.state import Asked, DeviceState, Mode, Row
-from client_gui.ui import messages
+from client_gui.ui import device_words, messages, problem_words
 from client_gui.ui.accessible import announce
 from client_gui.ui.device_row import DeviceRow
 from client_gui.ui.motion import Pulse
@@ -168,7 +168,7 @@ class DeviceList(QScrollArea):
         failed = row.state is DeviceState.FAILED
         sentence = f"{messages.device_name(row)}: {messages.state_word(row.state)}"
         if failed:
-            sentence = f"{sentence}. {messages.problem_sentence(row.problem_text)}"
+            sentence = f"{sentence}. {problem_words.sentence(row.problem, row.problem_text)}"
         announce(widget, sentence, urgent=failed)
 
     # --- what is seen
@@ -202,8 +202,8 @@ class DeviceList(QScrollArea):
     def _matches(self, row: Row) -> bool:
         words = (
             messages.device_name(row),
-            messages.secondary(row),
-            messages.identity(row),
+            device_words.secondary(row),
+            device_words.identity(row),
             messages.state_word(row.state),
             str(row.busid or ""),
         )

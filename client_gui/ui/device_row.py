@@ -11,7 +11,7 @@ from PySide6.QtGui import QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QApplication, QToolTip, QWidget
 
 from client_gui.state import Asked, DeviceState, Mode, Row
-from client_gui.ui import messages
+from client_gui.ui import device_words, messages
 from client_gui.ui.button import Button, Face, IconButton
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.messages import tr
@@ -108,11 +108,11 @@ class DeviceRow(QWidget):
 
     def _name_parts(self) -> None:
         device, word = messages.device_name(self.row), messages.state_word(self.shown().state)
-        self.setAccessibleName(f"{device}, {messages.vendor(self.row)}, {word}")
+        self.setAccessibleName(f"{device}, {device_words.vendor(self.row)}, {word}")
         self.switch.setAccessibleName(tr("Share {device}", device=device))
         self.switch.setAccessibleDescription(word)
         self.chevron.call(tr("Details of {device}", device=device))
-        self.setAccessibleDescription(messages.secondary(self.row))
+        self.setAccessibleDescription(device_words.secondary(self.row))
         if self.action is not None:
             absent = self.row.state is DeviceState.ABSENT
             self.action.setText(tr("Forget") if absent else tr("Unlock…"))
@@ -122,7 +122,7 @@ class DeviceRow(QWidget):
     def hint(self) -> str:
         """Returns the tool tip: both lines in full where one of them was cut, else nothing."""
         places, look = self._places(), self._look
-        name, line = messages.device_name(self.row), messages.secondary(self.row)
+        name, line = messages.device_name(self.row), device_words.secondary(self.row)
         fits = look.metrics("name").horizontalAdvance(name) <= places.name.width()
         fits = fits and look.metrics("secondary").horizontalAdvance(line) <= places.secondary.width()
         return "" if fits else messages.tooltip(f"{name}\n{line}")

@@ -13,7 +13,8 @@ from client_gui.ui.button import Button, Face
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
 from client_gui.ui.look import Look
-from client_gui.ui.messages import device_name, problem_sentence, retry_sentence, tr
+from client_gui.ui.messages import device_name, retry_sentence, tr
+from client_gui.ui.problem_words import sentence
 
 
 class FailedStrip(QWidget):
@@ -49,7 +50,7 @@ class FailedStrip(QWidget):
 
     def show_row(self, row: Row) -> None:
         """Shows why this device failed and when the next try comes."""
-        self._reason = problem_sentence(row.problem_text)
+        self._reason = sentence(row.problem, row.problem_text)
         self._due = None if row.retry_in is None else time.monotonic() + row.retry_in
         self.retry_button.setAccessibleName(tr("Retry {device} now", device=device_name(row)))
         self.stop_button.setAccessibleName(tr("Stop sharing {device}", device=device_name(row)))

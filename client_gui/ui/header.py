@@ -8,7 +8,7 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QPainter, QPaintEvent
 from PySide6.QtWidgets import QMenu, QWidget
 
-from client_gui.state import SessionView
+from client_gui.state import SessionView, Trouble
 from client_gui.ui import messages
 from client_gui.ui.button import IconButton
 from client_gui.ui.label import Label
@@ -57,8 +57,8 @@ class Header(QWidget):
         look.changed.connect(self._arrange)
         self.show_session(None)
 
-    def show_session(self, session: SessionView | None) -> None:
-        """Shows which session it is and whether it is connected."""
+    def show_session(self, session: SessionView | None, troubles: tuple[Trouble, ...] = ()) -> None:
+        """Shows which session it is and whether it is connected, and if not, which of the troubles is the reason."""
         self._name = messages.session_title(session)
         connected = session is not None and session.connected
         if connected:
@@ -66,7 +66,7 @@ class Header(QWidget):
         else:
             self._icon = ("s-notshared", "text2") if session is None else ("s-waiting", "text2")
         self._line.recolor("accent" if connected else "text2")
-        self._line.say(messages.session_line(session))
+        self._line.say(messages.session_line(session, troubles))
         self._arrange()
         self.update()
 

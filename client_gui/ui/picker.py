@@ -9,7 +9,7 @@ from PySide6.QtGui import QCloseEvent, QGuiApplication, QIcon, QKeySequence, QPa
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from client_gui.state import Asked, DeviceState, Row, Snapshot, Trouble
-from client_gui.ui import messages
+from client_gui.ui import device_words, messages
 from client_gui.ui.device_list import DeviceList
 from client_gui.ui.empty import EmptyState, NoMatch
 from client_gui.ui.header import Header
@@ -122,7 +122,7 @@ class Picker(QWidget):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Shows the state of everything; what did not change is not touched."""
         self._seen_snapshot = True
-        self.header.show_session(snapshot.session)
+        self.header.show_session(snapshot.session, snapshot.problems)
         title = messages.session_title(snapshot.session)
         self.setWindowTitle(title if snapshot.session is None else tr("{session}: USB devices", session=title))
         self._show_troubles(snapshot.problems)
@@ -226,7 +226,7 @@ class Picker(QWidget):
 
     def _copy(self, rows: tuple[Row, ...]) -> None:
         lines = [f"{trouble.code}: {trouble.text}" for trouble in self._troubles]
-        QGuiApplication.clipboard().setText("\n".join(lines + [messages.report(row) for row in rows]))
+        QGuiApplication.clipboard().setText("\n".join(lines + [device_words.report(row) for row in rows]))
 
     # --- Qt
 

@@ -9,7 +9,7 @@ from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from client_gui.state import Trouble
-from client_gui.ui import messages
+from client_gui.ui import problem_words
 from client_gui.ui.button import Button, Face
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
@@ -58,8 +58,10 @@ class TroubleItem(QWidget):
         super().__init__(parent)
         self._look = look
         self.copy_button: Button | None = None
-        before, command, after = messages.split_remedy(messages.problem_sentence(trouble.remedy))
-        self._title = Label(look, "name", "text", self, text=messages.problem_sentence(trouble.text), wrap=True)
+        before, command, after = problem_words.split_remedy(problem_words.remedy(trouble.code, trouble.remedy))
+        self._title = Label(
+            look, "name", "text", self, text=problem_words.sentence(trouble.code, trouble.text), wrap=True
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(look.px(16) + 12, 0, 0, 0)
         layout.setSpacing(4)
@@ -123,7 +125,7 @@ class ProblemCard(QWidget):
 
 
 def _lead(troubles: tuple[Trouble, ...]) -> str:
-    if any(messages.split_remedy(trouble.remedy)[1] for trouble in troubles):
+    if any(problem_words.split_remedy(trouble.remedy)[1] for trouble in troubles):
         return tr(
             "Until they are there, devices are listed but cannot be shared. "
             "Run each command in a terminal, then check again."

@@ -10,8 +10,9 @@ from PySide6.QtGui import QPainter, QPainterPath, QPen
 
 from client_gui.state import STEP_NAMES, DeviceState
 from client_gui.ui import motion
+from client_gui.ui.device_words import secondary
 from client_gui.ui.icons import icon_of_kind
-from client_gui.ui.messages import device_name, secondary, state_word
+from client_gui.ui.messages import device_name, state_word
 from client_gui.ui.paint import paint_text
 from client_gui.ui.row_layout import SMALL_GAP
 

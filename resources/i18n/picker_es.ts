@@ -644,7 +644,7 @@
     </message>
     <message>
       <source>Install the qvd-usbip client package; from its sources, as root: make install ROLE=client.</source>
-      <translation>Instala el paquete cliente de qvd-usbip; desde sus fuentes, as root: make install ROLE=client.</translation>
+      <translation>Instala el paquete cliente de qvd-usbip; desde sus fuentes, como root: make install ROLE=client.</translation>
     </message>
     <message>
       <source>The helper {path} does not run as root, so it cannot lend a device.</source>
@@ -652,7 +652,7 @@
     </message>
     <message>
       <source>As root: chown root:root {path} &amp;&amp; chmod 4755 {path}; the file system must not be mounted nosuid.</source>
-      <translation>As root: chown root:root {path} &amp;&amp; chmod 4755 {path}; el sistema de archivos no debe estar montado con nosuid.</translation>
+      <translation>Como root: chown root:root {path} &amp;&amp; chmod 4755 {path}; el sistema de archivos no debe estar montado con nosuid.</translation>
     </message>
     <message>
       <source>This account may not lend USB devices.</source>
@@ -676,7 +676,7 @@
     </message>
     <message>
       <source>As root: modprobe usbip-host. If that fails, install the kernel's extra modules.</source>
-      <translation>As root: modprobe usbip-host. Si falla, instala los módulos adicionales del núcleo.</translation>
+      <translation>Como root: modprobe usbip-host. Si falla, instala los módulos adicionales del núcleo.</translation>
     </message>
     <message>
       <source>{busid} is a USB hub; hubs are not shared.</source>

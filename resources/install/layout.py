@@ -21,6 +21,7 @@ class Kind(StrEnum):
     START = "start"  # a start script, made from resources/scripts/start.in
     LINK = "link"
     PACKAGE = "package"  # a folder of Python modules, byte-compiled
+    TRANSLATION = "translation"  # compiled from resources/i18n
     LAUNCHER = "launcher"  # compiled from resources/launcher
 
 
@@ -95,6 +96,7 @@ CLIENT = Role(
         ),
         _copy(f"{UNITS}/qvd-usb-recover.service", "systemd/qvd-usb-recover.service"),
         _settings("usbip-policy.conf"),
+        Item(kind=Kind.TRANSLATION, target="/usr/share/qvd-usbip/i18n/es.qm", source="resources/i18n/picker_es.ts"),
         _copy("/usr/lib/sysusers.d/qvd-usbip-client.conf", "sysusers.d/qvd-usbip-client.conf"),
         _copy("/usr/lib/tmpfiles.d/qvd-usbip-client.conf", "tmpfiles.d/qvd-usbip-client.conf"),
     ),

@@ -9,12 +9,19 @@ from pathlib import Path
 
 from launcher import compile_launcher
 from layout import PYTHON_HOME, Item, Kind, Role, start_script
+from translations import compile_ts
 
 # What belongs to a package: modules, and the data that its windows show.
 PACKAGE_SUFFIXES = frozenset({".py", ".typed", ".svg", ".png", ".ttf", ".qm", ".json"})
 # Folders that an installation makes for itself and removes when nothing is left in them.
 OWN_FOLDERS = (
-    *(PYTHON_HOME, "/usr/lib/qvd-usbip", "/usr/share/qvd-usbip/lxc", "/usr/share/qvd-usbip"),
+    *(
+        PYTHON_HOME,
+        "/usr/lib/qvd-usbip",
+        "/usr/share/qvd-usbip/i18n",
+        "/usr/share/qvd-usbip/lxc",
+        "/usr/share/qvd-usbip",
+    ),
     *("/usr/lib/qvd/bin", "/usr/lib/qvd", "/etc/qvd"),
 )
 
@@ -84,6 +91,8 @@ class Placement:
             return start_script(template, item, self.interpreter).encode()
         if item.kind is Kind.LAUNCHER:
             return compile_launcher(self.source / item.source, interpreter=self.interpreter, cc=self.cc)
+        if item.kind is Kind.TRANSLATION:
+            return compile_ts((self.source / item.source).read_text(encoding="utf-8"))
         return (self.source / item.source).read_bytes()
 
     def _install_package(self, item: Item, place: Path) -> str:

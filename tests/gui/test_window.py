@@ -12,8 +12,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
-from client_gui.state import DeviceState, Fitness, SessionView
-from client_gui.ui.messages import split_remedy
+from client_gui.state import DeviceState, Fitness, SessionView, Trouble
+from client_gui.ui.problem_words import split_remedy
 from qvd_usbip import VERSION
 from qvd_usbip.errors import PROBLEMS
 from tests.gui import samples
@@ -36,7 +36,7 @@ def session(**changes: object) -> SessionView:
         (session(encryption="none"), "Work desktop", "Connected · not encrypted"),
         (session(encryption="tls"), "Work desktop", "Connected · encrypted"),
         (session(connected=False, text=""), "Work desktop", "Connecting…"),
-        (session(connected=False, text="Work desktop: not reached yet"), "Work desktop", "Not reached yet"),
+        (session(connected=False, text="Work desktop: connecting (encrypted)"), "Work desktop", "Connecting…"),
         (None, "USB devices", "No session. Ticked devices wait for it."),
     ],
 )
@@ -45,6 +45,13 @@ def test_header_says_how_the_session_stands(
 ) -> None:
     engine.show(samples.BRIO, session=view)
     assert seen.texts()[:2] == [title, line]
+
+
+def test_session_that_is_not_reached_says_why(engine: FakeEngine, seen: Seen) -> None:
+    trouble = Trouble(code="slave-refused-key", text="The session refused its key.", remedy="Reconnect.")
+    view = session(connected=False, text="Work desktop: The session refused its key (encrypted)")
+    engine.show(samples.BRIO, session=view, problems=(samples.MODULE_MISSING, trouble))
+    assert seen.texts()[1] == "The session refused its key."
 
 
 def test_long_session_name_is_cut_but_read_in_full(engine: FakeEngine, seen: Seen) -> None:

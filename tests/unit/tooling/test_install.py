@@ -24,6 +24,7 @@ CLIENT: Modes = {
     "usr/lib/systemd/system/qvd-usb-recover.service": 0o644,
     "usr/lib/sysusers.d/qvd-usbip-client.conf": 0o644,
     "usr/lib/tmpfiles.d/qvd-usbip-client.conf": 0o644,
+    "usr/share/qvd-usbip/i18n/es.qm": 0o644,
 }
 SERVER: Modes = {
     "etc/qvd/node.conf": 0o644,

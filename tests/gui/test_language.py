@@ -1,0 +1,160 @@
+"""Everything the picker says is said in Spanish too."""
+
+from __future__ import annotations
+
+import ast
+import string
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QLocale, QTranslator
+from PySide6.QtWidgets import QApplication
+
+from client_gui.ui import problem_words
+from client_gui.ui.language import speak
+from client_gui.ui.look import Look
+from client_gui.ui.picker import Picker
+from qvd_usbip.errors import DEVICE_GONE, HELPER_MISSING, HELPER_SILENT, PROBLEMS, QvdUsbError
+from tests.gui import samples
+from tests.gui.fake_engine import FakeEngine
+from tests.gui.seen import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PySide6.QtCore import QSettings
+    from pytestqt.qtbot import QtBot
+
+REPOSITORY = Path(__file__).parents[2]
+SOURCE = REPOSITORY / "resources/i18n/picker_es.ts"
+
+#: What only an administrator, a server's log, or a command line shows.
+NEVER_IN_THE_WINDOW = frozenset(
+    """usage busid-malformed vidpid-malformed device-unknown device-ambiguous device-number-malformed hub-name-malformed
+    container-name-malformed display-missing qt-missing output-failed""".split()
+)
+
+
+def compiled(folder: Path) -> Path:
+    """Compiles the translation as the installer does, into a folder."""
+    sys.path.insert(0, str(REPOSITORY / "resources/install"))
+    try:
+        import translations  # type: ignore[import-not-found]  # noqa: PLC0415  # a module of the installer's folder
+    finally:
+        sys.path.pop(0)
+    (folder / "es.qm").write_bytes(translations.compile_ts(SOURCE.read_text(encoding="utf-8")))
+    return folder
+
+
+@pytest.fixture
+def spanish(qapp: QApplication, tmp_path: Path) -> Iterator[None]:
+    """A user who reads Spanish."""
+    assert speak(qapp, QLocale("es_ES"), compiled(tmp_path))
+    yield
+    for translator in qapp.findChildren(QTranslator):
+        qapp.removeTranslator(translator)
+        translator.deleteLater()
+
+
+def translated() -> dict[str, dict[str, str]]:
+    """Reads the source of the translation: context → source text → translation."""
+    root = ET.fromstring(SOURCE.read_text(encoding="utf-8"))
+    return {
+        context.findtext("name", ""): {
+            message.findtext("source", ""): message.findtext("translation", "") for message in context.iter("message")
+        }
+        for context in root.iter("context")
+    }
+
+
+def said_in_code() -> set[str]:
+    """Finds every text that the window gives to tr() or marks for it."""
+    found = set()
+    for path in (REPOSITORY / "client_gui/ui").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"tr", "noop"}:
+                (text, *_) = node.args
+                if isinstance(text, ast.Constant):
+                    found.add(str(text.value))
+    return found
+
+
+def places(text: str) -> set[str]:
+    return {field for _, field, _, _ in string.Formatter().parse(text) if field}
+
+
+def test_every_text_has_a_translation_and_no_translation_is_left_over() -> None:
+    assert set(translated()["Picker"]) == said_in_code()
+
+
+def test_every_sentence_of_a_problem_is_known_and_those_of_the_client_are_translated() -> None:
+    sources = set(translated()["Problem"])
+    ours = {text for problem in PROBLEMS.values() for text in (problem.sentence, problem.remedy)}
+    assert sources <= ours, "left over"
+    client = [problem for problem in PROBLEMS.values() if 20 <= problem.exit_status < 60 or problem.exit_status > 83]
+    for problem in client:
+        if problem.code not in NEVER_IN_THE_WINDOW and not problem.code.startswith(SERVER_ONLY):
+            assert problem.sentence in sources, problem.code
+
+
+SERVER_ONLY = ("node-", "uevent", "vhci", "device-not-attached")
+
+
+@pytest.mark.parametrize("context", ["Picker", "Problem"])
+def test_translations_keep_the_places_that_are_filled(context: str) -> None:
+    for source, translation in translated()[context].items():
+        assert translation.strip(), source
+        assert places(translation) == places(source), source
+
+
+def test_qt_finds_every_translation_in_the_compiled_file(spanish: None) -> None:
+    for context, texts in translated().items():
+        for source, translation in texts.items():
+            assert QCoreApplication.translate(context, source) == translation
+
+
+def test_window_speaks_spanish(spanish: None, qtbot: QtBot, look: Look, memory: QSettings) -> None:
+    picker = Picker(FakeEngine(), look, memory)
+    qtbot.addWidget(picker, before_close_func=lambda _window: picker.finish())
+    picker.show()
+    picker.show_snapshot(samples.snapshot(*samples.EVERY_KIND_OF_ROW))
+    seen = Seen(picker)
+    assert seen.rows()[0] == "BRIO Ultra HD Webcam, Logitech, En uso remoto"
+    assert seen.texts()[1] == "Conectado · cifrado"
+    assert "Mientras se comparte, deja de funcionar en este equipo." in seen.texts()
+    assert seen.has("Compartir Ultra Fit")
+    assert seen.has("Filtrar dispositivos")
+    assert "Buena para vídeo y sonido" in seen.texts()
+
+
+def test_english_is_spoken_where_no_translation_fits(qapp: QApplication, tmp_path: Path) -> None:
+    assert not speak(qapp, QLocale("de_DE"), compiled(tmp_path))
+    assert not speak(qapp, QLocale("en_GB"), tmp_path)
+    assert not speak(qapp, QLocale("es_ES"), tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (QvdUsbError(DEVICE_GONE, busid="1-2"), "1-2 se ha desenchufado."),
+        (QvdUsbError(HELPER_SILENT, seconds=5), "El asistente no ha respondido en 5 s."),
+        (QvdUsbError(HELPER_MISSING, path="/a (b) {c}"), "El asistente /a (b) {c} no está instalado."),
+    ],
+)
+def test_sentence_of_the_engine_is_translated_with_its_values(spanish: None, error: QvdUsbError, sentence: str) -> None:
+    assert problem_words.sentence(error.problem.code, str(error)) == sentence
+
+
+def test_words_of_another_peer_stay_as_they_are(spanish: None) -> None:
+    assert problem_words.sentence("bind-failed", "PipeWire still\nuses it.") == "PipeWire still\\x0auses it."
+    assert problem_words.sentence("from-the-future", "Something new.") == "Something new."
+
+
+def test_translated_remedy_still_has_its_command(spanish: None) -> None:
+    for problem in PROBLEMS.values():
+        before, command, after = problem_words.split_remedy(problem_words.remedy(problem.code, problem.remedy))
+        assert command == problem_words.split_remedy(problem.remedy)[1], problem.code
+        assert "root: " not in before + after
