@@ -20,7 +20,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup venv pins lint lint-python lint-shell lint-launcher lint-units unit gui test test-fast test-deep \
-  demo bench run i18n screenshots install uninstall stage clean
+  demo bench run translations screenshots install uninstall stage clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,14 +83,14 @@ demo: ## the main job, shown on two guests: a timeline and pictures in build/dem
 bench: venv ## speed, goal by goal: met or missed
 	$(VENV)/python -m tests.bench
 
-i18n: ## the picker's translations, compiled to build/i18n
+translations: ## the picker's translations, compiled to build/i18n
 	@$(SETUP) python
 	$(PYTHON) -B resources/install/translate.py resources/i18n build/i18n
 
-screenshots: setup venv i18n ## every state of the picker, painted without a screen into resources/screenshots
+screenshots: setup venv translations ## every state of the picker, painted without a screen into resources/screenshots
 	$(VENV)/python -m tests.gui.screenshots resources/screenshots
 
-run: setup venv i18n ## the picker on this machine's own devices
+run: setup venv translations ## the picker on this machine's own devices
 	$(VENV)/python -c 'import pathlib; from client_gui.ui import app, main; \
 	  app.TRANSLATIONS = pathlib.Path("build/i18n"); raise SystemExit(main.main())'
 
