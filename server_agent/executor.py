@@ -61,6 +61,7 @@ class Executor:
     @perform.register
     def _(self, action: actions.AttachPort) -> events.Event:
         try:
+            self.gate.keep_closed(action.port.hub)
             self.vhci.attach(action.port, self.sockets(action.attach_id), action.devid, action.speed)
         except PortTakenError:
             return events.PortBusy(at=self.clock(), port=action.port)

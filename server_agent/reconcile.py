@@ -7,6 +7,7 @@ began is left to the events.
 from dataclasses import replace
 
 from qvd_usbip.ack import AckState
+from qvd_usbip.ids import VmId
 from server_agent import devices, leases
 from server_agent.actions import ClearLeftover, CloseGate, DetachPort, PutInForce, Revoke, TearDown
 from server_agent.draft import Draft
@@ -98,8 +99,8 @@ def leaving(draft: Draft, seen: Observed, container: Container) -> None:
     """A container that is released: its ports that became free unnoticed, and those that did not."""
     hub = seen.hubs.get(container.hub) if container.hub is not None else None
     for device in list(draft.state.devices_of(container.name)):
-        if device.changed < seen.at and hub is not None:
-            absent(draft, seen, device, attached=device.port in hub.used)
+        if device.changed < seen.at:
+            absent(draft, seen, device, attached=hub is not None and device.port in hub.used)
 
 
 def in_force(draft: Draft, seen: Observed, container: Container) -> None:
@@ -121,7 +122,16 @@ def in_force(draft: Draft, seen: Observed, container: Container) -> None:
         if not hub.gate_closed:
             draft.do(CloseGate(hub=container.hub))
         ports(draft, seen, container, hub.used)
+    else:
+        hubless(draft, seen, name)
     strays(draft, seen, container)
+
+
+def hubless(draft: Draft, seen: Observed, name: VmId) -> None:
+    """The hub went away with the module: so did all that was on it, whether that was heard or not."""
+    for device in list(draft.state.devices_of(name)):
+        if device.changed < seen.at:
+            absent(draft, seen, device, attached=False)
 
 
 def ports(draft: Draft, seen: Observed, container: Container, used: frozenset[Port]) -> None:

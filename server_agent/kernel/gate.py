@@ -40,6 +40,15 @@ class Gate:
         if not self.closed(hub):
             raise OSError(f"{hub.name}: authorized_default did not stay 0")
 
+    def keep_closed(self, hub: HubId) -> None:
+        """Close the gate if it is open: a module that was loaded anew begins with open ones.
+
+        Raises:
+            OSError: it stays open, or the hub is gone.
+        """
+        if not self.closed(hub):
+            self.close(hub)
+
     def open(self, hub: HubId) -> None:
         """Undo `close`.
 

@@ -11,6 +11,7 @@ from qvd_usbip import uevent
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.uevent import Uevent
 from server_agent import events
+from server_agent.kernel.vhci import HUB_PREFIX
 from server_agent.state import Port, Right, State, Thing
 
 LOG = logging.getLogger(__name__)
@@ -66,6 +67,13 @@ class Monitor:
 def is_hint(event: Uevent) -> bool:
     """True for an event somebody wrote into a `uevent` file: it proves nothing, but asks for a look."""
     return "SYNTH_UUID" in event.properties
+
+
+def is_root_hub(event: Uevent) -> bool:
+    """True for a half of a virtual hub itself: hubs have come or gone with the module, on whatever buses."""
+    parts = event.devpath.split("/")
+    of_vhci = len(parts) == 5 and parts[2] == "platform" and parts[3].startswith(HUB_PREFIX)
+    return of_vhci and event.devtype == "usb_device"
 
 
 def event_of(state: State, event: Uevent, at: float) -> events.Event | None:
