@@ -21,7 +21,7 @@ from client_gui.unmount import unmount
 from qvd_usbip.errors import SHARING_DISABLED, QvdUsbError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from client_gui.advisor import Incarnation
     from client_gui.exporter import Exporter
@@ -65,6 +65,7 @@ class Desk:
         self._lendings: dict[BusId, Lending] = {}
         self._leaving: list[Exporter] = []
         self._line = Line(loop, self._moved, self.refresh)
+        self._asleep = False
         self._requirement: Fault | None = None
         self._checked_at = float("-inf")
 
@@ -152,18 +153,23 @@ class Desk:
     # Act.
 
     def _drive(self) -> None:
-        situation = self._situation()
         if self._privacy_fault() is None:
             self._line.ask()
-        wanted = {device.busid: device for device in selection.wanted(self._devices, situation)}
+        chosen = () if self._asleep else selection.wanted(self._devices, self._situation())
+        wanted = {device.busid: device for device in chosen}
+        self._bring_home(wanted)
+        if self._line.is_known:
+            self._send_out(wanted)
+
+    def _bring_home(self, wanted: Mapping[BusId, UsbDevice]) -> None:
         present = {device.busid: device for device in self._devices}
         for busid, lending in list(self._lendings.items()):
             if busid not in wanted or not _same(lending.device, present.get(busid)):
                 lending.want(None)
                 if lending.machine.phase is Phase.IDLE:
                     del self._lendings[busid]
-        if not self._line.is_known:
-            return
+
+    def _send_out(self, wanted: Mapping[BusId, UsbDevice]) -> None:
         for busid, device in wanted.items():
             if self._has_to_wait(device):
                 continue
@@ -308,6 +314,16 @@ class Desk:
         if row is not None and row.busid in self._lendings:
             self._lendings[row.busid].retry()
         self.refresh()
+
+    def sleep(self, asleep: bool) -> None:
+        """Brings every device home before the computer sleeps; shares them again after it woke."""
+        self._asleep = asleep
+        self.refresh()
+
+    @property
+    def commands(self) -> Mapping[str, str]:
+        """The user's own commands for what happens to a device."""
+        return self._settings.commands
 
     # Show.
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from client_gui import memory, requirements
 from client_gui.desk import Desk
+from client_gui.hooks import END_LIMIT, Hooks
 from client_gui.hotplug import Hotplug
 from client_gui.listing import json_of_snapshot
 from client_gui.loop import Loop
 from client_gui.presence import Presence, runtime_folder
 from client_gui.settings import Files
+from client_gui.sleep import SleepWatch
 from client_gui.state import Snapshot
 from client_gui.troubles import Fault, trouble_of
 from qvd_usbip.errors import QvdUsbError
@@ -72,6 +74,9 @@ class Engine:
         self._news = False
         self._rescan_due = False
         self._stopping_until: float | None = None
+        self._hooks = Hooks(self._loop)
+        self._sleep = SleepWatch(self._loop, self._heard_of_sleep)
+        self._falling_asleep = False
         self._thread = threading.Thread(target=self._run, name="usb-engine", daemon=True)
 
     # From any thread.
@@ -84,7 +89,7 @@ class Engine:
         """Returns every lent device and ends; takes at most STOP_LIMIT seconds and a little."""
         if self._thread.is_alive():
             self._loop.post(self._begin_to_stop)
-            self._thread.join(STOP_LIMIT + 3.0)
+            self._thread.join(STOP_LIMIT + END_LIMIT + 3.0)
 
     def is_alive(self) -> bool:
         """Whether the engine's thread runs."""
@@ -155,6 +160,8 @@ class Engine:
 
     def _run(self) -> None:
         hotplug = self._start_hotplug()
+        if self._listen:
+            self._sleep.start()
         in_order = False
         try:
             self._desk.refresh()
@@ -164,16 +171,25 @@ class Engine:
                 self._loop.turn(1.0)
                 self._publish()
                 self._release_claim()
+                if self._falling_asleep and self._desk.all_home():
+                    self._falling_asleep = False
+                    self._sleep.ready()
             in_order = True
         finally:
             if not in_order:  # a mistake of ours: Python prints it, and whoever watches is told
                 self._show(replace(self._snapshot, rows=(), problems=(trouble_of(Fault(code="internal")),)))
             self._desk.abandon()
+            self._sleep.stop()
+            self._hooks.close()
             if hotplug is not None:
                 self._loop.unwatch(hotplug.fileno())
             self._loop.close()
             if self._presence is not None:
                 self._presence.release()
+
+    def _heard_of_sleep(self, asleep: bool) -> None:
+        self._falling_asleep = asleep
+        self._desk.sleep(asleep)
 
     def _release_claim(self) -> None:
         """After the session's last device came home another program may share."""
@@ -237,6 +253,7 @@ class Engine:
         self._snapshot = replace(fresh, generation=self._snapshot.generation + 1)
         if self._presence is not None:
             self._write_status(self._presence)
+        self._hooks.note(self._snapshot.rows, self._desk.commands)
         for callback in self._subscribers:
             callback(self._snapshot)
 

@@ -26,6 +26,9 @@ DEFAULTS: Mapping[str, str] = {
     "client.usb.allow_plaintext": "0",
     "client.usb.enable": "0",
     "client.usb.implementation": "USBIP",
+    "client.usb.on-fail": "",
+    "client.usb.on-return": "",
+    "client.usb.on-share": "",
     "client.usb.share_all": "0",
     "client.usb.share_list": "",
     "client.usb.share_ports": "",
@@ -41,13 +44,17 @@ Signature = tuple[tuple[int, int, int, int] | None, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The client's settings in force; `needed_to_enable` is the setting that would switch sharing on, if it is off."""
+    """The client's settings in force; `needed_to_enable` is the setting that would switch sharing on, if it is off.
+
+    `commands` are the user's own for what happens to a device: share, return, fail; "" for none.
+    """
 
     wishes: Wishes
     needed_to_enable: str
     allow_plaintext: bool
     helper: str
     usbroot: str
+    commands: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +143,7 @@ def interpret(values: Mapping[str, str]) -> Settings:
         allow_plaintext=_switch(values, "client.usb.allow_plaintext"),
         helper=values["client.slave.command.qvd-client-slaveclient-usbip"].strip(),
         usbroot=values["path.usb.usbroot"].strip(),
+        commands={event: values[f"client.usb.on-{event}"].strip() for event in ("share", "return", "fail")},
     )
 
 

@@ -130,6 +130,10 @@ class Bench:
         assert row is not None
         return row
 
+    def wait_state_absent(self, seconds: float = 30.0) -> None:
+        """Waits until nothing is plugged in."""
+        self.wait(lambda snapshot: all(row.busid is None for row in snapshot.rows), "absent", seconds)
+
     def states(self, busid: str = "1-4") -> list[DeviceState]:
         """The states that were seen, each once in a row."""
         states: list[DeviceState] = []

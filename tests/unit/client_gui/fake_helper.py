@@ -7,6 +7,7 @@ stands in the file `manner` beside it, what it did in the file `diary`.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -75,6 +76,7 @@ def go_home(word):
 
 request = json.loads(engine.recv(2048))
 note("asked " + request["busid"] + " " + json.dumps(request["expect"], sort_keys=True))
+note("consent " + json.dumps(request["consent"]))
 misbehave("bind")
 note("bound")
 say(state="bound", devid=65541, speed=3)
@@ -139,6 +141,10 @@ class FakeHelper:
         """What it noted, all runs one after the other."""
         diary = self._folder / "diary"
         return diary.read_text().splitlines() if diary.exists() else []
+
+    def consents(self) -> list[list[str]]:
+        """What it was told in each run that its user agreed to."""
+        return [json.loads(line.removeprefix("consent ")) for line in self.diary() if line.startswith("consent ")]
 
     def wait_for(self, word: str, times: int = 1, seconds: float = 30.0) -> None:
         """Waits until it noted the word so often."""
