@@ -12,10 +12,11 @@ from client_gui.advisor import Advisor, incarnation_of
 from client_gui.judgement import Assessment
 from client_gui.lending import Lending, Means
 from client_gui.line import Line
+from client_gui.recovery import Recovery
 from client_gui.scan import Scanner
 from client_gui.selection import Situation
 from client_gui.state import DeviceState, Row, Snapshot
-from client_gui.steps import Phase, standing
+from client_gui.steps import NOT_HOME, Phase, standing
 from client_gui.troubles import Standing, fault_of, trouble_of
 from client_gui.unmount import unmount
 from qvd_usbip.errors import SHARING_DISABLED, QvdUsbError
@@ -66,6 +67,7 @@ class Desk:
         self._leaving: list[Exporter] = []
         self._line = Line(loop, self._moved, self.refresh)
         self._asleep = False
+        self._recovery = Recovery()
         self._requirement: Fault | None = None
         self._checked_at = float("-inf")
 
@@ -158,8 +160,20 @@ class Desk:
         chosen = () if self._asleep else selection.wanted(self._devices, self._situation())
         wanted = {device.busid: device for device in chosen}
         self._bring_home(wanted)
+        self._recover()
         if self._line.is_known:
             self._send_out(wanted)
+
+    def _recover(self) -> None:
+        """Devices that a killed helper left on the export driver, and that nobody wants, are given back."""
+        if self._assessments and self._settings.needed_to_enable == "" and self._requirement_fault() is None:
+            left = [device.busid for device in self._devices if device.driver == selection.EXPORT_DRIVER]
+            if set(left) - set(self._lendings):
+                self._recovery.begin(self._settings.helper, "start")
+        for lending in self._lendings.values():
+            machine = lending.machine
+            if not machine.wanted and machine.fault is not None and machine.fault.code in NOT_HOME:
+                self._recovery.begin(self._settings.helper, (lending, machine.failures))
 
     def _bring_home(self, wanted: Mapping[BusId, UsbDevice]) -> None:
         present = {device.busid: device for device in self._devices}
@@ -358,7 +372,9 @@ class Desk:
     def all_home(self) -> bool:
         """Whether every device is back and every helper gone."""
         self._leaving[:] = [exporter for exporter in self._leaving if not exporter.ended()]
-        return not self._leaving and all(lending.at_rest for lending in self._lendings.values())
+        return (
+            not self._leaving and self._recovery.ended() and all(lending.at_rest for lending in self._lendings.values())
+        )
 
     def abandon(self) -> None:
         """Lets go of every device at once; their helpers return them, which is waited for a little."""

@@ -112,7 +112,7 @@ def judge(device: UsbDevice, book: Rulebook, around: Circumstances) -> Judgement
 
 def kinds_of(device: UsbDevice) -> frozenset[str]:
     """The kinds that a policy can lock which this device is of."""
-    return frozenset(kind for kind in KINDS if rules.KINDS[kind](device))
+    return rules.kinds_of(device) & set(KINDS)
 
 
 def has_changed(device: UsbDevice, known: Remembered) -> bool:

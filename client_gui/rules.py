@@ -10,7 +10,7 @@ from qvd_usbip import classes, errors, ids, percent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from typing import Protocol
 
     class DeviceLike(Protocol):
@@ -100,13 +100,13 @@ class Rule(ids.Value):
         about = (self.serial is not None, self.port is not None, self.vidpid is not None, bool(self.kind))
         return sum(weight for weight, named in zip((8, 4, 2, 1), about, strict=True) if named)
 
-    def applies(self, device: "DeviceLike") -> bool:
-        """Whether it speaks about this device."""
+    def applies(self, device: "DeviceLike", kinds: "Collection[str]") -> bool:
+        """Whether it speaks about this device, which is of these kinds."""
         return (
             self.vidpid in (None, device.vidpid)
             and self.serial in (None, device.serial)
             and self.port in (None, device.busid)
-            and (not self.kind or KINDS[self.kind](device))
+            and (not self.kind or self.kind in kinds)
         )
 
 
@@ -187,15 +187,28 @@ def _word(serial: str) -> str:
     )
 
 
-def deciding(device: "DeviceLike", rules: "Sequence[Rule]") -> "tuple[int, Rule] | None":
+def kinds_of(device: "DeviceLike") -> frozenset[str]:
+    """The kinds that a rule can name which this device is of, by what it says itself."""
+    return frozenset(kind for kind, fits in KINDS.items() if fits(device))
+
+
+def deciding(
+    device: "DeviceLike", rules: "Sequence[Rule]", kinds: "Collection[str] | None" = None
+) -> "tuple[int, Rule] | None":
     """The rule that decides about the device, and its place (from 0); None where none speaks about it.
 
     The administrator's rules come before the user's, those before the built-in ones. Among one owner's the most exact
     one decides; among equally exact ones a denial, else the first.
+
+    Args:
+        device: what is judged.
+        rules: all of them, in the order in which they are counted.
+        kinds: what the device is, where more is known of that than it says itself.
     """
     best = None
+    known = kinds_of(device) if kinds is None else kinds
     for place, rule in enumerate(rules):
-        if rule.applies(device) and (best is None or _weight(rule) > _weight(best[1])):
+        if rule.applies(device, known) and (best is None or _weight(rule) > _weight(best[1])):
             best = place, rule
     return best
 

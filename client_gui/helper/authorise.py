@@ -12,9 +12,15 @@ from qvd_usbip.errors import (
     POLICY_UNSAFE,
     QvdUsbError,
 )
+from qvd_usbip.ids import VidPid
 from qvd_usbip.properties import parse as parse_properties
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from client_gui.rules import Rule
+
 PATH = "/etc/qvd/usbip-policy.conf"
+RULES_PATH = "/etc/qvd/usbip-rules.conf"
 KINDS = ("storage", "keyboard", "mouse", "network", "bluetooth")
 _HUB = 9
 _LOCKED = "keyboard,mouse,network,bluetooth"
@@ -30,12 +36,22 @@ class Policy:
     """The administrator's word.
 
     `group` may take devices (empty: no group); with `seat` the owner of an active local seat session may too.
-    `locked` are the kinds that need consent, `consent` the kinds to which a user can consent.
+    `locked` are the kinds that need consent, `consent` the kinds to which a user can consent. `rules` are about single
+    devices and come before that: one that allows a device unlocks it.
     """
 
-    __slots__ = ("consent", "group", "locked", "seat")
+    __slots__ = ("consent", "group", "locked", "rules", "seat")
 
-    def __init__(self, *, group: str, seat: bool, locked: frozenset[str], consent: frozenset[str]) -> None:
+    def __init__(
+        self,
+        *,
+        group: str,
+        seat: bool,
+        locked: frozenset[str],
+        consent: frozenset[str],
+        rules: "tuple[Rule, ...]" = (),
+    ) -> None:
+        self.rules = rules
         self.group = group
         self.seat = seat
         self.locked = locked
@@ -129,8 +145,38 @@ def check_device(policy: Policy, device: Device, consent: frozenset[str]) -> Non
     for network in device.networks:
         if network.up:
             raise QvdUsbError(NETWORK_IN_USE, busid=busid, use=network.name)
+    action, place = _ruled(policy, device)
+    if action == "deny":
+        raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule=place)
+    if action == "allow":
+        return
     if locked := (kinds_of(device) & policy.locked) - (consent & policy.consent):
         raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule=", ".join(sorted(locked)) + " needs the user's consent")
+
+
+def _ruled(policy: Policy, device: Device) -> tuple[str, str]:
+    """What the administrator's rules say about the device ("" for nothing), and which one, where it is written."""
+    if not policy.rules:
+        return "", ""
+    # only a machine that has such rules pays for them
+    from client_gui.rules import deciding  # noqa: PLC0415  # see above
+    from client_gui.rules import kinds_of as kinds_said  # noqa: PLC0415  # see above
+
+    seen = _Seen(device)
+    found = deciding(seen, policy.rules, kinds_said(seen) | kinds_of(device))
+    return ("", "") if found is None else (found[1].action, f'"{found[1].name}" ({found[1].file}:{found[1].line})')
+
+
+class _Seen:
+    """A device as the rules look at it."""
+
+    __slots__ = ("busid", "interfaces", "serial", "vidpid")
+
+    def __init__(self, device: Device) -> None:
+        self.busid = device.busid
+        self.interfaces = device.interfaces
+        self.serial = device.identity.serial
+        self.vidpid = VidPid.parse(device.identity.vidpid)
 
 
 def check_identity(device: Device, expected: Identity, devnum: int | None = None) -> None:

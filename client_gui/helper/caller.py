@@ -5,8 +5,12 @@ import os
 import pwd
 import stat
 
-from client_gui.helper.authorise import PATH, Caller, Policy, is_seated, parse_policy, session_of
+from client_gui.helper.authorise import PATH, RULES_PATH, Caller, Policy, is_seated, parse_policy, session_of
 from qvd_usbip.errors import POLICY_UNSAFE, QvdUsbError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from client_gui.rules import Rule
 
 _SESSIONS = "run/systemd/sessions"
 _LIMIT = 65536
@@ -14,7 +18,7 @@ _WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def read_policy(root: int) -> Policy:
-    """Reads the policy; without a file the default holds.
+    """Reads the policy and the rules about single devices; without a file the default holds.
 
     Raises:
         QvdUsbError: policy-unsafe when somebody else than root could have written it, or taken it away, or it is not
@@ -27,9 +31,23 @@ def read_policy(root: int) -> Policy:
     try:
         _check_roots(folder, folder_path)
         file = _opened(folder, name, os.O_NONBLOCK, PATH)
+        policy = parse_policy("" if file < 0 else _text_of(file, PATH))
+        file = _opened(folder, os.path.basename(RULES_PATH), os.O_NONBLOCK, RULES_PATH)
     finally:
         os.close(folder)
-    return parse_policy("" if file < 0 else _text_of(file))
+    if file >= 0:
+        policy.rules = _rules(_text_of(file, RULES_PATH))
+    return policy
+
+
+def _rules(text: str) -> "tuple[Rule, ...]":
+    # only a machine that has such rules pays for reading them
+    from client_gui.rules import ADMINISTRATOR, parse  # noqa: PLC0415  # see above
+
+    try:
+        return parse(text, ADMINISTRATOR, RULES_PATH)
+    except QvdUsbError as error:
+        raise QvdUsbError(POLICY_UNSAFE, path=RULES_PATH, reason=error.context["reason"]) from error
 
 
 def _opened(folder: int, name: str, flags: int, path: str) -> int:
@@ -49,20 +67,20 @@ def _check_roots(fd: int, path: str) -> os.stat_result:
     return found
 
 
-def _text_of(file: int) -> str:
-    """Reads the policy's text and closes the file."""
+def _text_of(file: int, path: str) -> str:
+    """Reads a file of the administrator's and closes it; `path` is what it is called in a refusal."""
     try:
-        if not stat.S_ISREG(_check_roots(file, PATH).st_mode):
-            raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="it is not a regular file")
+        if not stat.S_ISREG(_check_roots(file, path).st_mode):
+            raise QvdUsbError(POLICY_UNSAFE, path=path, reason="it is not a regular file")
         data = os.read(file, _LIMIT + 1)
     finally:
         os.close(file)
     if len(data) > _LIMIT:
-        raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="it is larger than 64 KiB")
+        raise QvdUsbError(POLICY_UNSAFE, path=path, reason="it is larger than 64 KiB")
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise QvdUsbError(POLICY_UNSAFE, path=PATH, reason="it is not UTF-8 text") from None
+        raise QvdUsbError(POLICY_UNSAFE, path=path, reason="it is not UTF-8 text") from None
 
 
 def identify(root: int, uid: int, gid: int) -> Caller:

@@ -18,7 +18,6 @@ PROGRAM = r"""#!{python} -IS
 import json, os, select, signal, socket, sys, time
 
 here = os.path.dirname(os.path.abspath(sys.argv[0]))
-engine = socket.socket(fileno=0)
 connection = None
 with open(os.path.join(here, "pids"), "a") as pids:
     pids.write(str(os.getpid()) + "\n")
@@ -40,6 +39,12 @@ def say(**message):
     except OSError:
         note("left alone")
         sys.exit(0)
+
+
+if sys.argv[1:] == ["recover"]:
+    note("recovers")
+    sys.exit(0)
+engine = socket.socket(fileno=0)
 
 
 def misbehave(step):

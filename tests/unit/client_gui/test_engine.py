@@ -315,7 +315,17 @@ def test_a_device_lent_by_another_program_is_not_touched(bench: Bench) -> None:
     bench.configure(ENTRY)
     bench.run().set_session(bench.session())
     assert bench.wait_state(DeviceState.BLOCKED).problem == "already-in-use"
-    assert bench.helper.diary() == []
+    bench.helper.wait_for("recovers")
+    assert bench.helper.diary() == ["recovers"]
+
+
+def test_a_device_that_a_killed_helper_left_and_nobody_wants_is_given_back(bench: Bench) -> None:
+    share(bench)
+    bench.wait_state(DeviceState.IN_USE)
+    bench.helper.behave("crash-return")
+    bench.configure("")
+    bench.helper.wait_for("recovers")
+    assert bench.wait_state(DeviceState.FAILED).problem == "helper-died"
 
 
 def test_a_mistake_of_ours_is_told_and_lets_the_devices_go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

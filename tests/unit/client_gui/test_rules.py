@@ -63,8 +63,8 @@ def test_any_text_is_rules_or_a_refusal(text: str) -> None:
 def test_the_words_that_name_a_device_are_read_back(serial: str) -> None:
     one, other = device(serial=serial), device("1-5", serial=serial + "x")
     (rule,) = written(f"allow {naming(one, [one, other])}")
-    assert rule.applies(one)
-    assert not rule.applies(other)
+    assert rule.applies(one, ())
+    assert not rule.applies(other, ())
 
 
 def test_the_shortest_words_that_name_it_alone() -> None:
@@ -108,7 +108,7 @@ def test_the_administrator_comes_before_the_user_and_the_user_before_what_is_bui
 
 
 def test_every_kind_that_a_rule_can_name_judges_a_device() -> None:
-    assert {kind for kind, fits in rules.KINDS.items() if fits(device(interfaces=(KEYBOARD, STORAGE)))} == {
+    assert rules.kinds_of(device(interfaces=(KEYBOARD, STORAGE))) == {
         "input",
         "keyboard",
         "storage",
