@@ -192,6 +192,7 @@ def hook(options: argparse.Namespace) -> int:
 
 def _hook(options: argparse.Namespace) -> int:
     call = lxc.parse_hook(os.environ, options.words)
+    lxc.require_own_lines(call, options.lines_of)
     if call.moment == lxc.POST_STOP:
         try:
             control.ask({"op": "release", "container": str(call.name)})
@@ -340,6 +341,9 @@ def _parser() -> argparse.ArgumentParser:
     text = "called by LXC before a container starts and after it stopped"
     added = verb("hook", hook, text, "hook desk1 lxc pre-start")
     added.add_argument("words", nargs="*", help="NAME lxc pre-start|start-host|post-stop, as LXC passes them")
+    added.add_argument(
+        "--container", dest="lines_of", default="", metavar="NAME", help="the container that the lines were written for"
+    )
     _add_terms(added)
     added = verb("revoke", revoke, "take a device from a container at once", "revoke desk1 7-1")
     added.add_argument("container", help="the container's name")

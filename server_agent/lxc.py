@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qvd_usbip.errors import USAGE, QvdUsbError
+from qvd_usbip.errors import LXC_CONFIG_MISSING, USAGE, QvdUsbError
 from qvd_usbip.ids import VmId
 from server_agent.device_list import BASE
 from server_agent.state import Backend
@@ -61,7 +61,7 @@ def config_lines(terms: ContainerTerms) -> list[str]:
     Source: lxc.container.conf(5).
     """
     name = str(terms.name)
-    hook = f"{AGENT} hook --backend {terms.backend} --broker-gid {terms.broker_gid}"
+    hook = f"{AGENT} hook --container {name} --backend {terms.backend} --broker-gid {terms.broker_gid}"
     if terms.root_uid:
         hook = f"{hook} --root-uid {terms.root_uid}"
     kind = "container in a user namespace" if terms.root_uid else "privileged container"
@@ -147,6 +147,21 @@ class HookCall:
 
     name: VmId
     moment: str
+
+
+def require_own_lines(call: HookCall, written_for: str) -> None:
+    """Refuse the start of a container whose lines are another's: with them it would be in that one's place.
+
+    Args:
+        call: what LXC calls the hook for.
+        written_for: the name in the hook's line; a copied or renamed container still has the old one.
+
+    Raises:
+        QvdUsbError: lxc-config-missing.
+    """
+    if written_for and written_for != str(call.name) and call.moment != POST_STOP:
+        reason = f"its lines are those of '{written_for}', as after a copy or a new name, and have to be replaced"
+        raise QvdUsbError(LXC_CONFIG_MISSING, container=call.name, reason=reason)
 
 
 def parse_hook(environment: Mapping[str, str], arguments: Sequence[str]) -> HookCall:

@@ -117,6 +117,7 @@ def test_a_value_in_node_conf_that_makes_no_sense(
         (("lxc-config", "a b"), "container-name-malformed"),
         (("hook", "../x", "lxc", "pre-start"), "container-name-malformed"),
         (("hook",), "usage"),
+        (("hook", "--container", "desk1", "desk2", "lxc", "pre-start"), "lxc-config-missing"),
         (("hook", "desk1", "lxc", "mount"), "usage"),
         (("config", "set", "use_vhci_hubs=1"), "settings-malformed"),
         (("config", "set", "key=vm.lxc.use_vhci_hubs,value=2"), "settings-malformed"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.errors import CONFIG_UNWRITABLE, QvdUsbError
 from qvd_usbip.ids import BusId, DevNum, VmId
 from qvd_usbip.uevent import from_environment
 from server_agent import actions, control, events
@@ -87,6 +87,26 @@ def test_each_judgement_is_kept_and_isochronous_devices_are_what_the_wiring_says
         await bench.in_use()
         (grant,) = [row for row in bench.daemon._wiring.records.recent if row["event"] == "grant"]
         assert (grant["identity"], grant["rule"]) == ("0bda:58c2", "default")
+
+    run(work)
+
+
+def test_a_ledger_that_cannot_be_written_refuses_the_start_and_says_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise QvdUsbError(CONFIG_UNWRITABLE, path="ledger.json", reason="the disk is full")
+
+    async def work(bench: Bench) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr("server_agent.ledger.save_atomic", full)
+            with pytest.raises(QvdUsbError, match="the disk is full") as caught:
+                await bench.ask(op="reserve", container="one", broker_gid=0)
+        assert caught.value.problem is CONFIG_UNWRITABLE
+        assert (await bench.ask(op="status"))["unrecorded"] == "the disk is full"
+        assert not bench.kernel.performed
+        await bench.daemon.look()
+        assert (await bench.ask(op="status"))["unrecorded"] == ""
 
     run(work)
 

@@ -15,9 +15,11 @@ ONE = NAMES[0]
 class Anything(RuleBasedStateMachine):
     """Whatever happens, in whatever order: no number is ever open to two, and at rest the rights are exact."""
 
+    deaf = False
+
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = World(deaf=self.deaf)
         self.attaches = 0
 
     ports = st.builds(
@@ -121,12 +123,20 @@ class Anything(RuleBasedStateMachine):
         self.world.check_rest()
         self.world.running |= set(self.world.state.containers)
         self.world.written.clear()
+        saves = self.world.saves
         self.world.look()
+        assert self.world.saves == saves
         assert not [a for a in self.world.written if not isinstance(a, actions.OpenBroker)]
         assert not self.world.slow
 
 
-TestAnything = Anything.TestCase
-TestAnything.settings = settings(
+class Deaf(Anything):
+    """The same, and no event of the kernel ever arrives: looking around alone gets everything right."""
+
+    deaf = True
+
+
+TestAnything, TestDeaf = Anything.TestCase, Deaf.TestCase
+TestAnything.settings = TestDeaf.settings = settings(
     max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -27,7 +27,7 @@ def test_every_line_is_a_comment_or_a_key() -> None:
 
 def test_the_hooks_refuse_the_start_and_release_after_the_stop() -> None:
     for key in ("lxc.hook.pre-start", "lxc.hook.post-stop"):
-        assert values(key) == ["/usr/sbin/qvd-usb-agent hook --backend map --broker-gid 989"]
+        assert values(key) == ["/usr/sbin/qvd-usb-agent hook --container desk1 --backend map --broker-gid 989"]
 
 
 def test_the_configuration_names_no_hub() -> None:
@@ -43,6 +43,17 @@ def test_the_list_of_lxc_is_open_below_a_parent_cgroup_of_the_host() -> None:
     assert values("lxc.cgroup.dir.container.inner") == ["ns"]
 
 
+@pytest.mark.parametrize("moment", [lxc.PRE_START, lxc.START_HOST])
+def test_lines_of_another_container_refuse_the_start(moment: str) -> None:
+    copy = lxc.HookCall(name=VmId("desk2"), moment=moment)
+    with pytest.raises(QvdUsbError, match="lines are those of 'desk1'") as caught:
+        lxc.require_own_lines(copy, "desk1")
+    assert "lxc-config desk2" in caught.value.remedy()
+    lxc.require_own_lines(copy, "desk2")
+    lxc.require_own_lines(copy, "")  # lines of an older version
+    lxc.require_own_lines(replace(copy, moment=lxc.POST_STOP), "desk1")  # LXC calls it after the refusal too
+
+
 @pytest.mark.parametrize("backend", [Backend.LXC, Backend.V1])
 def test_a_list_that_the_agent_adds_to_begins_closed_and_is_confirmed_before_init(backend: Backend) -> None:
     lines = lxc.config_lines(replace(TERMS, backend=backend))
@@ -50,7 +61,10 @@ def test_a_list_that_the_agent_adds_to_begins_closed_and_is_confirmed_before_ini
     hosts = ["lxc.cgroup.devices.deny =", "lxc.cgroup.devices.allow ="]
     assert [line for line in lines if ".devices." in line] == (ours if backend == Backend.LXC else hosts)
     for moment in ("pre-start", "start-host", "post-stop"):
-        assert f"lxc.hook.{moment} = /usr/sbin/qvd-usb-agent hook --backend {backend} --broker-gid 989" in lines
+        assert (
+            f"lxc.hook.{moment} = /usr/sbin/qvd-usb-agent hook --container desk1 --backend {backend} --broker-gid 989"
+            in lines
+        )
     assert not any("*:*" in line and "rw" in line for line in lines)
 
 

@@ -58,6 +58,7 @@ class World:
     revoke_fails: bool = False
     disk_full: bool = False
     results_lost: bool = False
+    deaf: bool = False  # no event of the kernel arrives
     grants_fail: bool = False  # and come true all the same
     slow_rights: set[VmId] = field(default_factory=set)  # containers whose back end takes its time
     busy_once: set[Port] = field(default_factory=set)
@@ -139,7 +140,9 @@ class World:
 
     def deliver_uevent(self) -> None:
         if self.uevents:
-            self.submit(replace(self.uevents.popleft(), at=self.now))
+            event = replace(self.uevents.popleft(), at=self.now)
+            if not self.deaf:
+                self.submit(event)
 
     def restart(self) -> None:
         """Kill the agent; what it was about to do is not done."""
