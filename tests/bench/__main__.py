@@ -10,6 +10,7 @@ import platform
 import sys
 from pathlib import Path
 
+from tests.bench import window
 from tests.bench.goals import Finding, format_table
 from tests.bench.lab_rounds import measure
 from tests.lab import LabError
@@ -34,12 +35,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20, help="how often each short command is timed (default 20)")
     options = parser.parse_args()
     try:
-        findings = measure(options.suite, options.rounds)
+        answers, opened = window.measure(3)
+        findings = [*measure(options.suite, options.rounds), answers]
     except LabError as error:
         print(f"not measured: {error}", file=sys.stderr)
         return 1
     write_report(findings, options.suite)
     print(format_table(findings))
+    print(opened)
     print(f"on {os.cpu_count()} cpus, {accelerator()}; each time: {REPORT.relative_to(REPORT.parents[2])}")
     return 0
 

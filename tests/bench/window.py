@@ -1,0 +1,107 @@
+"""EFFECT: how the picker's window answers, how soon it is there, and what memory it takes; without a screen.
+
+python3 -m tests.bench.window answers|opened prints one JSON object: the bench runs it so, in a process of its own.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.bench.goals import Finding, Goal
+
+ANSWERS = Goal(
+    name="window answers",
+    ours="99 of 100 turns of its event loop, 127 devices, the helper hangs",
+    reference="50 ms",
+    limit=1.0,
+)
+LIMIT = 0.050  # seconds
+SETTLE, WATCH = 6000, 4000  # milliseconds
+PATIENCE = 120  # seconds for one run
+
+
+def measure(rounds: int) -> tuple[Finding, str]:
+    """Measures in turn; returns the finding, and a line about first paint and memory."""
+    late = [_run("answers")["late"] for _ in range(rounds)]
+    opened = [_run("opened") for _ in range(rounds)]
+    paint, memory = (sorted(each[what] for each in opened)[rounds // 2] for what in ("paint", "rss"))
+    line = f"window opened: first paint {paint * 1e3:.0f} ms after its start, {memory / 2**20:.0f} MiB resident"
+    return Finding(goal=ANSWERS, ours=late, reference=[LIMIT]), line
+
+
+def _run(what: str) -> dict[str, float]:
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "STARTED": str(time.time())}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.window", what],
+        stdout=subprocess.PIPE,
+        env=environment,
+        check=True,
+        timeout=PATIENCE,
+    )
+    return dict(json.loads(done.stdout))
+
+
+def answers() -> dict[str, float]:
+    """Watches the window of a full tree; `late` is what 99 of 100 turns were late at most, in seconds."""
+    from PySide6.QtCore import QSettings  # noqa: PLC0415  # only the child opens a window
+    from PySide6.QtTest import QTest  # noqa: PLC0415
+    from PySide6.QtWidgets import QApplication  # noqa: PLC0415
+
+    from client_gui.ui.garbage import GarbageDuty  # noqa: PLC0415
+    from tests.gui.full_tree import Beat, FullTree  # noqa: PLC0415
+
+    application = QApplication([])
+    duty = GarbageDuty()
+    with tempfile.TemporaryDirectory() as folder:
+        memory = QSettings(f"{folder}/picker.ini", QSettings.Format.IniFormat)
+        tree = FullTree(Path(folder) / "bench", memory)
+        QTest.qWait(SETTLE)
+        beat = Beat()
+        beat.start()
+        QTest.qWait(WATCH)
+        beat.stop()
+        tree.close()
+        application.processEvents()
+    duty.end()
+    late = sorted(beat.late)
+    return {"late": late[int(len(late) * 0.99)]}
+
+
+def opened() -> dict[str, float]:
+    """Opens the picker as it is started, on a home without settings; seconds from the start of the program."""
+    from PySide6.QtCore import QTimer  # noqa: PLC0415
+    from PySide6.QtWidgets import QApplication  # noqa: PLC0415
+
+    from client_gui.ui import app  # noqa: PLC0415
+    from client_gui.ui.picker import Picker  # noqa: PLC0415
+
+    found: dict[str, float] = {}
+    paint = Picker.paintEvent
+
+    def painted(picker: Picker, event: object) -> None:
+        paint(picker, event)  # type: ignore[arg-type]  # the event that Qt gives
+        if not found:
+            found["paint"] = time.time() - float(os.environ["STARTED"])
+            QTimer.singleShot(500, end)
+
+    def end() -> None:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        found["rss"] = pages * os.sysconf("SC_PAGE_SIZE")
+        application = QApplication.instance()
+        assert application is not None
+        for window in QApplication.topLevelWidgets():
+            window.close()
+
+    Picker.paintEvent = painted  # type: ignore[method-assign]  # to see the first of them
+    with tempfile.TemporaryDirectory() as home:
+        os.environ.update(HOME=home, XDG_CONFIG_HOME=home, XDG_RUNTIME_DIR=home)
+        app.run(None)
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps({"answers": answers, "opened": opened}[sys.argv[1]]()))
