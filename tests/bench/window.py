@@ -97,7 +97,7 @@ def opened() -> dict[str, float]:
             found["rss"] = pages * os.sysconf("SC_PAGE_SIZE")
             self.leaving.emit()
 
-    app.Picker = Watched  # type: ignore[misc]  # the same window, but it tells when it was painted
+    app.Picker = Watched  # type: ignore[attr-defined]  # the same window, but it tells when it was painted
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(HOME=home, XDG_CONFIG_HOME=home, XDG_RUNTIME_DIR=home)
         app.run(None)

@@ -8,30 +8,34 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from PySide6.QtCore import QSettings, Qt
-from PySide6.QtGui import QFont
+from PySide6.QtCore import QLocale, QSettings, Qt, QTranslator
+from PySide6.QtGui import QFont, QPainter, QPixmap
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from client_gui.state import Asked, Consent, DeviceState, Snapshot
 from client_gui.ui import accessible
+from client_gui.ui.language import speak
 from client_gui.ui.look import Look
 from client_gui.ui.picker import Picker
+from client_gui.ui.tray import Tray, badged
 from tests.gui import samples
 from tests.gui.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SETTLED = 350  # milliseconds until everything has slid to its place
 KEYBOARD = Qt.FocusReason.TabFocusReason
 TALL = 840
+TRANSLATIONS = Path(__file__).parents[2] / "build/i18n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,7 @@ class Scene:
     width: int = 560
     dark: bool = False
     hint: bool = False
+    spanish: bool = False
 
 
 def scenes() -> tuple[Scene, ...]:
@@ -102,6 +107,8 @@ def at_other_sizes() -> tuple[Scene, ...]:
             height=900,
             size=28,
         ),
+        Scene(name="main-200-es", snapshot=full, prepare=_focus_list, height=TALL, size=28, spanish=True),
+        Scene(name="details-150", snapshot=samples.snapshot(samples.BRIO), prepare=_open_first, height=1100, size=21),
         Scene(name="changed-150", snapshot=changed, prepare=_nothing, height=TALL, size=21),
     )
 
@@ -110,7 +117,19 @@ def all_scenes() -> tuple[Scene, ...]:
     """Returns every picture in its order."""
     light = scenes()
     dark = tuple(replace(scene, name=f"{scene.name}-dark", dark=True) for scene in light)
-    return light + dark + at_other_sizes()
+    shown_in_spanish = ("main", "states", "details", "storage", "changed", "unlock", "problem", "empty", "no-session")
+    spanish = tuple(
+        replace(scene, name=f"{scene.name}-es", spanish=True, snapshot=_named_in_spanish(scene.snapshot))
+        for scene in light
+        if scene.name in shown_in_spanish
+    )
+    return light + dark + spanish + at_other_sizes()
+
+
+def _named_in_spanish(snapshot: Snapshot) -> Snapshot:
+    if snapshot.session is None:
+        return snapshot
+    return replace(snapshot, session=replace(snapshot.session, name="Escritorio del trabajo"))
 
 
 def main() -> int:
@@ -125,9 +144,45 @@ def main() -> int:
     for scene in all_scenes():
         if not wanted or scene.name in wanted:
             path = folder / f"picker-{scene.name}.png"
-            paint(application, scene, path)
+            with language(application, spanish=scene.spanish):
+                paint(application, scene, path)
             print(path)
+    if not wanted or "tray" in wanted:
+        paint_tray(application, folder / "picker-tray.png")
+        print(folder / "picker-tray.png")
     return 0
+
+
+@contextmanager
+def language(application: QApplication, *, spanish: bool) -> Iterator[None]:
+    """Lets the window speak Spanish for one picture."""
+    if spanish and not speak(application, QLocale("es_ES"), TRANSLATIONS):
+        sys.exit("the translations are not compiled: make translations")
+    yield
+    for translator in application.findChildren(QTranslator):
+        application.removeTranslator(translator)
+        translator.deleteLater()
+
+
+def paint_tray(application: QApplication, path: Path) -> None:
+    """Shows the tray's menu and its three icons."""
+    font = QFont("Inter")
+    font.setPixelSize(14)
+    application.setFont(font)
+    look = Look(dark=False, motion=False)
+    tray = Tray(look)
+    tray.show_snapshot(samples.snapshot(*samples.EVERY_KIND_OF_ROW), notify=False)
+    tray.menu.setPalette(look.palette())
+    tray.menu.adjustSize()
+    menu = tray.menu.grab()
+    image = QPixmap(menu.width() + 40, menu.height() + 96)
+    image.fill(look.color("canvas"))
+    painter = QPainter(image)
+    painter.drawPixmap(20, 20, menu)
+    for place, badge in enumerate(("", "sharing", "failed")):
+        painter.drawPixmap(20 + place * 48, menu.height() + 40, badged(look, 32, badge))
+    painter.end()
+    image.save(str(path))
 
 
 def paint(application: QApplication, scene: Scene, path: Path) -> None:
