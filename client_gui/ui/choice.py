@@ -95,6 +95,10 @@ class Choice(QWidget):
         if value in self.segments:
             self.segments[value].setChecked(True)
 
+    def wanted_width(self) -> int:
+        """Returns how wide all words are beside one another."""
+        return sum(segment.sizeHint().width() for segment in self.segments.values())
+
     def stack(self, *, narrow: bool) -> None:
         """Puts the words below one another where there is no room beside."""
         down, across = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight

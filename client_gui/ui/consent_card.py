@@ -15,6 +15,7 @@ from client_gui.ui.consent_words import question_of
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
 from client_gui.ui.messages import device_name
+from client_gui.ui.problem_words import remedy, sentence
 
 if TYPE_CHECKING:
     from client_gui.ui.look import Look
@@ -55,7 +56,11 @@ class ConsentCard(QWidget):
 
     def _make_parts(self, row: Row, consent: Consent) -> list[QWidget]:
         if consent.asked is Asked.STORAGE:
-            return [VolumeBox(self._look, volume, self) for volume in row.volumes[:MOST_VOLUMES]]
+            parts: list[QWidget] = [VolumeBox(self._look, volume, self) for volume in row.volumes[:MOST_VOLUMES]]
+            if row.problem_text:  # it was tried, and something keeps it busy
+                words = sentence(row.problem, row.problem_text), remedy(row.problem, row.remedy)
+                parts.append(Label(self._look, "text", "danger", self, text=" ".join(filter(None, words)), wrap=True))
+            return parts
         if consent.asked is Asked.CHANGE and consent.now:
             return [ChangePicture(self._look, consent, self)]
         return []
@@ -104,4 +109,4 @@ class ConsentCard(QWidget):
 
 def subject(row: Row, consent: Consent) -> tuple[object, ...]:
     """Returns everything a card shows: another answer calls for another card."""
-    return consent, row.volumes, device_name(row), row.kind, row.faces
+    return consent, row.volumes, device_name(row), row.kind, row.faces, row.problem_text

@@ -108,25 +108,27 @@ class DetailsPanel(QWidget):
         layout.addWidget(self._timeline)
         layout.addSpacing(4)
         layout.addLayout(self._grid)
-        layout.addWidget(self.settings)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(PADDING - RESERVE, 12, PADDING - RESERVE, PADDING - RESERVE)
         outer.setSpacing(8)
         outer.addLayout(layout)
+        outer.addWidget(self.settings)
         outer.addLayout(self._buttons)
 
     def controls(self) -> list[QWidget]:
         """Returns what takes the focus, in the order of Tab."""
         return [*self.settings.controls(), self.copy_button, self.rule_button]
 
-    def stack(self, *, narrow: bool) -> None:
-        """Puts titles above and buttons below where there is no room beside."""
+    def fit(self, width: int) -> None:
+        """Puts controls and buttons below one another where there is no room beside one another."""
+        room = width - 2 * (PADDING - RESERVE)
+        needed = sum(button.sizeHint().width() for button in (self.copy_button, self.rule_button))
         down, across = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
-        self._buttons.setDirection(down if narrow else across)
+        self._buttons.setDirection(down if needed > room else across)
         titles = [name.sizeHint().width() for name, _ in self._fields.values() if name.isVisibleTo(self)]
-        width = max([*titles, self.settings.title_width()])
-        self._grid.setColumnMinimumWidth(0, 0 if narrow else width)
-        self.settings.stack(narrow=narrow, title_width=width + self._grid.horizontalSpacing() - 8)
+        title = max([*titles, self.settings.title_width()])
+        beside = self.settings.fit(room, title + self._grid.horizontalSpacing())
+        self._grid.setColumnMinimumWidth(0, title if beside else 0)
 
     def show_row(self, row: Row) -> None:
         """Shows what is known of this device."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from client_gui.state import Mode
 from client_gui.ui.choice import Choice, NameField, mode_words
@@ -19,9 +19,6 @@ from qvd_usbip.errors import printable
 if TYPE_CHECKING:
     from client_gui.state import Row
     from client_gui.ui.look import Look
-
-SPACES: Final = {NameField: 8, Choice: 8 - RESERVE, Switch: 0}
-"""What stands before each control: what is painted begins at one line."""
 
 FOLLOW_FOR: Final = 30
 """How long a port is followed where the user wishes it, in seconds."""
@@ -45,6 +42,16 @@ class DeviceSettings(QWidget):
         self.name.named.connect(self.renamed)
         self.mode.chosen.connect(lambda value: self.mode_chosen.emit(Mode(value)))
         self.follow.clicked.connect(lambda on: self.follow_chosen.emit(FOLLOW_FOR if on else 0))
+        name = QWidget(self)
+        inset = QHBoxLayout(name)
+        inset.setContentsMargins(RESERVE, 0, RESERVE, RESERVE)
+        inset.addWidget(self.name)
+        port = QWidget(self)
+        beside = QHBoxLayout(port)
+        beside.setContentsMargins(0, 0, RESERVE, 0)
+        beside.setSpacing(0)
+        beside.addWidget(self.follow)
+        beside.addWidget(self._note, 1)
         self._titles = [
             Label(look, "note", "text2", self, text=text)
             for text in (tr("Name here"), tr("Share it"), tr("Follow its port"))
@@ -53,17 +60,14 @@ class DeviceSettings(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 10, 0, 0)
         layout.setSpacing(2)
-        for title, control in zip(self._titles, (self.name, self.mode, self.follow), strict=True):
+        for title, control in zip(self._titles, (name, self.mode, port), strict=True):
+            title.setContentsMargins(RESERVE, 0, 0, 0)
             line = QBoxLayout(QBoxLayout.Direction.LeftToRight)
-            line.setSpacing(SPACES[type(control)])
+            line.setSpacing(0)
             line.addWidget(title)
-            line.addWidget(control, 0 if control is self.follow else 1)
-            if control is self.follow:
-                line.addWidget(self._note, 1)
+            line.addWidget(control, 1)
             layout.addLayout(line)
             self._lines.append(line)
-        self._lines[0].setContentsMargins(0, 0, RESERVE, RESERVE)
-        self._lines[1].setContentsMargins(0, 0, 0, RESERVE)
 
     def controls(self) -> list[QWidget]:
         """Returns what takes the focus, in the order of Tab."""
@@ -84,13 +88,18 @@ class DeviceSettings(QWidget):
         self.follow.setAccessibleDescription(self._note.accessibleName())
         self.follow.show_wish(row.follows_port > 0)
 
-    def stack(self, *, narrow: bool, title_width: int) -> None:
-        """Puts each title above its control where there is no room before it."""
+    def fit(self, width: int, title_width: int) -> bool:
+        """Puts each title above its control where there is no room before it.
+
+        Args: the room; how wide titles and the gap behind them are. Returns: whether titles stand before controls.
+        """
         down, across = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
+        beside = title_width + RESERVE + self.mode.wanted_width() <= width
         for title, line in zip(self._titles, self._lines, strict=True):
-            line.setDirection(down if narrow else across)
-            title.setMinimumWidth(0 if narrow else title_width)
-        self.mode.stack(narrow=narrow)
+            line.setDirection(across if beside else down)
+            title.setMinimumWidth(title_width if beside else 0)
+        self.mode.stack(narrow=self.mode.wanted_width() > width)
+        return beside
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the line above."""

@@ -11,6 +11,19 @@ from PySide6.QtCore import QCoreApplication
 
 from qvd_usbip.errors import printable, problem_of
 
+SAID_OTHERWISE: Final = {
+    "storage-in-use": (
+        "A program still uses {volume}.",
+        "{program} still uses {volume}.",
+        "{volume} could not be unmounted: {reason}.",
+        "{places} is mounted here, and there is no udisks2 that could unmount it.",
+        "Close it and try again.",
+        "Eject it, then share it; as root: {command}",
+        "Unmount it, as root: {command}",
+    ),
+}
+"""What the engine says of a problem where it knows better than the Problem's own words."""
+
 _AS_ROOT: Final = re.compile(r"(?:[Aa]s|[Cc]omo) root: (?P<command>.+?)(?:[.;,] |\.?$)")
 
 
@@ -19,21 +32,22 @@ def sentence(code: str, text: str) -> str:
 
     Args: the Problem's code; its sentence as the engine filled it.
     """
-    return printable(_translated(problem_of(code).sentence, text))
+    return printable(_translated((problem_of(code).sentence, *SAID_OTHERWISE.get(code, ())), text))
 
 
 def remedy(code: str, text: str) -> str:
     """Says what helps; see `sentence`."""
-    return printable(_translated(problem_of(code).remedy, text))
+    return printable(_translated((problem_of(code).remedy, *SAID_OTHERWISE.get(code, ())), text))
 
 
-def _translated(template: str, text: str) -> str:
-    """Takes the values out of a filled template and puts them into its translation."""
-    translated = QCoreApplication.translate("Problem", template)
-    if translated == template:
-        return text
-    found = _pattern(template).fullmatch(text)
-    return text if found is None else translated.format_map(found.groupdict())
+def _translated(templates: tuple[str, ...], text: str) -> str:
+    """Takes the values out of the template that was filled and puts them into its translation."""
+    for template in templates:
+        translated = QCoreApplication.translate("Problem", template)
+        found = _pattern(template).fullmatch(text) if translated != template else None
+        if found is not None:
+            return translated.format_map(found.groupdict())
+    return text
 
 
 @cache

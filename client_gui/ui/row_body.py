@@ -105,9 +105,10 @@ class RowBody(QObject):
         """Measures the parts for a width."""
         if self.card is not None:
             self.card.fit(width)
-        for part in (self.strip, self.panel):
-            if part is not None:
-                part.stack(narrow=narrow)
+        if self.strip is not None:
+            self.strip.stack(narrow=narrow)
+        if self.panel is not None:
+            self.panel.fit(width)
         return [(part, part.heightForWidth(width)) for part in self.parts()]
 
     def height(self, width: int, *, narrow: bool) -> int:

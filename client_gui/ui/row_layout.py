@@ -70,7 +70,7 @@ def row_sizes(look: Look, window_width: int) -> RowSizes:
         name=name,
         secondary=secondary,
         status=max(status, status_icon),
-        status_width=status_icon + SMALL_GAP + max(words.horizontalAdvance(word) for word in all_state_words()),
+        status_width=status_icon + SMALL_GAP + max(words.horizontalAdvance(word) for word in all_state_words()) + 2,
         status_icon=status_icon,
         switch_width=look.px(56),
         switch_height=look.px(44),

@@ -1011,12 +1011,48 @@
       <translation>Créalo, o pon createdevice.acl.group en /etc/qvd/vma.conf.</translation>
     </message>
     <message>
+      <source>The server refused the device: it has isochronous endpoints (sound, video), and this server's kernel is not safe with those of a stranger.</source>
+      <translation>El servidor ha rechazado el dispositivo: tiene canales isócronos (sonido, vídeo), y el núcleo de este servidor no es seguro con los de un desconocido.</translation>
+    </message>
+    <message>
+      <source>Update the server's kernel; or accept the risk there, as root: qvd-usb-agent config set vm.lxc.usb.isochronous allow, then restart the agent.</source>
+      <translation>Actualiza el núcleo del servidor; o acepta allí el riesgo, como root: qvd-usb-agent config set vm.lxc.usb.isochronous allow, y reinicia el agente.</translation>
+    </message>
+    <message>
       <source>This should not have happened: {reason}.</source>
       <translation>Esto no debería haber pasado: {reason}.</translation>
     </message>
     <message>
       <source>Please report it with the log.</source>
       <translation>Por favor, comunícalo junto con el registro.</translation>
+    </message>
+    <message>
+      <source>A program still uses {volume}.</source>
+      <translation>Un programa aún usa {volume}.</translation>
+    </message>
+    <message>
+      <source>{program} still uses {volume}.</source>
+      <translation>{program} aún usa {volume}.</translation>
+    </message>
+    <message>
+      <source>{volume} could not be unmounted: {reason}.</source>
+      <translation>{volume} no se ha podido desmontar: {reason}.</translation>
+    </message>
+    <message>
+      <source>{places} is mounted here, and there is no udisks2 that could unmount it.</source>
+      <translation>{places} está montado aquí, y no hay udisks2 que pueda desmontarlo.</translation>
+    </message>
+    <message>
+      <source>Close it and try again.</source>
+      <translation>Ciérralo y vuelve a intentarlo.</translation>
+    </message>
+    <message>
+      <source>Eject it, then share it; as root: {command}</source>
+      <translation>Expúlsalo y compártelo; como root: {command}</translation>
+    </message>
+    <message>
+      <source>Unmount it, as root: {command}</source>
+      <translation>Desmóntalo, como root: {command}</translation>
     </message>
   </context>
 </TS>

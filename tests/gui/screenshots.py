@@ -64,7 +64,7 @@ def scenes() -> tuple[Scene, ...]:
     return (
         Scene(name="main", snapshot=full, prepare=_focus_list, height=680, hint=True),
         Scene(name="states", snapshot=samples_now(*samples.EVERY_STATE), prepare=_nothing, height=TALL),
-        Scene(name="details", snapshot=samples_now(samples.BRIO, samples.SCANNER), prepare=_open_first),
+        Scene(name="details", snapshot=samples_now(samples.BRIO, samples.SCANNER), prepare=_open_first, height=740),
         Scene(
             name="storage",
             snapshot=samples_now(samples.BRIO, samples.STICK_TWO_VOLUMES, samples.YUBIKEY),

@@ -83,6 +83,21 @@ def test_stick_ticked_by_hand_asks_by_itself_and_takes_no_focus(picker: Picker, 
     assert engine.asked == [("toggle", STICK.key, False)]
 
 
+def test_volume_that_is_still_used_is_told_in_the_card(seen: Seen, engine: FakeEngine) -> None:
+    busy = replace(
+        STICK,
+        ticked=True,
+        state=DeviceState.CONFIRM,
+        problem="storage-in-use",
+        problem_text="backup (4711) still uses BACKUP.",
+        remedy="Close it and try again.",
+    )
+    engine.show(replace(busy, problem_text="", remedy=""))
+    engine.show(busy)
+    assert "backup (4711) still uses BACKUP. Close it and try again." in seen.texts()
+    assert seen.has("Unmount and share: Ultra Fit")
+
+
 def test_unmounted_volume_is_not_said_to_be_unmounted(seen: Seen, engine: FakeEngine) -> None:
     idle = replace(samples.BACKUP, path="")
     engine.show(replace(STICK, volumes=(idle,)))

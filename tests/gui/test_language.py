@@ -13,10 +13,12 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QLocale, QTranslator
 from PySide6.QtWidgets import QApplication
 
+from client_gui import unmount
 from client_gui.ui import accessible, problem_words
 from client_gui.ui.language import speak
 from client_gui.ui.look import Look
 from client_gui.ui.picker import Picker
+from client_gui.volumes import Filesystem
 from qvd_usbip.errors import DEVICE_GONE, HELPER_MISSING, HELPER_SILENT, PROBLEMS, Problem, QvdUsbError
 from tests.gui import samples
 from tests.gui.fake_engine import FakeEngine
@@ -105,7 +107,9 @@ def test_every_text_has_a_translation_and_no_translation_is_left_over() -> None:
 def test_every_sentence_of_a_problem_is_known_and_those_of_the_client_are_translated() -> None:
     sources = set(translated()["Problem"])
     ours = {text for problem in PROBLEMS.values() for text in (problem.sentence, problem.remedy)}
-    assert sources <= ours, "left over"
+    otherwise = {text for texts in problem_words.SAID_OTHERWISE.values() for text in texts}
+    assert otherwise <= sources
+    assert sources <= ours | otherwise, "left over"
     missing = {problem.code for problem in clients() if {problem.sentence, problem.remedy} - sources}
     assert missing <= NEVER_IN_THE_WINDOW
 
@@ -154,6 +158,21 @@ def test_english_is_spoken_where_no_translation_fits(qapp: QApplication, tmp_pat
 )
 def test_sentence_of_the_engine_is_translated_with_its_values(spanish: None, error: QvdUsbError, sentence: str) -> None:
     assert problem_words.sentence(error.problem.code, str(error)) == sentence
+
+
+def test_what_keeps_a_volume_busy_is_said_in_spanish(spanish: None) -> None:
+    disk = Filesystem(node="/dev/sdb1", volume=samples.BACKUP, places=("/media/user/BACKUP",))
+    fault = unmount._not_unmounted(disk, "target is busy")
+    said = [
+        problem_words.sentence(fault.code, fault.text),
+        problem_words.split_remedy(problem_words.remedy(fault.code, fault.remedy))[1],
+        problem_words.sentence(fault.code, "backup (4711) still uses BACKUP."),
+    ]
+    assert said == [
+        "BACKUP no se ha podido desmontar: target is busy.",
+        "sudo umount /dev/sdb1",
+        "backup (4711) aún usa BACKUP.",
+    ]
 
 
 def test_words_of_another_peer_stay_as_they_are(spanish: None) -> None:
