@@ -7,48 +7,22 @@ import pytest
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import HubId
 from server_agent import actions, events
-from server_agent.lending import Lease, Lending
+from server_agent.lending import Lease
 from server_agent.state import PENDING_LIMIT, Backend, Hold, Phase, Port, Stage
-from tests.unit.server_agent.world import NAMES, PORTS, World, busid_of
-
-ONE, TWO, THREE, FOUR, FIVE, SIX = NAMES
-WHOLE = Lending(shared=0)
-FIRST = Port(hub=HubId(1), half="hs", rhport=0)
-
-
-def started(*names: object) -> World:
-    world = World()
-    for name in names or (ONE,):
-        reserve(world, name)
-    return world
-
-
-def reserve(
-    world: World, name: object, *, enabled: bool = True, running: bool = False, lending: Lending = WHOLE
-) -> int:
-    words = {"container": name, "broker_gid": 0, "enabled": enabled, "running": running, "lending": lending}
-    request = world.ask(events.Reserve, **words)
-    while world.slow:
-        world.deliver_slow()
-    if request in world.answers and not world.answers[request].problem:
-        world.running.add(name)  # type: ignore[arg-type]
-    return request
-
-
-def attach(world: World, name: object = ONE, attach_id: str = "a", speed: int = 3) -> int:
-    return world.ask(events.Attach, container=name, attach_id=attach_id, devid=0x10002, speed=speed)
-
-
-def in_use(world: World, name: object = ONE, attach_id: str = "a", port: Port = FIRST) -> None:
-    attach(world, name, attach_id)
-    world.enumerate(port)
-    world.deliver_uevent()
-    while world.slow:
-        world.deliver_slow()
-
-
-def kinds(world: World) -> list[str]:
-    return [type(action).__name__ for action in world.written]
+from tests.unit.server_agent.steps import (
+    FIRST,
+    FOUR,
+    ONE,
+    THREE,
+    TWO,
+    WHOLE,
+    attach,
+    in_use,
+    kinds,
+    reserve,
+    started,
+)
+from tests.unit.server_agent.world import PORTS, World, busid_of
 
 
 def test_a_container_gets_a_hub_only_when_everything_is_in_force() -> None:
@@ -365,140 +339,6 @@ def test_a_peer_that_went_before_anything_enumerated_is_a_failure() -> None:
     world.vanish(FIRST)
     world.settle()
     assert (world.state.progress["a"].state, world.state.progress["a"].problem) == (AckState.FAILED, "peer-gone")
-
-
-SHARED = Lending(shared=1, ports=1)
-
-
-def shared(*names: object) -> World:
-    """Hubs 1 and 2 are taken; these have a port each of hub 3."""
-    world = started(FIVE, SIX)
-    for name in names:
-        reserve(world, name, lending=SHARED)
-    return world
-
-
-def test_beyond_the_hubs_containers_get_ports_of_the_shared_one_and_then_nothing() -> None:
-    world = shared(ONE, TWO, THREE)
-    assert [str(world.state.containers[name].lease) for name in (FIVE, ONE, TWO, THREE)] == [
-        "vhci_hcd.1", "vhci_hcd.3 ports 1-1", "vhci_hcd.3 ports 2-2", "vhci_hcd.3 ports 3-3",
-    ]  # fmt: skip
-    request = reserve(world, FOUR, lending=SHARED)
-    assert world.answers[request].context == {"hub": ""}
-
-
-def test_on_a_shared_hub_a_device_goes_to_its_own_port_and_to_nobody_else() -> None:
-    world = shared(ONE, TWO)
-    mine, theirs = (Port(hub=HubId(3), half="hs", rhport=number) for number in (0, 1))
-    in_use(world, TWO, "b", theirs)
-    in_use(world, ONE, "a", mine)
-    assert world.state.owner(mine) is world.state.containers[ONE]
-    assert world.maps[ONE] == {world.plugged[mine].number}
-    assert world.maps[TWO] == {world.plugged[theirs].number}
-    assert world.answers[attach(world, ONE, "more")].problem == "no-free-port"
-    assert world.answers[attach(world, ONE, "fast", speed=5)].problem == ""
-
-
-def test_a_device_on_a_port_of_a_shared_hub_that_nobody_has_is_left_waiting() -> None:
-    world = shared(ONE)
-    port = Port(hub=HubId(3), half="hs", rhport=2)
-    world.attached.add(port)
-    world.enumerate(port)
-    world.settle()
-    assert not world.plugged[port].authorised
-    assert world.maps[ONE] == set()
-    request = reserve(world, TWO, lending=SHARED)
-    assert world.answers[request].context == {"hub": "vhci_hcd.3 ports 2-2"}
-    request = reserve(world, THREE, lending=SHARED)
-    assert world.answers[request].context == {"hub": ""}, "its port is not proven empty"
-    assert [str(lease) for lease in world.state.quarantine] == ["vhci_hcd.3 ports 3-3"]
-
-
-def test_one_tenant_goes_and_the_others_stay_as_they_are() -> None:
-    world = shared(ONE, TWO)
-    mine, theirs = (Port(hub=HubId(3), half="hs", rhport=number) for number in (0, 1))
-    in_use(world, ONE, "a", mine)
-    in_use(world, TWO, "b", theirs)
-    world.stubborn.add(mine)
-    world.ask(events.Release, container=ONE)
-    world.running.discard(ONE)
-    world.settle()
-    assert world.maps[TWO] == {world.plugged[theirs].number}
-    assert [str(lease) for lease in world.state.quarantine] == ["vhci_hcd.3 ports 1-1"]
-    assert world.answers[reserve(world, THREE, lending=SHARED)].context == {"hub": "vhci_hcd.3 ports 3-3"}
-    world.stubborn.clear()
-    world.vanish(mine)
-    world.look()
-    assert world.answers[reserve(world, FOUR, lending=SHARED)].context == {"hub": "vhci_hcd.3 ports 1-1"}
-
-
-def test_ports_are_known_again_without_the_ledger_unless_two_could_have_them() -> None:
-    world = shared(ONE, TWO, THREE)
-    before = {name: c.lease for name, c in world.state.containers.items()}
-    in_use(world, TWO, "b", Port(hub=HubId(3), half="hs", rhport=1))
-    world.ledger = ""
-    world.restart()
-    assert {name: c.lease for name, c in world.state.containers.items()} == before
-    assert len(world.maps[TWO]) == 1
-    world.mounts[ONE] = Lease(hub=HubId(3))  # the file with its ports is lost
-    world.ledger = ""
-    world.restart()
-    world.settle()
-    assert {name for name, c in world.state.containers.items() if c.lease is None} == {ONE, TWO, THREE}
-    assert world.maps[TWO] == set(), "whose it is is not guessed"
-
-
-def test_a_lease_that_cannot_be_written_down_is_not_given() -> None:
-    world = World()
-    world.disk_full = True
-    request = reserve(world, ONE)
-    assert world.answers[request].problem == "config-unwritable"
-    assert world.answers[request].context == {"path": "ledger.json", "reason": "No space left on device"}
-    assert not world.written, "nothing was made"
-    assert not world.state.containers
-    assert world.state.unrecorded
-    world.disk_full = False
-    world.look()
-    assert not world.state.unrecorded
-    assert world.answers[reserve(world, ONE)].context == {"hub": "vhci_hcd.1"}
-
-
-def test_a_disk_that_fills_on_the_way_refuses_the_start_and_undoes_it() -> None:
-    world = World()
-    words = {"container": ONE, "broker_gid": 0, "enabled": True, "running": False, "lending": WHOLE}
-    request = world.ask(events.Reserve, **words)
-    world.disk_full = True
-    while world.slow:
-        world.deliver_slow()
-    assert world.answers[request].problem == "config-unwritable"
-    assert kinds(world)[-2:] == ["OpenBroker", "TearDown"]
-    assert (world.maps, world.brokers, dict(world.state.containers)) == ({}, set(), {})
-
-
-def test_without_a_record_what_runs_goes_on() -> None:
-    world = started()
-    world.disk_full = True
-    in_use(world)
-    assert world.state.progress["a"].state == AckState.AUTHORISED
-    request = world.ask(events.Release, container=ONE)
-    world.running.clear()
-    while world.slow:
-        world.deliver_slow()
-    assert world.answers[request].problem == ""
-    assert not world.maps
-
-
-def test_a_result_that_never_comes_is_not_waited_for_for_ever() -> None:
-    world = World()
-    words = {"container": ONE, "broker_gid": 0, "enabled": True, "running": False, "lending": WHOLE}
-    request = world.ask(events.Reserve, **words)
-    world.results_lost = True
-    world.deliver_slow()
-    world.results_lost = False
-    world.settle()
-    assert world.answers[request].problem == "internal"
-    assert not world.state.containers
-    assert world.answers[reserve(world, ONE)].context == {"hub": "vhci_hcd.1"}
 
 
 def test_a_lost_ledger_is_rebuilt_from_the_containers_that_run() -> None:

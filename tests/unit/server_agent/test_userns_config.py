@@ -47,7 +47,7 @@ def test_ids_and_group_are_found_in_configuration_and_image(
 ) -> None:
     del containers
     lines = printed(capsys, "three")
-    hook = f"{lxc.AGENT} hook --backend map --broker-gid 100989 --root-uid 100000"
+    hook = f"{lxc.AGENT} hook --container three --backend map --broker-gid 100989 --root-uid 100000"
     assert f"lxc.hook.pre-start = {hook}" in lines
     assert f"lxc.hook.post-stop = {hook}" in lines
 
