@@ -1,4 +1,4 @@
-"""EFFECT: what assistive technology is told: the list is a list, its rows are items, changes are spoken."""
+"""EFFECT: what assistive technology is told: what each part of ours is, and what changes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QAccessibleInterface
 from PySide6.QtWidgets import QAccessibleWidget, QWidget
 
-ROLES = {"RowCard": QAccessible.Role.List, "DeviceRow": QAccessible.Role.ListItem}
+ROLES = {
+    "RowCard": QAccessible.Role.List,
+    "DeviceRow": QAccessible.Role.ListItem,
+    "ConsentCard": QAccessible.Role.Grouping,
+    "DeviceSettings": QAccessible.Role.Grouping,
+    "Choice": QAccessible.Role.Grouping,
+    "ProblemCard": QAccessible.Role.Grouping,
+    # Painted, not made of labels: read as the text they are.
+    "ChangePicture": QAccessible.Role.StaticText,
+    "Timeline": QAccessible.Role.StaticText,
+    "VolumeBox": QAccessible.Role.StaticText,
+}
 
 
 def install() -> None:
-    """Gives our list and rows their roles; everything else keeps Qt's."""
+    """Gives our own parts their roles; everything else keeps Qt's."""
     QAccessible.installFactory(_interface)
 
 

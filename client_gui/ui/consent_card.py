@@ -15,6 +15,7 @@ from client_gui.ui.consent_words import question_of
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
 from client_gui.ui.messages import device_name
+from client_gui.ui.paint import paint_ground
 from client_gui.ui.problem_words import remedy, sentence
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class ConsentCard(QWidget):
         question = question_of(row, consent)
         self._icon = question.icon
         self._heading = Label(look, "heading", "text", self, text=question.heading, wrap=True)
+        self.setAccessibleName(question.heading)
         self._text = Label(look, "text", "text", self, text=question.text, wrap=True)
         agree, refuse = (Face.OUTLINE, Face.PRIMARY) if question.urge_safe else (Face.PRIMARY, Face.OUTLINE)
         self.agree_button = Button(look, question.agree, agree, self)
@@ -97,10 +99,7 @@ class ConsentCard(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the tinted ground and the drawing before the heading."""
         look, painter = self._look, QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(look.color("warn_tint"))
-        painter.drawRoundedRect(self.rect(), 8, 8)
+        paint_ground(painter, look, self.rect(), "warn_tint")
         side = look.px(16)
         line = look.metrics("heading").height()
         box = QRect(PADDING, self._heading.y() + (line - side) // 2 + 1, side, side)

@@ -16,7 +16,7 @@ from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
 from client_gui.ui.look import Look
 from client_gui.ui.messages import tr
-from client_gui.ui.paint import paint_text
+from client_gui.ui.paint import paint_ground, paint_text
 
 PADDING: Final = 16
 COPIED_FOR: Final = 1500  # milliseconds
@@ -172,11 +172,7 @@ class DetailsPanel(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the inset ground."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(self._look.color("hover"))
-        painter.drawRoundedRect(self.rect(), 8, 8)
+        paint_ground(QPainter(self), self._look, self.rect(), "hover")
 
 
 def _say_copied(button: Button) -> None:

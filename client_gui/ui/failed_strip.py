@@ -14,6 +14,7 @@ from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
 from client_gui.ui.look import Look
 from client_gui.ui.messages import device_name, retry_sentence, tr
+from client_gui.ui.paint import paint_ground
 from client_gui.ui.problem_words import sentence
 
 
@@ -83,8 +84,4 @@ class FailedStrip(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the tinted ground."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(self._look.color("danger_tint"))
-        painter.setBrush(self._look.color("danger_tint"))
-        painter.drawRoundedRect(self.rect().adjusted(0, 0, -1, -1), 8, 8)
+        paint_ground(QPainter(self), self._look, self.rect(), "danger_tint")

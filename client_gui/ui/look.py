@@ -34,11 +34,19 @@ class Look(QObject):
 
     changed = Signal()
 
-    def __init__(self, *, dark: bool | None = None, motion: bool | None = None, parent: QObject | None = None) -> None:
-        """Takes the desktop's wishes, unless `dark` or `motion` settle them."""
+    def __init__(
+        self,
+        *,
+        dark: bool | None = None,
+        motion: bool | None = None,
+        contrast: bool | None = None,
+        parent: QObject | None = None,
+    ) -> None:
+        """Takes the desktop's wishes, unless `dark`, `motion` or `contrast` (more of it) settle them."""
         super().__init__(parent)
         self._dark = dark
         self._motion = motion
+        self._contrast = contrast
         self._fonts: dict[str, QFont] = {}
         self.tokens: Tokens = LIGHT
         self.em = DESIGN_EM
@@ -57,7 +65,8 @@ class Look(QObject):
 
     def _read_desktop(self) -> None:
         dark = _desktop_is_dark() if self._dark is None else self._dark
-        self.tokens = tokens_for(dark=dark, more_contrast=_desktop_wants_contrast())
+        sharp = _desktop_wants_contrast() if self._contrast is None else self._contrast
+        self.tokens = tokens_for(dark=dark, more_contrast=sharp)
         self.em = max(SMALLEST_TEXT, QFontInfo(QApplication.font()).pixelSize())
         self._fonts = {role: _font(role, self.em) for role in FONTS}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRect, Qt, Signal
+from PySide6.QtCore import QRect, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from client_gui.ui.button import Button, Face
 from client_gui.ui.label import Label
+from client_gui.ui.paint import paint_ground
 
 if TYPE_CHECKING:
     from client_gui.ui.look import Look
@@ -42,9 +43,6 @@ class MessageBar(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the tinted ground and the icon."""
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(self._look.color("info_tint"))
-        painter.drawRoundedRect(self.rect(), 8, 8)
+        paint_ground(painter, self._look, self.rect(), "info_tint")
         side = self._look.px(16)
         self._look.draw_icon(painter, QRect(PADDING, (self.height() - side) // 2, side, side), "s-info", "text2")

@@ -51,6 +51,7 @@ class Scene:
     dark: bool = False
     hint: bool = False
     spanish: bool = False
+    contrast: bool = False
 
 
 def scenes() -> tuple[Scene, ...]:
@@ -106,6 +107,14 @@ def at_other_sizes() -> tuple[Scene, ...]:
             prepare=lambda picker: _ask(picker, samples.STICK.key),
             height=900,
             size=28,
+        ),
+        Scene(name="main-contrast", snapshot=full, prepare=_focus_list, height=680, hint=True, contrast=True),
+        Scene(
+            name="storage-contrast-dark",
+            snapshot=storage,
+            prepare=lambda picker: _ask(picker, samples.STICK.key),
+            dark=True,
+            contrast=True,
         ),
         Scene(name="main-200-es", snapshot=full, prepare=_focus_list, height=TALL, size=28, spanish=True),
         Scene(name="details-150", snapshot=samples.snapshot(samples.BRIO), prepare=_open_first, height=1100, size=21),
@@ -193,7 +202,7 @@ def paint(application: QApplication, scene: Scene, path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         memory = QSettings(f"{folder}/picker.ini", QSettings.Format.IniFormat)
         memory.setValue("hints/first-share-seen", "false" if scene.hint else "true")
-        picker = Picker(FakeEngine(), Look(dark=scene.dark, motion=True), memory)
+        picker = Picker(FakeEngine(), Look(dark=scene.dark, motion=True, contrast=scene.contrast), memory)
         picker.resize(scene.width, scene.height)
         picker.show_snapshot(scene.snapshot)
         picker.show()

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import TYPE_CHECKING
 
 import pytest
+from PySide6.QtWidgets import QApplication
 
 from client_gui.state import DeviceState
 from client_gui.ui.icons import FOLDER, KIND_ICONS, icon_of_kind
+from client_gui.ui.look import Look
+from client_gui.ui.picker import Picker
 from client_gui.ui.row_paint import STATE_ICONS
 from client_gui.ui.theme import DARK, LIGHT, Tokens, contrast, sharpened
 from qvd_usbip.usb import Kind
+from tests.gui import samples
+from tests.gui.fake_engine import FakeEngine
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QSettings
+    from pytestqt.qtbot import QtBot
 
 BOTH = pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=["light", "dark"])
 TEXT = 4.5  # WCAG 2.2, 1.4.3
@@ -92,3 +102,20 @@ def test_every_kind_has_a_drawing() -> None:
     assert {str(kind) for kind in Kind} - set(KIND_ICONS) <= {"device"}
     for kind in Kind:
         assert (FOLDER / f"{icon_of_kind(str(kind))}.svg").is_file()
+
+
+def test_desktop_that_wishes_more_contrast_gets_it_everywhere(
+    qtbot: QtBot, memory: QSettings, qapp: QApplication
+) -> None:
+    look = Look(dark=True, motion=False, contrast=True)
+    picker = Picker(FakeEngine(), look, memory)
+    qtbot.addWidget(picker, before_close_func=lambda _window: picker.finish())
+    picker.show()
+    picker.show_snapshot(samples.snapshot(samples.STICK_CHANGED, samples.HEADSET))
+    QApplication.processEvents()
+    row = picker.list.row_widget(samples.STICK_CHANGED.key)
+    assert row is not None
+    card = row.body.card
+    assert card is not None
+    edge = card.grab().toImage().pixelColor(0, card.height() // 2).name().upper()
+    assert contrast(edge, look.code("surface")) >= CONTROL
