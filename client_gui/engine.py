@@ -251,11 +251,11 @@ class Engine:
 
     def _show(self, fresh: Snapshot) -> None:
         self._snapshot = replace(fresh, generation=self._snapshot.generation + 1)
-        if self._presence is not None:
-            self._write_status(self._presence)
-        self._hooks.note(self._snapshot.rows, self._desk.commands)
         for callback in self._subscribers:
             callback(self._snapshot)
+        if self._presence is not None:  # after those who are here: what other programs read is known here already
+            self._write_status(self._presence)
+        self._hooks.note(self._snapshot.rows, self._desk.commands)
 
     def _write_status(self, presence: Presence) -> None:
         try:
