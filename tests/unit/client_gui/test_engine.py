@@ -261,7 +261,12 @@ def test_a_second_engine_of_the_same_user_is_told_so(bench: Bench) -> None:
 def test_status_is_there_while_the_engine_runs_and_holds_no_key(bench: Bench) -> None:
     share(bench)
     bench.wait_state(DeviceState.IN_USE)
-    text = (bench.runtime / "status.json").read_text()
+    status_file = bench.runtime / "status.json"
+    deadline = time.monotonic() + 10
+    while not (status_file.exists() and '"in-use"' in status_file.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    text = status_file.read_text()
     assert (bench.runtime / "status.json").stat().st_mode & 0o777 == 0o600
     assert KEY not in text
     status = read_status(bench.runtime)
