@@ -211,7 +211,7 @@ def test_nothing_is_authorised_while_its_number_is_being_revoked() -> None:
     attach(world, TWO, "b")
     world.enumerate(second)
     world.plugged[second].number = number  # the same number, at another container
-    world.uevents[-1] = events.UsbAdded(at=0, port=second, busid=busid_of(second), number=number, name="usb/x")
+    world.uevents[0] = events.UsbAdded(at=0, port=second, busid=busid_of(second), number=number, name="usb/x")
     while world.uevents or world.slow:
         world.deliver_uevent()
         world.deliver_slow()

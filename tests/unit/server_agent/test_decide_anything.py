@@ -8,6 +8,7 @@ from qvd_usbip.ids import VmId
 from server_agent import actions, events
 from server_agent.state import Phase, Port
 from tests.unit.server_agent.world import HUBS, LENDING, NAMES, PORTS, World, busid_of
+from tests.unit.server_agent.world_inside import ACCESS
 
 ONE = NAMES[0]
 
@@ -31,7 +32,8 @@ class Anything(RuleBasedStateMachine):
     def reserve(self, name: object) -> None:
         running = name in self.world.running
         words = {"container": name, "broker_gid": 0, "enabled": True, "running": running, "lending": LENDING}
-        self.world.ask(events.Reserve, **words)
+        nodes = ACCESS if name in NAMES[1::2] else None
+        self.world.ask(events.Reserve, nodes=nodes, **words)
 
     @rule(name=names)
     def start(self, name: object) -> None:
@@ -48,6 +50,24 @@ class Anything(RuleBasedStateMachine):
     def attach(self, name: object, speed: int) -> None:
         self.attaches += 1
         self.world.ask(events.Attach, container=name, attach_id=str(self.attaches), devid=0x10002, speed=speed)
+
+    @rule(name=names)
+    def begin(self, name: object) -> None:
+        """What usually happens, at once, so that what comes after has something to happen to."""
+        self.reserve(name)
+        self.world.deliver_all()
+        self.start(name)
+
+    @rule(data=st.data(), speed=st.sampled_from([1, 3, 5]))
+    @precondition(lambda self: self.world.running)
+    def use(self, data: st.DataObject, speed: int) -> None:
+        before = set(self.world.attached)
+        self.attach(data.draw(st.sampled_from(sorted(self.world.running))), speed)
+        for port in self.world.attached - before:
+            self.world.enumerate(port)
+            self.world.deliver_all()
+            self.world.child(port)
+            self.world.deliver_all()
 
     @rule(data=st.data(), is_hub=st.booleans(), isochronous=st.booleans())
     @precondition(lambda self: self.world.attached)
@@ -107,6 +127,10 @@ class Anything(RuleBasedStateMachine):
     def back_end(self, name: VmId, *, slow: bool) -> None:
         (self.world.slow_rights.add if slow else self.world.slow_rights.discard)(name)
 
+    @rule(cramped=st.booleans(), deaf=st.booleans())
+    def inside_fault(self, *, cramped: bool, deaf: bool) -> None:
+        self.world.inside.cramped, self.world.inside.deaf = cramped, deaf
+
     @rule(seconds=st.sampled_from([1, 20, 100]))
     def time_passes(self, seconds: int) -> None:
         self.world.now += seconds
@@ -119,6 +143,7 @@ class Anything(RuleBasedStateMachine):
     def teardown(self) -> None:
         world = self.world
         world.revoke_fails = world.grants_fail = world.disk_full = world.results_lost = False
+        world.inside.cramped = world.inside.deaf = False
         self.world.settle()
         self.world.check_rest()
         self.world.running |= set(self.world.state.containers)
@@ -138,5 +163,5 @@ class Deaf(Anything):
 
 TestAnything, TestDeaf = Anything.TestCase, Deaf.TestCase
 TestAnything.settings = TestDeaf.settings = settings(
-    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -1,6 +1,7 @@
 """PURE: a small model of the kernel: it carries the core's actions out, slowly, and sends its events in order."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from qvd_usbip.ids import BusId, DevNum, HubId, VidPid, VmId
@@ -11,7 +12,8 @@ from server_agent.decide import decide
 from server_agent.events import DeviceSeen, HubSeen, Left, Observed
 from server_agent.ledger import format_ledger, parse_ledger
 from server_agent.lending import Lease, Lending, possible_leases
-from server_agent.state import Half, HubBuses, Port, Right, State
+from server_agent.state import Half, HubBuses, Port, Right, State, Thing
+from tests.unit.server_agent.world_inside import ACCESS, Inside, things_of
 
 BOOT = "boot"
 PORTS = 3
@@ -62,6 +64,7 @@ class World:
     grants_fail: bool = False  # and come true all the same
     slow_rights: set[VmId] = field(default_factory=set)  # containers whose back end takes its time
     busy_once: set[Port] = field(default_factory=set)
+    inside: Inside = field(default_factory=Inside)
 
     def __post_init__(self) -> None:
         self.look()
@@ -107,6 +110,11 @@ class World:
             case actions.Grant() | actions.Revoke() | actions.AttachPort():
                 self.written.append(action)
                 return self._perform(action)
+            case (
+                actions.MakeNode(container=name) | actions.RemoveNode(container=name) | actions.Announce(container=name)
+            ):
+                self.written.append(action)
+                return self.inside.perform(action, self.maps.get(name, set()), self.now)
             case _:
                 self.slow.append(action)
         return None
@@ -123,7 +131,7 @@ class World:
 
         Authorise waits until no number is being taken from anyone.
         """
-        ready = [a for a in self.slow if not isinstance(a, actions.Authorise) or not self.state.revoking]
+        ready = self._ready()
         if not ready:
             return
         action = ready[which % len(ready)]
@@ -138,11 +146,16 @@ class World:
         if result is not None and not self.results_lost:
             self.submit(result)
 
+    def _ready(self) -> list[actions.Action]:
+        return [a for a in self.slow if not isinstance(a, actions.Authorise) or not self.state.revoking]
+
     def deliver_uevent(self) -> None:
-        if self.uevents:
+        while self.uevents:
             event = replace(self.uevents.popleft(), at=self.now)
             if not self.deaf:
                 self.submit(event)
+            if not isinstance(event, events.Heard):  # it comes with one that counts
+                return
 
     def restart(self) -> None:
         """Kill the agent; what it was about to do is not done."""
@@ -171,7 +184,7 @@ class World:
         raise AssertionError("never comes to rest")
 
     def deliver_all(self) -> None:
-        while self.uevents or self.slow:
+        while self.uevents or self._ready():
             self.deliver_uevent()
             self.deliver_slow()
 
@@ -203,7 +216,7 @@ class World:
                 if plugged is None or plugged.number != number:
                     return events.AuthoriseFailed(at=at, port=port, number=number, detail="gone")
                 self.check_authorise(port, plugged)
-                plugged.authorised = True
+                self._happen(port, "add", lambda: setattr(plugged, "authorised", True))
                 return events.Authorised(at=at, port=port, number=number)
             case actions.Grant(container=name, right=right):
                 if name not in self.maps:
@@ -217,7 +230,7 @@ class World:
                     return events.RevokeFailed(at=at, container=name, right=right, detail="fault")
                 self.maps.get(name, set()).discard(right)
                 return events.Revoked(at=at, container=name, right=right)
-            case actions.PutInForce(container=name, hub=hub, ports=ports, fresh=fresh):
+            case actions.PutInForce(container=name, hub=hub, ports=ports, fresh=fresh, nodes=nodes):
                 if fresh and hub is not None and self.in_use(Lease(hub=hub, ports=ports)):
                     return events.NotInForce(
                         at=at, container=name, problem="hub-quarantined", detail="in use", hub_at_fault=True
@@ -225,6 +238,8 @@ class World:
                 self.maps[name] = set()
                 if hub is not None:
                     self.gates.add(hub)
+                if fresh and nodes is not None:
+                    self.inside.open(name)
                 if fresh:
                     self.mounts[name] = None if hub is None else Lease(hub=hub, ports=ports)
                 return events.InForce(at=at, container=name)
@@ -244,7 +259,26 @@ class World:
     def _clear(self, name: VmId) -> None:
         self.maps.pop(name, None)
         self.mounts.pop(name, None)
+        self.inside.close(name)
         self.running.discard(name)
+
+    def things(self, port: Port) -> tuple[Thing, ...]:
+        """What the kernel has made events of below a port."""
+        plugged = self.plugged.get(port)
+        if plugged is None:
+            return ()
+        return things_of(port, plugged.number, plugged.children, authorised=plugged.authorised)
+
+    def _happen(self, port: Port, event: str, change: Callable[[], object]) -> None:
+        """Change something below a port; the kernel says what has come or gone by it."""
+        before = self.things(port)
+        change()
+        after = self.things(port)
+        moved = set(before) ^ set(after)
+        order = after if event == "add" else before[::-1]
+        self.uevents.extend(
+            events.Heard(at=0, port=port, event=event, thing=thing) for thing in order if thing in moved
+        )
 
     def enumerate(self, port: Port, *, is_hub: bool = False, isochronous: bool = False) -> None:
         """The kernel finds a device on an attached port."""
@@ -255,8 +289,9 @@ class World:
         number = Right(kind="c", number=DevNum.of_usbfs(bus, 2 + self.devnums % 3))
         if any(p.number == number for p in self.plugged.values()):
             return
-        self.plugged[port] = Plugged(number=number, is_hub=is_hub, isochronous=isochronous)
+        plugged = Plugged(number=number, is_hub=is_hub, isochronous=isochronous)
         self.uevents.append(events.UsbAdded(at=0, port=port, busid=busid_of(port), number=number, name=f"usb/{port}"))
+        self._happen(port, "add", lambda: self.plugged.update({port: plugged}))
 
     def child(self, port: Port) -> None:
         """A driver makes a node."""
@@ -265,19 +300,21 @@ class World:
         free = [r for n in range(TTYS) if (r := Right(kind="c", number=DevNum(166, n))) not in taken]
         if plugged is None or not plugged.authorised or not free:
             return
-        plugged.children.add(free[0])
         self.uevents.append(events.NodeAdded(at=0, port=port, right=free[0], name=f"tty{free[0].number.minor}"))
+        self._happen(port, "add", lambda: plugged.children.add(free[0]))
 
     def lose_child(self, port: Port) -> None:
         plugged = self.plugged.get(port)
         if plugged is not None and plugged.children:
-            right = plugged.children.pop()
+            right = min(plugged.children)
             self.uevents.append(events.NodeRemoved(at=0, port=port, right=right))
+            self._happen(port, "remove", lambda: plugged.children.remove(right))
 
     def vanish(self, port: Port) -> None:
         """The peer is gone: the device goes, then the port is free."""
-        plugged = self.plugged.pop(port, None)
+        plugged = self.plugged.get(port)
         if plugged is not None:
+            self._happen(port, "remove", lambda: self.plugged.pop(port))
             self.uevents.extend(events.NodeRemoved(at=0, port=port, right=right) for right in sorted(plugged.children))
             self.uevents.append(events.UsbRemoved(at=0, port=port, number=plugged.number))
         self.attached.discard(port)
@@ -297,7 +334,7 @@ class World:
             devices={
                 port: DeviceSeen(
                     port=port, busid=busid_of(port), number=p.number, name=f"usb/{port}", authorised=p.authorised,
-                    children={right: f"tty{right.number.minor}" for right in p.children},
+                    children={right: f"tty{right.number.minor}" for right in p.children}, things=self.things(port),
                 )
                 for port, p in self.plugged.items()
             },
@@ -307,10 +344,13 @@ class World:
                 name: Left(
                     hub=lease.hub if lease else None, ports=lease.ports if lease else ALL_PORTS,
                     running=name in self.running, broker_gid=0,
+                    nodes=ACCESS if name in self.inside.nodes else None,
                 )
                 for name in set(self.maps) | set(self.mounts)
                 for lease in (self.mounts.get(name),)
             },
+            nodes={name: dict(nodes) for name, nodes in self.inside.nodes.items()},
+            told={name: tuple(told.values()) for name, told in self.inside.told.items()},
         )  # fmt: skip
 
     # what must hold --------------------------------------------------------------------------------------------------
@@ -334,11 +374,13 @@ class World:
         assert all(self.mounts[name] == c.lease for name, c in self.state.containers.items())
         assert not self.state.unrecorded
         expected: dict[VmId, set[Right]] = {name: set() for name in self.maps}
+        there: dict[VmId, set[str]] = {name: set() for name in self.maps}
         for port, plugged in self.plugged.items():
             owner = self.state.owner(port)
             if owner is not None and port not in self.stubborn:
                 assert plugged.authorised, "left waiting"
                 expected[owner.name] |= {plugged.number, *plugged.children}
+                there[owner.name] |= {thing.devpath for thing in self.things(port)}
         assert self.maps == expected
         assert not self.state.revoking
         for port in self.attached:
@@ -346,6 +388,8 @@ class World:
             assert held or self.state.owner(port) is not None or port not in self.stubborn
         assert set(self.maps) == set(self.state.containers)
         assert self.brokers == set(self.state.containers)
+        hosts = [name for name, container in self.state.containers.items() if container.nodes is not None]
+        self.inside.check(hosts, expected, there)
 
 
 def busid_of(port: Port) -> BusId:
