@@ -103,4 +103,4 @@ class DeviceSettings(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the line above."""
-        QPainter(self).fillRect(0, 0, self.width(), 1, self._look.color("line"))
+        QPainter(self).fillRect(RESERVE, 0, self.width() - 2 * RESERVE, 1, self._look.color("line"))
