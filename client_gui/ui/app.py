@@ -88,6 +88,8 @@ class PickerRun(QObject):
 
     def _end_session(self) -> None:
         self._engine.set_session(None)
+        if self.picker.in_background:  # nobody is left who would quit it
+            self.close()
 
     def _refuse(self, error: QvdUsbError) -> None:
         print(report(error), file=sys.stderr)

@@ -253,6 +253,11 @@ class Picker(QWidget):
             self._memory.setValue(BACKGROUND_TOLD, "true")
             self.tray.say(tr("Sharing goes on in the background."))
 
+    @property
+    def in_background(self) -> bool:
+        """Whether its user has put the window away."""
+        return not self.isVisible() or self.isMinimized()
+
     def come_forward(self) -> None:
         """Shows the window again."""
         self.showNormal()

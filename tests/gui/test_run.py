@@ -87,6 +87,20 @@ def test_session_ends_with_the_pipe_and_the_window_stays(
     assert opened.picker.isVisible()
 
 
+def test_picker_in_the_background_ends_with_its_session(
+    opened: PickerRun, engine: FakeEngine, pipe: Pipe, qtbot: QtBot
+) -> None:
+    pipe.write(json.dumps(SESSION))
+    qtbot.waitUntil(lambda: ("session", "Work") in engine.asked)
+    engine.show(samples.BRIO, session=samples.SESSION)
+    QApplication.processEvents()
+    opened.picker.close()
+    assert opened.picker.in_background
+    assert engine.asked[-1] == ("session", "Work")
+    pipe.close()
+    qtbot.waitUntil(lambda: engine.asked[-2:] == [("session", None), ("stop",)])
+
+
 def test_unusable_session_ends_the_picker_with_its_own_status(
     opened: PickerRun, engine: FakeEngine, pipe: Pipe, qtbot: QtBot, capfd: pytest.CaptureFixture[str]
 ) -> None:
