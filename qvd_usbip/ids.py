@@ -31,8 +31,9 @@ def decimal(text: str, most: int) -> "int | None":
 class Value:
     """Immutable, hashable, ordered within its own class: by its fields, in the order of __match_args__."""
 
-    __slots__: tuple[str, ...] = ()
+    __slots__: tuple[str, ...] = ("_hash",)
     __match_args__: tuple[str, ...] = ()
+    _hash: int
 
     def _set(self, **slots: object) -> None:
         for name, value in slots.items():
@@ -51,10 +52,18 @@ class Value:
         return _restored, (type(self), *self._key())
 
     def __eq__(self, other: object) -> bool:
-        return self._key() == other._key() if isinstance(other, type(self)) else NotImplemented
+        if self is other:
+            return True
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return hash(self) == hash(other) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        try:
+            return self._hash
+        except AttributeError:  # kept: the agent asks for it a thousand times an event
+            object.__setattr__(self, "_hash", hash(self._key()))
+            return self._hash
 
     def __lt__(self, other: "Self") -> bool:
         return self._key() < other._key() if isinstance(other, type(self)) else NotImplemented

@@ -317,8 +317,8 @@ def wake(draft: Draft, right: Right) -> None:
     """The number is nobody's any more: whoever waits for it gets it."""
     if draft.blocked(right):
         return
-    for device in draft.state.devices.values():
-        if device.rights.get(right) == Hold.WANTED and device.stage != Stage.DETACHING:
+    for device in draft.state.claimants(right):
+        if device.rights[right] == Hold.WANTED and device.stage != Stage.DETACHING:
             draft.grant(device, right)
             return
 

@@ -1,5 +1,7 @@
 """PURE: the working copy of a State while one event is decided, and the actions that follow."""
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from qvd_usbip.ack import AckState
@@ -10,6 +12,7 @@ from server_agent.state import (
     Container,
     Device,
     Hold,
+    Port,
     Progress,
     Right,
     State,
@@ -23,6 +26,7 @@ class Draft:
         self.state = state
         self.now = now
         self.actions: list[Action] = []
+        self.touched: dict[Port, None] = {}  # the ports whose device was put, replaced or dropped, in this order
 
     def do(self, *actions: Action) -> None:
         """Append actions, in this order."""
@@ -44,22 +48,35 @@ class Draft:
 
     def drop_container(self, container: Container) -> None:
         """Forget a container, what is owed to it, and the ports of its hub."""
+        for device in list(self.state.devices_of(container.name)):
+            self.drop_device(device)
         self.state = replace(
             self.state,
             containers={n: c for n, c in self.state.containers.items() if n != container.name},
-            devices={p: d for p, d in self.state.devices.items() if d.container != container.name},
             revoking=frozenset(pair for pair in self.state.revoking if pair[0] != container.name),
         )
 
     def put_device(self, device: Device) -> Device:
         """Add or replace a device; it counts as changed now."""
         device = replace(device, changed=self.now)
-        self.state = replace(self.state, devices={**self.state.devices, device.port: device})
+        self._set_device(device.port, device)
         return device
 
     def drop_device(self, device: Device) -> None:
         """Forget a device."""
-        self.state = replace(self.state, devices={p: d for p, d in self.state.devices.items() if p != device.port})
+        self._set_device(device.port, None)
+
+    def _set_device(self, port: Port, device: Device | None) -> None:
+        """The one place where devices change, and with them who has which number."""
+        devices = dict(self.state.devices)
+        old = devices.pop(port, None) if device is None else devices.get(port)
+        if device is not None:
+            devices[port] = device
+        self.touched[port] = None
+        had = old.rights if old is not None else {}
+        has = device.rights if device is not None else {}
+        claims = self.state.claims if had is has else _claims(self.state.claims, port, had.keys(), has.keys())
+        self.state = replace(self.state, devices=devices, claims=claims)
 
     def reach(self, device: Device, outcome: AckState, problem: str = "") -> None:
         """Note how far the attach of this device has come; it never goes back."""
@@ -102,3 +119,18 @@ class Draft:
                 names={right: name for right, name in device.names.items() if right not in rights},
             )
         )
+
+
+def _claims(
+    claims: Mapping[Right, tuple[Port, ...]], port: Port, had: AbstractSet[Right], has: AbstractSet[Right]
+) -> Mapping[Right, tuple[Port, ...]]:
+    changed = dict(claims)
+    for right in had - has:
+        left = tuple(other for other in changed[right] if other != port)
+        if left:
+            changed[right] = left
+        else:
+            del changed[right]
+    for right in has - had:
+        changed[right] = (*changed.get(right, ()), port)
+    return changed

@@ -28,9 +28,7 @@ def name_inside(container: Container | None, name: str) -> str:
 def follow(draft: Draft, before: State) -> None:
     """Bring nodes and what was told in line with the devices that one event has changed."""
     old, new = before.devices, draft.state.devices
-    if old is new:
-        return
-    for port in [port for port in {**old, **new} if old.get(port) is not new.get(port)]:
+    for port in [port for port in draft.touched if old.get(port) is not new.get(port)]:
         device = new.get(port) or old[port]
         container = draft.state.containers.get(device.container) or before.containers.get(device.container)
         if container is None or container.nodes is None:

@@ -26,6 +26,9 @@ class Right:
     kind: Literal["b", "c"]
     number: DevNum
 
+    def __hash__(self) -> int:
+        return hash(self.number)
+
     def __str__(self) -> str:
         return f"{self.kind} {self.number}"
 
@@ -200,6 +203,7 @@ class State:
     ports_per_half: int = 0
     containers: Mapping[VmId, Container] = field(default_factory=dict)
     devices: Mapping[Port, Device] = field(default_factory=dict)
+    claims: Mapping[Right, tuple[Port, ...]] = field(default_factory=dict)  # which devices have a number; see claims_of
     revoking: frozenset[tuple[VmId, Right]] = frozenset()
     quarantine: Mapping[Lease, str] = field(default_factory=dict)
     unrecorded: str = ""  # why the ledger is behind this state
@@ -230,7 +234,11 @@ class State:
 
     def holder(self, right: Right) -> Device | None:
         """The device whose number this is, as far as the agent has acted on it."""
-        return next((d for d in self.devices.values() if d.rights.get(right, Hold.WANTED) != Hold.WANTED), None)
+        return next((d for d in self.claimants(right) if d.rights[right] != Hold.WANTED), None)
+
+    def claimants(self, right: Right) -> Iterator[Device]:
+        """The devices that have, or are to have, this number."""
+        return (self.devices[port] for port in self.claims.get(right, ()))
 
     def place(self, bus: int, rhport: int) -> Port | None:
         """The port a device on this bus sits on; None for a bus that is no hub's."""
@@ -249,3 +257,12 @@ class State:
     def next_deadline(self) -> float | None:
         """When time itself becomes an event."""
         return min((d.deadline for d in self.devices.values() if d.deadline is not None), default=None)
+
+
+def claims_of(devices: Mapping[Port, Device]) -> dict[Right, tuple[Port, ...]]:
+    """The index by number that belongs to these devices."""
+    claims: dict[Right, tuple[Port, ...]] = {}
+    for port, device in devices.items():
+        for right in device.rights:
+            claims[right] = (*claims.get(right, ()), port)
+    return claims

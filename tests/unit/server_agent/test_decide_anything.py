@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from qvd_usbip.ids import VmId
 from server_agent import actions, events
-from server_agent.state import Phase, Port
+from server_agent.state import Phase, Port, claims_of
 from tests.unit.server_agent.world import HUBS, LENDING, NAMES, PORTS, World, busid_of
 from tests.unit.server_agent.world_inside import ACCESS
 
@@ -139,6 +139,12 @@ class Anything(RuleBasedStateMachine):
     @invariant()
     def one_owner_a_number(self) -> None:
         self.world.check_maps()
+
+    @invariant()
+    def the_index_by_number_is_that_of_the_devices(self) -> None:
+        state = self.world.state
+        index = claims_of(state.devices)
+        assert {right: set(ports) for right, ports in state.claims.items()} == {r: set(p) for r, p in index.items()}
 
     def teardown(self) -> None:
         world = self.world

@@ -21,6 +21,7 @@ from server_agent.state import (
     Stage,
     State,
     Thing,
+    claims_of,
 )
 
 NAME = VmId("three")
@@ -53,6 +54,7 @@ class Bench:
             ports_per_half=3,
             containers={NAME: container},
             devices={PORT: device},
+            claims=claims_of({PORT: device}),
         )
         self.now = 10.0
         self.done: list[actions.Action] = []

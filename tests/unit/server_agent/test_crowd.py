@@ -1,0 +1,147 @@
+"""64 containers with 8 devices each, on a simulated host: a restart, a storm, a lost storm, and ten thousand lives.
+
+Simulated, since no kernel has so many hubs: the agent's loop, observer and executor are the real ones, on plain files.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+from server_agent.daemon import Daemon
+from tests.kit.crowd.host import Crowd
+
+CONTAINERS, DEVICES = 64, 8
+RESTART_SECONDS = 2.0
+Work = Callable[[Daemon], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
+    """All of it, with every device plugged in."""
+    crowd = Crowd(folder=tmp_path_factory.mktemp("crowd"), containers=CONTAINERS, devices=DEVICES)
+    crowd.plug()
+    yield crowd
+    crowd.events.close()
+
+
+@pytest.fixture
+def crowd(host: Crowd) -> Crowd:
+    """The host with a record of who has which hub; no right is given, no agent runs."""
+    host.forget()
+    host.write_ledger()
+    return host
+
+
+def with_agent(crowd: Crowd, work: Work) -> None:
+    async def main() -> None:
+        daemon = Daemon(crowd.wiring(), {})
+        await daemon.start()
+        try:
+            await work(daemon)
+        finally:
+            await daemon.stop()
+
+    asyncio.run(main())
+
+
+async def exact(crowd: Crowd, seconds: float) -> float:
+    """How long it took until every container has exactly its own rights."""
+    begun = time.monotonic()
+    while not crowd.exact():
+        assert time.monotonic() < begun + seconds
+        await asyncio.sleep(0.01)
+    return time.monotonic() - begun
+
+
+def restart(crowd: Crowd) -> float:
+    """The processor time until all rights are exact: other programs' share of the machine is not the agent's."""
+    begun = time.process_time()
+    taken: list[float] = []
+
+    async def work(daemon: Daemon) -> None:
+        await exact(crowd, 30)
+        await crowd.settled(daemon)
+        taken.append(time.process_time() - begun)
+        written = crowd.rights.written
+        await daemon.look()
+        await crowd.settled(daemon)
+        assert crowd.rights.written == written, "a second look writes nothing"
+
+    with_agent(crowd, work)
+    return taken[0]
+
+
+@pytest.mark.deep
+def test_a_restart_knows_everything_again_within_two_seconds_and_writes_nothing(crowd: Crowd) -> None:
+    crowd.give_all()
+    assert restart(crowd) <= RESTART_SECONDS
+    assert crowd.rights.written == 0
+
+
+@pytest.mark.deep
+def test_a_restart_makes_wrong_rights_exact_within_two_seconds(crowd: Crowd) -> None:
+    crowd.give_all()
+    dice = random.Random(1)
+    for number in range(1, CONTAINERS + 1):
+        for port in dice.sample(range(DEVICES), 3):
+            crowd.rights.deny(crowd.name(number), crowd.tty(number, port))
+        crowd.rights.allow(crowd.name(number), crowd.tty(number % CONTAINERS + 1, 0))
+    assert not crowd.exact()
+    assert restart(crowd) <= RESTART_SECONDS
+    assert crowd.exact()
+
+
+@pytest.mark.deep
+def test_a_thousand_events_a_second_for_a_minute_are_all_followed(crowd: Crowd) -> None:
+    crowd.give_all()
+    dice = random.Random(2)
+
+    async def work(daemon: Daemon) -> None:
+        await crowd.settled(daemon)
+        begun = time.process_time()
+        for _ in range(60):
+            for _ in range(500):
+                number, port = dice.randint(1, CONTAINERS), dice.randrange(DEVICES)
+                for action in ("remove", "add"):
+                    crowd.events.send(crowd.tty_event(action, number, port))
+            await crowd.settled(daemon)
+        assert time.process_time() - begun <= 60.0, "simulating the events included"
+        assert crowd.rights.written >= 60_000
+
+    with_agent(crowd, work)
+    assert crowd.events.lost == 0
+    assert crowd.exact()
+
+
+@pytest.mark.deep
+def test_a_burst_that_overflows_is_noticed_and_made_up_for(crowd: Crowd) -> None:
+    crowd.give_all()
+    crowd.events.room = 20_000
+    gone = [(number, number % DEVICES) for number in range(1, CONTAINERS + 1, 2)]
+
+    async def work(daemon: Daemon) -> None:
+        await crowd.settled(daemon)
+        for count in range(25_000):
+            number, port = 1 + count % CONTAINERS, count % DEVICES
+            for action in ("remove", "add"):
+                crowd.events.send(crowd.tty_event(action, number, port))
+        for number, port in gone:
+            crowd.unplug_tty(number, port)
+            crowd.events.send(crowd.tty_event("remove", number, port))
+        assert crowd.events.lost >= 30_000
+        await crowd.settled(daemon)
+
+    try:
+        with_agent(crowd, work)
+        assert crowd.events.overflows == 1
+        for number in range(1, CONTAINERS + 1):
+            missing = {crowd.tty(*place) for place in gone if place[0] == number}
+            assert crowd.rights.held(crowd.name(number)) == crowd.expected(number) - missing
+        assert [row["event"] for row in crowd.records.recent if row["event"] == "overflow"] == ["overflow"]
+    finally:
+        for number, port in gone:
+            crowd.plug_tty(number, port)
