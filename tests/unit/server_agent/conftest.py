@@ -22,7 +22,7 @@ from server_agent.kernel.udev import LostEventsError, Monitor
 from server_agent.ledger import Ledger
 from server_agent.settings import load
 from server_agent.state import HubBuses, Port, Right
-from tests.unit.server_agent.world import usb_device
+from tests.unit.server_agent.world_hubs import usb_device
 
 ONE = VmId("one")
 PORT = Port(hub=HubId(1), half="hs", rhport=0)

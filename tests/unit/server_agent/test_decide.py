@@ -22,7 +22,8 @@ from tests.unit.server_agent.steps import (
     reserve,
     started,
 )
-from tests.unit.server_agent.world import PORTS, World, busid_of
+from tests.unit.server_agent.world import PORTS, World
+from tests.unit.server_agent.world_hubs import busid_of
 
 
 def test_a_container_gets_a_hub_only_when_everything_is_in_force() -> None:

@@ -7,7 +7,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from qvd_usbip.ids import VmId
 from server_agent import actions, events
 from server_agent.state import Phase, Port, claims_of
-from tests.unit.server_agent.world import HUBS, LENDING, NAMES, PORTS, World, busid_of
+from tests.unit.server_agent.world import LENDING, NAMES, PORTS, World
+from tests.unit.server_agent.world_hubs import HUBS, busid_of
 from tests.unit.server_agent.world_inside import ACCESS
 
 ONE = NAMES[0]

@@ -7,7 +7,7 @@ import pytest
 from server_agent import judgement
 from server_agent.events import Inspected
 from tests.unit.server_agent.conftest import NUMBER, PORT
-from tests.unit.server_agent.world import usb_device
+from tests.unit.server_agent.world_hubs import usb_device
 
 PLAIN = Inspected(at=1, port=PORT, number=NUMBER, device=usb_device(PORT))
 HUB = replace(PLAIN, device=usb_device(PORT, hub=True))

@@ -4,20 +4,19 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from qvd_usbip.ids import BusId, DevNum, HubId, VidPid, VmId
+from qvd_usbip.ids import DevNum, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS
-from qvd_usbip.usb import Interface, UsbDevice
 from server_agent import actions, events
 from server_agent.decide import decide
 from server_agent.events import DeviceSeen, HubSeen, Left, Observed
 from server_agent.ledger import format_ledger, parse_ledger
 from server_agent.lending import Lease, Lending, possible_leases
-from server_agent.state import Half, HubBuses, Port, Right, State, Thing
+from server_agent.state import Port, Right, State, Thing
+from tests.unit.server_agent.world_hubs import HUBS, busid_of, usb_device
 from tests.unit.server_agent.world_inside import ACCESS, Inside, things_of
 
 BOOT = "boot"
 PORTS = 3
-HUBS = {HubId(number): HubBuses(hs=2 * number + 1, ss=2 * number + 2) for number in (1, 2, 3)}
 LENDING = Lending(shared=1, ports=1)  # hubs 1 and 2 as a whole, of hub 3 one port of each half
 LEASES = possible_leases(HUBS, PORTS, LENDING)
 NAMES = tuple(VmId(name) for name in ("one", "two", "three", "four", "five", "six"))
@@ -390,16 +389,3 @@ class World:
         assert self.brokers == set(self.state.containers)
         hosts = [name for name, container in self.state.containers.items() if container.nodes is not None]
         self.inside.check(hosts, expected, there)
-
-
-def busid_of(port: Port) -> BusId:
-    half: Half = port.half
-    return BusId(HUBS[port.hub].hs if half == "hs" else HUBS[port.hub].ss, (port.rhport + 1,))
-
-
-def usb_device(port: Port, *, hub: bool = False) -> UsbDevice:
-    busid = busid_of(port)
-    return UsbDevice(
-        busid=busid, vidpid=VidPid(0x0BDA, 0x58C2), cls=9 if hub else 0, busnum=busid.bus, devnum=2,
-        interfaces=(Interface(number=0, cls=9 if hub else 2),), below_vhci=True,
-    )  # fmt: skip

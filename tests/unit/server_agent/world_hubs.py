@@ -1,0 +1,20 @@
+"""PURE: the hubs of the model, and what enumerates on their ports."""
+
+from qvd_usbip.ids import BusId, HubId, VidPid
+from qvd_usbip.usb import Interface, UsbDevice
+from server_agent.state import Half, HubBuses, Port
+
+HUBS = {HubId(number): HubBuses(hs=2 * number + 1, ss=2 * number + 2) for number in (1, 2, 3)}
+
+
+def busid_of(port: Port) -> BusId:
+    half: Half = port.half
+    return BusId(HUBS[port.hub].hs if half == "hs" else HUBS[port.hub].ss, (port.rhport + 1,))
+
+
+def usb_device(port: Port, *, hub: bool = False) -> UsbDevice:
+    busid = busid_of(port)
+    return UsbDevice(
+        busid=busid, vidpid=VidPid(0x0BDA, 0x58C2), cls=9 if hub else 0, busnum=busid.bus, devnum=2,
+        interfaces=(Interface(number=0, cls=9 if hub else 2),), below_vhci=True,
+    )  # fmt: skip
