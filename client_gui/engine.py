@@ -16,6 +16,8 @@ from client_gui.hooks import END_LIMIT, Hooks
 from client_gui.hotplug import Hotplug
 from client_gui.listing import json_of_snapshot
 from client_gui.loop import Loop
+from client_gui.neighbours import Neighbours
+from client_gui.orders import Order
 from client_gui.presence import Presence, runtime_folder
 from client_gui.settings import Files
 from client_gui.sleep import SleepWatch
@@ -77,6 +79,7 @@ class Engine:
         self._hooks = Hooks(self._loop)
         self._sleep = SleepWatch(self._loop, self._heard_of_sleep)
         self._falling_asleep = False
+        self._neighbours = Neighbours(self._loop, self._obey, self._show_theirs)
         self._thread = threading.Thread(target=self._run, name="usb-engine", daemon=True)
 
     # From any thread.
@@ -97,39 +100,48 @@ class Engine:
 
     def toggle(self, key: str, on: bool) -> None:
         """Ticks or unticks the device with this row key."""
-        self._loop.post(lambda: self._desk.toggle(key, on))
+        self.order(Order(op="toggle", key=key, on=on))
 
     def retry(self, key: str) -> None:
         """Tries again now what failed."""
-        self._loop.post(lambda: self._desk.retry(key))
+        self.order(Order(op="retry", key=key))
 
     def forget(self, key: str) -> None:
         """Takes a device that is not plugged in off the share list."""
-        self._loop.post(lambda: self._desk.toggle(key, on=False))
+        self.order(Order(op="toggle", key=key, on=False))
 
     def agree(self, key: str, asked: Asked) -> None:
         """Says yes to what a row asks (`Row.consent`), and ticks the device."""
-        self._loop.post(lambda: self._desk.agree(key, asked))
+        self.order(Order(op="agree", key=key, asked=asked))
 
     def unmount(self, key: str) -> None:
         """Unmounts the device's volumes without sharing it."""
-        self._loop.post(lambda: self._desk.unmount(key))
+        self.order(Order(op="unmount", key=key))
 
     def rename(self, key: str, nickname: str) -> None:
         """Gives the device a name of the user's own; "" takes it away."""
-        self._loop.post(lambda: self._desk.change(key, lambda known: memory.with_nickname(known, nickname)))
+        self.order(Order(op="rename", key=key, nickname=nickname))
 
     def set_mode(self, key: str, mode: Mode) -> None:
         """Chooses when the device is shared."""
-        self._loop.post(lambda: self._desk.change(key, lambda known: memory.with_mode(known, mode)))
+        self.order(Order(op="set-mode", key=key, mode=mode))
 
     def follow_port(self, key: str, seconds: int) -> None:
         """For so many seconds after the device goes, what comes to its port counts as it; 0 for not at all."""
-        self._loop.post(lambda: self._desk.change(key, lambda known: memory.with_follow(known, seconds)))
+        self.order(Order(op="follow-port", key=key, seconds=seconds))
 
     def rescan(self) -> None:
         """Looks again."""
-        self._loop.post(self._desk.refresh)
+        self.order(Order(op="rescan"))
+
+    def order(self, order: Order) -> None:
+        """Does this, here or in the engine of this user that shares."""
+
+        def take() -> None:
+            if not self._neighbours.pass_on(order):
+                self._obey(order)
+
+        self._loop.post(take)
 
     def set_session(self, session: Session | None) -> None:
         """Shares with this session from now on; None ends the session and returns its devices.
@@ -165,12 +177,14 @@ class Engine:
         in_order = False
         try:
             self._desk.refresh()
+            self._neighbours.start(self._runtime)
             self._loop.call_later(RESCAN_EVERY, self._rescan_regularly)
             self._loop.call_later(WATCH_EVERY, self._watch_settings)
             while not self._may_end():
                 self._loop.turn(1.0)
                 self._publish()
                 self._release_claim()
+                self._neighbours.tend(self._presence)
                 if self._falling_asleep and self._desk.all_home():
                     self._falling_asleep = False
                     self._sleep.ready()
@@ -181,11 +195,32 @@ class Engine:
             self._desk.abandon()
             self._sleep.stop()
             self._hooks.close()
+            self._neighbours.close()
             if hotplug is not None:
                 self._loop.unwatch(hotplug.fileno())
             self._loop.close()
             if self._presence is not None:
                 self._presence.release()
+
+    def _obey(self, order: Order) -> None:
+        key, desk = order.key, self._desk
+        match order.op:
+            case "toggle":
+                desk.toggle(key, order.on)
+            case "retry":
+                desk.retry(key)
+            case "agree":
+                desk.agree(key, order.asked)
+            case "unmount":
+                desk.unmount(key)
+            case "rename":
+                desk.change(key, lambda known: memory.with_nickname(known, order.nickname))
+            case "set-mode":
+                desk.change(key, lambda known: memory.with_mode(known, order.mode))
+            case "follow-port":
+                desk.change(key, lambda known: memory.with_follow(known, order.seconds))
+            case _:
+                desk.refresh()
 
     def _heard_of_sleep(self, asleep: bool) -> None:
         self._falling_asleep = asleep
@@ -242,23 +277,32 @@ class Engine:
         self._news = True
 
     def _publish(self) -> None:
-        if not self._news and not self._desk.resting():
+        if self._neighbours.is_mirroring or (not self._news and not self._desk.resting()):
             return
         self._news = False
         fresh = self._desk.snapshot(self._snapshot.generation)
         if fresh != self._snapshot:
             self._show(fresh)
 
+    def _show_theirs(self, snapshot: Snapshot | None) -> None:
+        """Shows what the engine that shares shows; after its end, what is seen here."""
+        self._news = True
+        if snapshot is not None:
+            self._show(snapshot)
+
     def _show(self, fresh: Snapshot) -> None:
         self._snapshot = replace(fresh, generation=self._snapshot.generation + 1)
         for callback in self._subscribers:
             callback(self._snapshot)
         if self._presence is not None:  # after those who are here: what other programs read is known here already
-            self._write_status(self._presence)
-        self._hooks.note(self._snapshot.rows, self._desk.commands)
+            self._tell_others(self._presence)
+        if not fresh.elsewhere:
+            self._hooks.note(self._snapshot.rows, self._desk.commands)
 
-    def _write_status(self, presence: Presence) -> None:
+    def _tell_others(self, presence: Presence) -> None:
+        status = json_of_snapshot(self._snapshot)
+        self._neighbours.publish(status)
         try:
-            presence.publish(json_of_snapshot(self._snapshot))
+            presence.publish(status)
         except QvdUsbError as error:
             LOG.warning("no status for other programs: %s", error)

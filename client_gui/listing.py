@@ -10,7 +10,7 @@ from qvd_usbip.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from client_gui.state import Row, SessionView, Snapshot, Trouble
+    from client_gui.state import Consent, Decision, Fitness, Row, SessionView, Snapshot, Trouble
 
 WORDS: Mapping[DeviceState, str] = {
     DeviceState.NOT_SHARED: "not shared",
@@ -51,6 +51,41 @@ def json_of_row(row: Row) -> Json:
         "retry_in": row.retry_in,
         "identity": row.identity,
         "twin": row.twin,
+        "faces": [str(face) for face in row.faces],
+        "drivers": list(row.drivers),
+        "nickname": row.nickname,
+        "mode": str(row.mode),
+        "follows_port": row.follows_port,
+        "consent": json_of_consent(row.consent),
+        "volumes": [{"name": each.name, "path": each.path, "size": each.size} for each in row.volumes],
+        "rule": json_of_rule(row.rule),
+        "own_rule": row.own_rule,
+    }
+
+
+def json_of_consent(consent: Consent | None) -> Json | None:
+    """The JSON form of what a device's user is asked."""
+    if consent is None:
+        return None
+    return {
+        "asked": str(consent.asked),
+        "before": [str(face) for face in consent.before],
+        "now": [str(face) for face in consent.now],
+        "only_one": consent.only_one,
+    }
+
+
+def json_of_rule(rule: Decision | None) -> Json | None:
+    """The JSON form of the rule that decided."""
+    if rule is None:
+        return None
+    return {
+        "name": rule.name,
+        "number": rule.number,
+        "total": rule.total,
+        "file": rule.file,
+        "line": rule.line,
+        "administrator": rule.administrator,
     }
 
 
@@ -80,7 +115,15 @@ def json_of_snapshot(snapshot: Snapshot) -> Json:
         "session": json_of_session(snapshot.session),
         "problems": json_of_troubles(snapshot.problems),
         "devices": [json_of_row(row) for row in snapshot.rows],
+        "fitness": json_of_fitness(snapshot.fitness),
     }
+
+
+def json_of_fitness(fitness: Fitness | None) -> Json | None:
+    """The JSON form of how good the way to the session is: milliseconds, and Mbit/s where known."""
+    if fitness is None:
+        return None
+    return {"round_trip": fitness.round_trip, "jitter": fitness.jitter, "throughput": fitness.throughput}
 
 
 def state_text(row: Row) -> str:
@@ -95,7 +138,7 @@ def state_text(row: Row) -> str:
 
 def name_of(row: Row) -> str:
     """What a person calls the device; a twin is named by its port too."""
-    name = printable(" ".join(filter(None, (row.vendor, row.product)))) or str(row.kind)
+    name = printable(row.nickname or " ".join(filter(None, (row.vendor, row.product)))) or str(row.kind)
     return f"{name} (at port {row.busid})" if row.twin else name
 
 

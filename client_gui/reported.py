@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from client_gui.state import DeviceState, Row, Step
+from client_gui.state import (
+    Asked,
+    Consent,
+    Decision,
+    DeviceState,
+    Fitness,
+    Mode,
+    Row,
+    SessionView,
+    Snapshot,
+    Step,
+    Trouble,
+    Volume,
+)
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import BusId, VidPid
 from qvd_usbip.kinds import Kind
@@ -65,6 +78,15 @@ def _row(device: Mapping[str, object]) -> Row | None:
             retry_in=float(retry_in) if isinstance(retry_in, int | float) else None,
             identity=_text(device, "identity"),
             twin=device.get("twin") is True,
+            faces=_faces(device.get("faces")),
+            drivers=tuple(_texts(device.get("drivers"))),
+            nickname=_text(device, "nickname"),
+            mode=Mode(_text(device, "mode") or Mode.AUTOMATIC),
+            follows_port=_number(device, "follows_port"),
+            consent=_consent(device.get("consent")),
+            volumes=_volumes(device.get("volumes")),
+            rule=_rule(device.get("rule")),
+            own_rule=_text(device, "own_rule"),
         )
     except (ValueError, QvdUsbError):
         return None
@@ -77,6 +99,85 @@ def _steps(value: object) -> tuple[Step, ...]:
         for step in steps
         if isinstance(step, dict) and "name" in step and isinstance(step.get("milliseconds"), int)
     )
+
+
+def _faces(value: object) -> tuple[Kind, ...]:
+    return tuple(Kind(text) for text in _texts(value))
+
+
+def _texts(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _consent(value: object) -> Consent | None:
+    if not isinstance(value, dict):
+        return None
+    asked, only_one = Asked(_text(value, "asked")), value.get("only_one") is True
+    return Consent(asked=asked, before=_faces(value.get("before")), now=_faces(value.get("now")), only_one=only_one)
+
+
+def _volumes(value: object) -> tuple[Volume, ...]:
+    volumes = value if isinstance(value, list) else []
+    return tuple(
+        Volume(name=_text(each, "name"), path=_text(each, "path"), size=_number(each, "size"))
+        for each in volumes
+        if isinstance(each, dict)
+    )
+
+
+def _rule(value: object) -> Decision | None:
+    if not isinstance(value, dict):
+        return None
+    return Decision(
+        name=_text(value, "name"),
+        number=_number(value, "number"),
+        total=_number(value, "total"),
+        file=_text(value, "file"),
+        line=_number(value, "line"),
+        administrator=value.get("administrator") is True,
+    )
+
+
+def _number(device: Mapping[str, object], name: str) -> int:
+    value = device.get(name, 0)
+    return value if isinstance(value, int) else 0
+
+
+def snapshot_of_status(status: Mapping[str, object]) -> Snapshot:
+    """Reads everything that another engine shows; what is not understood is left out."""
+    session, problems = status.get("session"), status.get("problems")
+    return Snapshot(
+        rows=rows_of_status(status),
+        session=_session(session) if isinstance(session, dict) else None,
+        problems=tuple(
+            Trouble(code=_text(each, "code"), text=_text(each, "text"), remedy=_text(each, "remedy"))
+            for each in (problems if isinstance(problems, list) else [])
+            if isinstance(each, dict)
+        ),
+        fitness=_fitness(status.get("fitness")),
+        elsewhere=True,
+    )
+
+
+def _session(value: Mapping[str, object]) -> SessionView:
+    return SessionView(
+        name=_text(value, "name"),
+        address=_text(value, "address"),
+        connected=value.get("connected") is True,
+        encryption=_text(value, "encryption"),
+        text=_text(value, "text"),
+    )
+
+
+def _fitness(value: object) -> Fitness | None:
+    if not isinstance(value, dict):
+        return None
+    round_trip, jitter, throughput = (_real(value.get(name)) for name in ("round_trip", "jitter", "throughput"))
+    return None if round_trip is None else Fitness(round_trip=round_trip, jitter=jitter or 0.0, throughput=throughput)
+
+
+def _real(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _text(device: Mapping[str, object], name: str) -> str:

@@ -171,7 +171,8 @@ class Trouble:
 class Snapshot:
     """Everything that is shown, at one moment; `generation` grows with each change.
 
-    `fitness` is None while nothing is measured.
+    `fitness` is None while nothing is measured. `elsewhere` says that another program of this user shares: what is
+    shown is its view, and what is asked is passed on to it.
     """
 
     rows: tuple[Row, ...] = ()
@@ -179,3 +180,4 @@ class Snapshot:
     problems: tuple[Trouble, ...] = ()
     generation: int = 0
     fitness: Fitness | None = None
+    elsewhere: bool = False
