@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from qvd_usbip.ids import VmId
 from qvd_usbip.system.sockets import recv_fd, tune
 from server_agent import actions, events
 from server_agent.host_nodes import name_inside
+from server_agent.seldom import Seldom
 from server_agent.state import Progress, State
 
 LOG = logging.getLogger(__name__)
@@ -28,6 +30,9 @@ SOCKET_NAME = "broker.sock"
 CONNECTIONS = 8
 FIRST_SECONDS, IDLE_SECONDS = 5.0, 60.0
 ANSWER_SECONDS = 5.0
+PAUSE_SECONDS = 0.005  # between two messages of a connection: a container that floods has so much of the agent's time
+FULL_SECONDS = 1.0  # until the next try when this process has no descriptor left
+SAID_TIMES, SAID_SECONDS = 5, 10.0  # how often the log says the same of a container
 CREDENTIALS = struct.Struct("=iII")
 
 
@@ -54,13 +59,21 @@ class Desk:
     container: VmId
     daemon: Agent
     sockets: dict[str, int]
+    seldom: Seldom = field(default_factory=lambda: Seldom(SAID_TIMES, SAID_SECONDS))
+
+    def say(self, words: str, *context: object) -> None:
+        """Write to the log what this container is about, but not as often as it likes."""
+        held_back = self.seldom.allows(words, time.monotonic())
+        if held_back is not None:
+            more = f" ({held_back} more like it)" if held_back else ""
+            LOG.info("container=%s " + words + "%s", self.container, *context, more)  # noqa: G003 (fixed texts)
 
     async def answer(self, message: bytes, fd: int | None) -> bytes:
         """The answer to one message; the descriptor that came with it is closed, whatever it says."""
         try:
             return await self._answer(words.decode_request(message), fd)
         except QvdUsbError as error:
-            LOG.info("refused container=%s problem=%s context=%s", self.container, error.problem.code, error.context)
+            self.say("refused problem=%s context=%s", error.problem.code, error.context)
             return refusal(error)
         finally:
             if fd is not None:
@@ -189,18 +202,33 @@ class Broker:
         try:
             connection, _ = self._listener.accept()
         except OSError as error:
-            if error.errno not in {errno.EAGAIN, errno.ECONNABORTED, errno.EMFILE, errno.ENFILE}:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                self._pause()
+            elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED}:
                 raise
             return
         connection.settimeout(0)
         if len(self._sessions) >= CONNECTIONS:
-            LOG.warning("too many connections container=%s %s", self.desk.container, peer_of(connection))
+            self.desk.say("too many connections %s", peer_of(connection))
             _send_now(connection, refusal(QvdUsbError(SLAVE_LIMIT)))
             connection.close()
             return
         session = asyncio.get_running_loop().create_task(self._serve(connection))
         self._sessions.add(session)
         session.add_done_callback(self._sessions.discard)
+
+    def _pause(self) -> None:
+        """No descriptor is left: whoever knocks waits, and the loop does not spin meanwhile."""
+        loop, listener = asyncio.get_running_loop(), self._listener
+        if listener is None:
+            return
+        LOG.warning("no descriptor is left for container=%s", self.desk.container)
+        loop.remove_reader(listener)
+        loop.call_later(FULL_SECONDS, self._resume, listener)
+
+    def _resume(self, listener: socket.socket) -> None:
+        if self._listener is listener:
+            asyncio.get_running_loop().add_reader(listener, self._accept)
 
     async def _serve(self, connection: socket.socket) -> None:
         seconds = FIRST_SECONDS
@@ -215,15 +243,16 @@ class Broker:
                     if not message and fd is None:
                         return
                     if fd is not None:
-                        LOG.info("descriptor handed over container=%s %s", self.desk.container, peer_of(connection))
+                        self.desk.say("descriptor handed over %s", peer_of(connection))
                     answer = await self.desk.answer(message, fd)
                 await _wait(connection, ANSWER_SECONDS, write=True)
                 _send_now(connection, answer)
                 seconds = IDLE_SECONDS
+                await asyncio.sleep(PAUSE_SECONDS)
         except TimeoutError:
-            LOG.info("silent connection closed container=%s", self.desk.container)
+            self.desk.say("silent connection closed")
         except OSError as error:
-            LOG.info("connection lost container=%s error=%s", self.desk.container, error)
+            self.desk.say("connection lost error=%s", error)
         finally:
             connection.close()
 

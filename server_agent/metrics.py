@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.system.files import save_atomic
 from server_agent.chronicle import Entry, Kind
-from server_agent.records import Row
+from server_agent.records import HELD_BACK, Row
 from server_agent.state import Hold, Phase, Stage, State
 
 LOG = logging.getLogger(__name__)
@@ -51,12 +51,12 @@ class Metrics:
 
     def __call__(self, entry: Entry, row: Row) -> None:
         """Count one entry."""
-        del row
         counter = self._counters.get(entry.kind)
         if counter is not None:
             counter.inc()
         if entry.kind in {Kind.REFUSAL, Kind.FAILURE}:
-            self._problems.labels(entry.kind, entry.words.get("problem", "")).inc()
+            several = 1 + int(str(row.get(HELD_BACK, 0)))
+            self._problems.labels(entry.kind, entry.words.get("problem", "")).inc(several)
         seconds = int(entry.words.get("ms", 0)) / 1000
         if entry.kind is Kind.GRANT:
             self._grant.observe(seconds)

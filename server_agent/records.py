@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from server_agent.chronicle import Entry
+from server_agent.chronicle import Entry, Kind
+from server_agent.seldom import Seldom
 
 KEPT = 256  # what `explain` can look back on
 WATCHER_BACKLOG = 1024  # entries; a watcher that is slower than that is told how many it missed
-LOST = "lost"
+LOST, HELD_BACK = "lost", "held_back"
+WHAT_A_CONTAINER_CAN_REPEAT = frozenset({Kind.REFUSAL, Kind.FAILURE})
+SAME_TIMES, SAME_SECONDS = 10, 10.0
 
 Row = dict[str, object]
 Sink = Callable[[Entry, Row], None]
@@ -47,13 +50,22 @@ class Records:
         """Args: clock: seconds since 1970."""
         self._sinks = sinks
         self._clock = clock
+        self._seldom = Seldom(SAME_TIMES, SAME_SECONDS)
         self._followers: list[Follower] = []
         self.recent: deque[Row] = deque(maxlen=KEPT)
 
     def add(self, entry: Entry) -> None:
-        """Keep an entry and pass it on."""
+        """Keep an entry and pass it on; of what one container has refused again and again, some, with their number."""
+        held_back = 0
+        if entry.kind in WHAT_A_CONTAINER_CAN_REPEAT:
+            said = self._seldom.allows((entry.container, entry.words.get("problem")), entry.at)
+            if said is None:
+                return
+            held_back = said
         now = datetime.fromtimestamp(self._clock(), UTC)
-        row = {**entry.as_json(), "time": now.isoformat(timespec="milliseconds")}
+        row: Row = {**entry.as_json(), "time": now.isoformat(timespec="milliseconds")}
+        if held_back:
+            row[HELD_BACK] = held_back
         self.recent.append(row)
         for sink in self._sinks:
             sink(entry, row)
