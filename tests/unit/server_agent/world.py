@@ -11,7 +11,7 @@ from server_agent.decide import decide
 from server_agent.events import DeviceSeen, HubSeen, Left, Observed
 from server_agent.ledger import format_ledger, parse_ledger
 from server_agent.lending import Lease, Lending, possible_leases
-from server_agent.state import Port, Right, State, Thing
+from server_agent.state import Port, Right, Stage, State, Thing
 from tests.unit.server_agent.world_hubs import HUBS, busid_of, usb_device
 from tests.unit.server_agent.world_inside import ACCESS, Inside, things_of
 
@@ -128,7 +128,7 @@ class World:
     def deliver_slow(self, which: int = 0) -> None:
         """Perform one slow action; those about containers keep their order, and so do the rights of each.
 
-        Authorise waits until no number is being taken from anyone.
+        Authorise waits until no number is being taken from anyone, and is not done once nobody waits for it.
         """
         ready = self._ready()
         if not ready:
@@ -140,10 +140,16 @@ class World:
         if isinstance(action, container_work):
             action = next(a for a in self.slow if isinstance(a, container_work))
         self.slow.remove(action)
+        if isinstance(action, actions.Authorise) and not self._still_waits(action):
+            return
         self.written.append(action)
         result = self._perform(action)
         if result is not None and not self.results_lost:
             self.submit(result)
+
+    def _still_waits(self, action: actions.Authorise) -> bool:
+        device = self.state.devices.get(action.port)
+        return device is not None and (device.number, device.stage) == (action.number, Stage.AUTHORISING)
 
     def _ready(self) -> list[actions.Action]:
         return [a for a in self.slow if not isinstance(a, actions.Authorise) or not self.state.revoking]
