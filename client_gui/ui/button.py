@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from enum import Enum
 
-from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QEnterEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QPushButton, QSizePolicy, QWidget
 
 from client_gui.ui.control import Control
 from client_gui.ui.focus import RESERVE, draw_ring
 from client_gui.ui.look import Look
+from client_gui.ui.messages import tr
 
 RADIUS = 8
 ICON_GAP = 8
 LARGE = 36
+COPIED_FOR = 1500  # milliseconds
 
 
 class Face(Enum):
@@ -161,3 +163,11 @@ class IconButton(Button):
         if isinstance(event, QEnterEvent) or event.type() == QEvent.Type.Leave:
             self.update()
         return super().event(event)
+
+
+def say_copied(button: QPushButton) -> None:
+    """Lets a button say for a moment that it has copied."""
+    word = button.text()
+    if word != tr("Copied"):
+        button.setText(tr("Copied"))
+        QTimer.singleShot(COPIED_FOR, button, lambda: button.setText(word))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QRect, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QBoxLayout, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from client_gui.state import STEP_NAMES, DeviceState, Row
 from client_gui.ui import device_words, messages, problem_words
-from client_gui.ui.button import Button, Face
+from client_gui.ui.button import Button, Face, say_copied
 from client_gui.ui.device_settings import DeviceSettings
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
@@ -19,7 +19,6 @@ from client_gui.ui.messages import tr
 from client_gui.ui.paint import paint_ground, paint_text
 
 PADDING: Final = 16
-COPIED_FOR: Final = 1500  # milliseconds
 
 
 class Timeline(QWidget):
@@ -92,10 +91,10 @@ class DetailsPanel(QWidget):
         self.settings = DeviceSettings(look, self)
         self.copy_button = Button(look, tr("Copy report"), Face.OUTLINE, self, icon="copy", height=32, font="status")
         self.copy_button.clicked.connect(self.copy)
-        self.copy_button.clicked.connect(lambda: _say_copied(self.copy_button))
+        self.copy_button.clicked.connect(lambda: say_copied(self.copy_button))
         self.rule_button = Button(look, tr("Copy rule"), Face.TEXT, self, height=32, font="status")
         self.rule_button.clicked.connect(self.copy_rule)
-        self.rule_button.clicked.connect(lambda: _say_copied(self.rule_button))
+        self.rule_button.clicked.connect(lambda: say_copied(self.rule_button))
         self._buttons = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._buttons.setSpacing(0)
         for button in (self.copy_button, self.rule_button):
@@ -173,10 +172,3 @@ class DetailsPanel(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the inset ground."""
         paint_ground(QPainter(self), self._look, self.rect(), "hover")
-
-
-def _say_copied(button: Button) -> None:
-    word = button.text()
-    if word != tr("Copied"):
-        button.setText(tr("Copied"))
-        QTimer.singleShot(COPIED_FOR, button, lambda: button.setText(word))

@@ -140,6 +140,7 @@ class Picker(QWidget):
         if troubles:
             self.problem_card = ProblemCard(self._look, troubles)
             self.problem_card.check_again.connect(self.look_again)
+            self.problem_card.copy_report.connect(self._copy_everything)
         self.list.set_banner(self.problem_card)
         self.list.set_usable(not troubles)
 

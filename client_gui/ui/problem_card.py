@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QRect, Qt, QTimer, Signal
+from PySide6.QtCore import QRect, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from client_gui.state import Trouble
 from client_gui.ui import problem_words
-from client_gui.ui.button import Button, Face
+from client_gui.ui.button import Button, Face, say_copied
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
 from client_gui.ui.messages import tr
 from client_gui.ui.paint import paint_card
+from client_gui.ui.trouble_words import explanation_of, title_of
 
 if TYPE_CHECKING:
     from client_gui.ui.look import Look
 
 PADDING: Final = 16
-COPIED_FOR: Final = 1500  # milliseconds
 
 
 class CommandBox(QWidget):
@@ -43,8 +43,7 @@ class CommandBox(QWidget):
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self._command)
-        self.button.setText(tr("Copied"))
-        QTimer.singleShot(COPIED_FOR, self, lambda: self.button.setText(tr("Copy")))
+        say_copied(self.button)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the box."""
@@ -59,13 +58,13 @@ class TroubleItem(QWidget):
         self._look = look
         self.copy_button: Button | None = None
         before, command, after = problem_words.split_remedy(problem_words.remedy(trouble.code, trouble.remedy))
-        self._title = Label(
-            look, "name", "text", self, text=problem_words.sentence(trouble.code, trouble.text), wrap=True
-        )
+        self._title = Label(look, "name", "text", self, text=title_of(trouble), wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(look.px(16) + 12, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self._title)
+        if explanation := explanation_of(trouble):
+            layout.addWidget(Label(look, "note", "text2", self, text=explanation, wrap=True))
         if before:
             layout.addWidget(Label(look, "note", "text2", self, text=before, wrap=True))
         if command:
@@ -87,6 +86,7 @@ class ProblemCard(QWidget):
     """Names everything that is missing; devices stay listed below it."""
 
     check_again = Signal()
+    copy_report = Signal()
 
     def __init__(self, look: Look, troubles: tuple[Trouble, ...], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -114,7 +114,15 @@ class ProblemCard(QWidget):
         outer.addLayout(layout)
         self.check_button = Button(look, tr("Check again"), Face.PRIMARY, self, icon="refresh")
         self.check_button.clicked.connect(self.check_again)
-        outer.addWidget(self.check_button, 0, Qt.AlignmentFlag.AlignLeft)
+        self.report_button = Button(look, tr("Copy report"), Face.TEXT, self)
+        self.report_button.clicked.connect(self.copy_report)
+        self.report_button.clicked.connect(lambda: say_copied(self.report_button))
+        buttons = QHBoxLayout()
+        buttons.setSpacing(0)
+        buttons.addWidget(self.check_button)
+        buttons.addWidget(self.report_button)
+        buttons.addStretch(1)
+        outer.addLayout(buttons)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paints the card and the line below its lead."""

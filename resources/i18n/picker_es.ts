@@ -544,6 +544,38 @@
       <translation>Faltan dos cosas en este equipo</translation>
     </message>
     <message>
+      <source>It is the small program that may release a device from this computer.</source>
+      <translation>Es el pequeño programa que puede soltar un dispositivo de este equipo.</translation>
+    </message>
+    <message>
+      <source>It sends the device over the network. It belongs to your Linux kernel.</source>
+      <translation>Envía el dispositivo por la red. Pertenece al núcleo Linux.</translation>
+    </message>
+    <message>
+      <source>The sharing helper is not installed</source>
+      <translation>El asistente de uso compartido no está instalado</translation>
+    </message>
+    <message>
+      <source>The sharing helper has the wrong owner or mode</source>
+      <translation>El asistente de uso compartido tiene otro dueño o modo</translation>
+    </message>
+    <message>
+      <source>You may not share devices from this session</source>
+      <translation>No puedes compartir dispositivos desde esta sesión</translation>
+    </message>
+    <message>
+      <source>Sharing is switched off</source>
+      <translation>Compartir está desactivado</translation>
+    </message>
+    <message>
+      <source>The kernel module usbip_host is not loaded</source>
+      <translation>El módulo usbip_host del núcleo no está cargado</translation>
+    </message>
+    <message>
+      <source>The kernel module usbip_host is not in this kernel</source>
+      <translation>El módulo usbip_host no está en este núcleo</translation>
+    </message>
+    <message>
       <source>Filter devices</source>
       <translation>Filtrar dispositivos</translation>
     </message>
