@@ -36,6 +36,7 @@ class Header(QWidget):
         self._look = look
         self._icon = ("s-notshared", "text2")
         self._name = ""
+        self._said = ""
         self._title = Label(look, "title", "text", self)
         self._line = Label(look, "status", "text2", self)
         self.menu_button = IconButton(look, "more", tr("Menu"), self, size=QSize(44, 44))
@@ -66,7 +67,7 @@ class Header(QWidget):
         else:
             self._icon = ("s-notshared", "text2") if session is None else ("s-waiting", "text2")
         self._line.recolor("accent" if connected else "text2")
-        self._line.say(messages.session_line(session, troubles))
+        self._said = messages.session_line(session, troubles)
         self._arrange()
         self.update()
 
@@ -94,7 +95,11 @@ class Header(QWidget):
         self._title.setToolTip(messages.tooltip(self._name) if self._title.text() != self._name else "")
         height = max(side, look.metrics("status").height())
         left = MARGIN + side + 8
-        self._line.setGeometry(left, TOP + metrics.height() + 3, max(0, self.width() - left - MARGIN), height)
+        room = max(0, self.menu_button.x() - left - 8)
+        self._line.setGeometry(left, TOP + metrics.height() + 3, room, height)
+        self._line.setText(look.metrics("status").elidedText(self._said, Qt.TextElideMode.ElideRight, room))
+        self._line.setAccessibleName(self._said)
+        self._line.setToolTip(messages.tooltip(self._said) if self._line.text() != self._said else "")
 
     def _open_menu(self) -> None:
         corner = self.menu_button.mapToGlobal(self.menu_button.rect().bottomRight())

@@ -15,18 +15,17 @@ from client_gui.ui.empty import EmptyState, NoMatch
 from client_gui.ui.header import Header
 from client_gui.ui.icons import picture
 from client_gui.ui.look import Look
-from client_gui.ui.message_bar import MessageBar
 from client_gui.ui.messages import tr
 from client_gui.ui.model import DeviceModel
+from client_gui.ui.notices import Notice, Notices
 from client_gui.ui.problem_card import ProblemCard
 from client_gui.ui.search_field import SearchField
 from client_gui.ui.status_line import StatusLine
 from client_gui.ui.tray import GOING, Tray
+from client_gui.ui.trouble_words import is_of_computer, line_of
 from qvd_usbip import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from client_gui.ui.bridge import EngineLike
 
 MARGIN: Final = 16
@@ -60,7 +59,6 @@ class Picker(QWidget):
         self.empty = EmptyState(look, self)
         self.no_match = NoMatch(look, self)
         self.status = StatusLine(look, self)
-        self.bar: MessageBar | None = None
         self.problem_card: ProblemCard | None = None
         self._blank = QWidget(self)
         for page in (self._blank, self.list, self.empty, self.no_match):
@@ -72,10 +70,12 @@ class Picker(QWidget):
         self.resize(560, 640)
 
     def _lay_out(self) -> None:
-        above = self._above_layout = QVBoxLayout(self._above)
+        above = QVBoxLayout(self._above)
         above.setContentsMargins(MARGIN, 0, MARGIN, 12)
         above.setSpacing(8)
         above.addWidget(self.search)
+        self.notices = Notices(self._look, above, self._above)
+        self.notices.read.connect(self._read)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -85,7 +85,7 @@ class Picker(QWidget):
         layout.addWidget(self._stack, 1)
         layout.addWidget(self.status)
         if not self._memory.value(FIRST_SHARE_SEEN, defaultValue=False, type=bool):
-            self.show_bar(tr("While shared, a device stops working on this computer."), self._hint_read)
+            self.notices.say(Notice.HINT, tr("While shared, a device stops working on this computer."))
 
     def _connect(self) -> None:
         self.header.look_again.connect(self.look_again)
@@ -126,6 +126,9 @@ class Picker(QWidget):
         title = messages.session_title(snapshot.session)
         self.setWindowTitle(title if snapshot.session is None else tr("{session}: USB devices", session=title))
         self._show_troubles(snapshot.problems)
+        told = messages.session_line(snapshot.session, snapshot.problems)
+        others = (trouble for trouble in snapshot.problems if not is_of_computer(trouble))
+        self.notices.say(Notice.TROUBLE, " ".join(line_of(trouble, told=told) for trouble in others))
         self.status.show_fitness(snapshot.fitness)
         self._goes_on = snapshot.session is not None or any(row.state in GOING for row in snapshot.rows)
         self.tray.show_snapshot(snapshot, notify=not self.isActiveWindow())
@@ -137,12 +140,13 @@ class Picker(QWidget):
             return
         self._troubles = troubles
         self.problem_card = None
-        if troubles:
-            self.problem_card = ProblemCard(self._look, troubles)
+        of_computer = tuple(trouble for trouble in troubles if is_of_computer(trouble))
+        if of_computer:
+            self.problem_card = ProblemCard(self._look, of_computer)
             self.problem_card.check_again.connect(self.look_again)
             self.problem_card.copy_report.connect(self._copy_everything)
         self.list.set_banner(self.problem_card)
-        self.list.set_usable(not troubles)
+        self.list.set_usable(not of_computer)
 
     def _choose_page(self) -> None:
         rows = self.model.rowCount() > 0
@@ -187,30 +191,15 @@ class Picker(QWidget):
         self.search.edit.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.search.edit.selectAll()
 
-    def _hint_read(self) -> None:
-        self._memory.setValue(FIRST_SHARE_SEEN, "true")
+    def _read(self, notice: Notice) -> None:
+        if notice is Notice.HINT:
+            self._memory.setValue(FIRST_SHARE_SEEN, "true")
+        self.list.focus_current(Qt.FocusReason.OtherFocusReason)
 
     def _about(self) -> None:
+        self.notices.say(Notice.ASKED_FOR, "")
         text = tr("QVD USB sharing {version}: your devices in the remote desktop.", version=VERSION)
-        self.show_bar(text, lambda: None)
-
-    def show_bar(self, text: str, answered: Callable[[], None]) -> None:
-        """Says something that concerns the whole window, in place of what was said before."""
-        self._take_bar()
-        self.bar = MessageBar(self._look, text, tr("Got it"), self)
-        self.bar.answered.connect(answered)
-        self.bar.answered.connect(self._bar_read)
-        self._above_layout.addWidget(self.bar)
-
-    def _take_bar(self) -> None:
-        if self.bar is not None:
-            self.bar.hide()
-            self.bar.deleteLater()
-            self.bar = None
-
-    def _bar_read(self) -> None:
-        self._take_bar()
-        self.list.focus_current(Qt.FocusReason.OtherFocusReason)
+        self.notices.say(Notice.ASKED_FOR, text)
 
     def _copy_row(self, key: str) -> None:
         row = self.model.row_of(key)

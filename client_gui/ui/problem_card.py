@@ -15,7 +15,7 @@ from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
 from client_gui.ui.messages import tr
 from client_gui.ui.paint import paint_card
-from client_gui.ui.trouble_words import explanation_of, title_of
+from client_gui.ui.trouble_words import explanation_of, is_missing, title_of
 
 if TYPE_CHECKING:
     from client_gui.ui.look import Look
@@ -95,6 +95,8 @@ class ProblemCard(QWidget):
             1: tr("One thing is missing on this computer"),
             2: tr("Two things are missing on this computer"),
         }.get(len(troubles), tr("{n} things are missing on this computer", n=len(troubles)))
+        if not all(is_missing(trouble) for trouble in troubles):
+            title = tr("Something has to be put right on this computer")
         self.setAccessibleName(title)
         lead = _lead(troubles)
         layout = QVBoxLayout()

@@ -576,6 +576,10 @@
       <translation>El módulo usbip_host no está en este núcleo</translation>
     </message>
     <message>
+      <source>Something has to be put right on this computer</source>
+      <translation>Hay que arreglar algo en este equipo</translation>
+    </message>
+    <message>
       <source>Filter devices</source>
       <translation>Filtrar dispositivos</translation>
     </message>

@@ -30,6 +30,11 @@ HELPER_MISSING = Trouble(
     text="The helper /usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux is not installed.",
     remedy="Install the qvd-usbip client package; from its sources, as root: make install ROLE=client.",
 )
+SESSION_REFUSED = Trouble(
+    code="slave-refused-key",
+    text="The session refused its key.",
+    remedy="Reconnect the session: the key changes with each one.",
+)
 MODULE_MISSING = Trouble(
     code="usbip-host-unavailable",
     text="The kernel part that lends USB devices (usbip-host) is not available: module not loaded.",

@@ -60,6 +60,8 @@ def scenes() -> tuple[Scene, ...]:
     full = samples_now(*samples.EVERY_KIND_OF_ROW)
     idle = replace(samples.BRIO, ticked=False, state=DeviceState.NOT_SHARED, steps=())
     broken = samples_now(idle, samples.STICK, problems=(samples.HELPER_MISSING, samples.MODULE_MISSING))
+    refused = samples.SESSION_REFUSED
+    waiting = (replace(row, state=DeviceState.WAITING, steps=()) for row in (samples.BRIO, samples.YUBIKEY))
     hostile = samples.device("h", "<b>x</b> \u202e evil\nname " + "W" * 90, "R&D <img src=x>", samples.STICK.kind)
     asks = replace(idle, ticked=True, state=DeviceState.CONFIRM, consent=Consent(asked=Asked.PLUGGED))
     return (
@@ -84,6 +86,20 @@ def scenes() -> tuple[Scene, ...]:
         Scene(name="ask", snapshot=samples_now(asks, samples.STICK), prepare=_nothing),
         Scene(name="twins", snapshot=samples_now(*samples.TWINS), prepare=_open_first),
         Scene(name="problem", snapshot=broken, prepare=_focus_check_again),
+        Scene(
+            name="session-lost",
+            snapshot=replace(
+                samples_now(
+                    *(replace(row, state=DeviceState.WAITING, steps=()) for row in (samples.BRIO, samples.YUBIKEY))
+                ),
+                session=replace(
+                    samples.SESSION, connected=False, text=f"Work desktop: {refused.text[:-1]} (encrypted)"
+                ),
+                problems=(refused,),
+                fitness=None,
+            ),
+            prepare=_nothing,
+        ),
         Scene(name="empty", snapshot=samples_now(), prepare=_focus_empty),
         Scene(name="no-match", snapshot=full, prepare=lambda picker: picker.search.edit.setText("plotter")),
         Scene(name="filter", snapshot=full, prepare=lambda picker: picker.search.edit.setText("adapter")),
