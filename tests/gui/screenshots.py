@@ -61,7 +61,6 @@ def scenes() -> tuple[Scene, ...]:
     idle = replace(samples.BRIO, ticked=False, state=DeviceState.NOT_SHARED, steps=())
     broken = samples_now(idle, samples.STICK, problems=(samples.HELPER_MISSING, samples.MODULE_MISSING))
     refused = samples.SESSION_REFUSED
-    waiting = (replace(row, state=DeviceState.WAITING, steps=()) for row in (samples.BRIO, samples.YUBIKEY))
     hostile = samples.device("h", "<b>x</b> \u202e evil\nname " + "W" * 90, "R&D <img src=x>", samples.STICK.kind)
     asks = replace(idle, ticked=True, state=DeviceState.CONFIRM, consent=Consent(asked=Asked.PLUGGED))
     return (
