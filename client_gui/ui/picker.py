@@ -130,7 +130,8 @@ class Picker(QWidget):
         others = (trouble for trouble in snapshot.problems if not is_of_computer(trouble))
         self.notices.say(Notice.TROUBLE, " ".join(line_of(trouble, told=told) for trouble in others))
         self.status.show_fitness(snapshot.fitness)
-        self._goes_on = snapshot.session is not None or any(row.state in GOING for row in snapshot.rows)
+        in_use = snapshot.session is not None or any(row.state in GOING for row in snapshot.rows)
+        self._goes_on = in_use and not snapshot.elsewhere  # the other program goes on by itself
         self.tray.show_snapshot(snapshot, notify=not self.isActiveWindow())
         self.model.show_rows(snapshot.rows)
         self._choose_page()

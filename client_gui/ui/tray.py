@@ -57,6 +57,9 @@ class Tray(QObject):
 
     def show_snapshot(self, snapshot: Snapshot, *, notify: bool) -> None:
         """Shows what is shared; `notify` says that a device that went or came back is told as well."""
+        if snapshot.elsewhere:  # the program that shares has an icon of its own
+            self.icon.hide()
+            return
         if self.available() and not self.icon.isVisible():
             self.icon.show()
         self._fill(snapshot)

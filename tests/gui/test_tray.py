@@ -162,6 +162,16 @@ def test_tray_that_appears_later_is_used(picker: Picker, engine: FakeEngine, mon
     assert picker.tray.icon.isVisible()
 
 
+def test_window_that_shows_what_another_program_shares_has_no_icon_and_just_closes(
+    picker: Picker, engine: FakeEngine, desktop: Desktop, qtbot: QtBot
+) -> None:
+    engine.show(samples.BRIO, session=samples.SESSION, elsewhere=True)
+    QApplication.processEvents()
+    assert not picker.tray.icon.isVisible()
+    with qtbot.waitSignal(picker.leaving):
+        picker.close()
+
+
 def test_icon_tells_idle_sharing_and_failed_apart(look: Look) -> None:
     images = [badged(look, 32, badge).toImage() for badge in ("", "sharing", "failed")]
     assert images[0] != images[1]
