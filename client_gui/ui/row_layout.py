@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 GAP: Final = 12
 SMALL_GAP: Final = 8
 NARROW_EMS: Final = 36
+TINY_GAP: Final = 10
+TINY_EMS: Final = 16  # a window so narrow has no room for drawings
 RULE: Final = 1  # the separating line above a row
 BAR: Final = 3
 
@@ -59,14 +61,16 @@ def row_sizes(look: Look, window_width: int) -> RowSizes:
     name, secondary, status = (look.metrics(role).height() for role in ("name", "secondary", "status"))
     status_icon = look.px(16)
     tile = min(48, look.px(40)) if narrow else look.px(40)
+    if window_width < TINY_EMS * look.em:
+        tile = 0
     text = name + 2 + secondary
     head = max(look.px(56), tile + 2 * SMALL_GAP, text + 2 * SMALL_GAP)
     if narrow:
-        head = max(tile, text + 4 + max(status, status_icon)) + 2 * GAP
+        head = max(tile, text + (4 if tile else TINY_GAP) + max(status, status_icon)) + 2 * GAP
     return RowSizes(
         narrow=narrow,
         tile=tile,
-        icon=min(tile - 16, look.px(24)),
+        icon=max(0, min(tile - 16, look.px(24))),
         name=name,
         secondary=secondary,
         status=max(status, status_icon),
@@ -88,7 +92,7 @@ def place_row(sizes: RowSizes, *, width: int, rule: bool, busy: bool, action_wid
     top = RULE if rule else 0
     chevron = QRect(width - 4 - sizes.chevron_width, 0, sizes.chevron_width, sizes.switch_height)
     switch = QRect(chevron.left() - SMALL_GAP - sizes.switch_width, 0, sizes.switch_width, sizes.switch_height)
-    text_left = GAP + sizes.tile + GAP
+    text_left = GAP + sizes.tile + (GAP if sizes.tile else 0)
     text_height = sizes.name + 2 + sizes.secondary
     middle = top + sizes.head // 2
     status_left = switch.right() + 1 - max(action_width, sizes.switch_width)
@@ -97,6 +101,9 @@ def place_row(sizes: RowSizes, *, width: int, rule: bool, busy: bool, action_wid
         text_width = status_left - SMALL_GAP - text_left
         status = QRect(text_left, text_top + text_height + 4, text_width, sizes.status)
         tile_top = top + GAP
+        if not sizes.tile:  # the status below everything else, as wide as the row
+            status = QRect(text_left, text_top + text_height + TINY_GAP, width - text_left - GAP, sizes.status)
+            middle = text_top + text_height // 2
     else:
         text_top = middle - text_height // 2
         column = switch.left() - SMALL_GAP - sizes.status_width

@@ -62,7 +62,8 @@ def paint_row(painter: QPainter, look: Look, row: Row, sizes: RowSizes, places: 
         painter.fillPath(_outline(full, face), look.color("hover"))
     if not face.first:
         painter.fillRect(places.name.left(), 0, full.width() - places.name.left(), 1, look.color("line"))
-    _paint_tile(painter, look, row, sizes, places.tile)
+    if sizes.tile:
+        _paint_tile(painter, look, row, sizes, places.tile)
     absent = row.state is DeviceState.ABSENT
     paint_text(painter, look, "name", "absent" if absent else "text", places.name, device_name(row))
     paint_text(painter, look, "secondary", "absent" if absent else "text2", places.secondary, secondary(row))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from PySide6.QtCore import QSettings
+from PySide6.QtCore import QLocale, QSettings, QTranslator
 from PySide6.QtGui import QFont
 
 from client_gui.ui import accessible
 from client_gui.ui.bridge import Bridge
+from client_gui.ui.language import speak
 from client_gui.ui.look import Look
 from client_gui.ui.picker import Picker
 from tests.gui.fake_engine import FakeEngine
@@ -18,10 +21,12 @@ from tests.gui.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from PySide6.QtWidgets import QApplication
     from pytestqt.qtbot import QtBot
+
+REPOSITORY = Path(__file__).parents[2]
+TRANSLATION = REPOSITORY / "resources/i18n/picker_es.ts"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -85,3 +90,24 @@ def picker(qtbot: QtBot, engine: FakeEngine, look: Look, memory: QSettings) -> P
 def seen(picker: Picker) -> Seen:
     """The window as assistive technology sees it."""
     return Seen(picker)
+
+
+def compiled(folder: Path) -> Path:
+    """Compiles the translation as the installer does, into a folder."""
+    sys.path.insert(0, str(REPOSITORY / "resources/install"))
+    try:
+        import translations  # type: ignore[import-not-found]  # noqa: PLC0415  # a module of the installer's folder
+    finally:
+        sys.path.pop(0)
+    (folder / "es.qm").write_bytes(translations.compile_ts(TRANSLATION.read_text(encoding="utf-8")))
+    return folder
+
+
+@pytest.fixture
+def spanish(qapp: QApplication, tmp_path: Path) -> Iterator[None]:
+    """A user who reads Spanish."""
+    assert speak(qapp, QLocale("es_ES"), compiled(tmp_path))
+    yield
+    for translator in qapp.findChildren(QTranslator):
+        qapp.removeTranslator(translator)
+        translator.deleteLater()

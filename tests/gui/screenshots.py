@@ -131,6 +131,7 @@ def at_other_sizes() -> tuple[Scene, ...]:
             dark=True,
             contrast=True,
         ),
+        Scene(name="main-smallest-200-es", snapshot=full, prepare=_focus_list, width=400, size=28, spanish=True),
         Scene(name="main-200-es", snapshot=full, prepare=_focus_list, height=TALL, size=28, spanish=True),
         Scene(name="details-150", snapshot=samples.snapshot(samples.BRIO), prepare=_open_first, height=1100, size=21),
         Scene(name="changed-150", snapshot=changed, prepare=_nothing, height=TALL, size=21),

@@ -183,9 +183,12 @@ def test_tab_visits_the_answers(picker: Picker, seen: Seen, engine: FakeEngine) 
 @pytest.mark.parametrize("row", [samples.STICK_MOUNTED, STICK, samples.STICK_CHANGED, samples.KEYBOARD])
 @pytest.mark.parametrize("percent", [100, 200])
 @pytest.mark.parametrize("width", [400, 560])
+@pytest.mark.parametrize("language", ["look", "spanish"])
 def test_cards_are_never_cut(
-    engine: FakeEngine, picker: Picker, qapp: QApplication, row: Row, percent: int, width: int
+    request: pytest.FixtureRequest, engine: FakeEngine, row: Row, percent: int, width: int, language: str
 ) -> None:
+    request.getfixturevalue(language)
+    picker, qapp = request.getfixturevalue("picker"), request.getfixturevalue("qapp")
     font = qapp.font()
     font.setPixelSize(14 * percent // 100)
     qapp.setFont(font)

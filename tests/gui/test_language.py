@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import string
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QLocale, QTranslator
+from PySide6.QtCore import QCoreApplication, QLocale
 from PySide6.QtWidgets import QApplication
 
 from client_gui import unmount
@@ -21,12 +20,11 @@ from client_gui.ui.picker import Picker
 from client_gui.volumes import Filesystem
 from qvd_usbip.errors import DEVICE_GONE, HELPER_MISSING, HELPER_SILENT, PROBLEMS, Problem, QvdUsbError
 from tests.gui import samples
+from tests.gui.conftest import compiled
 from tests.gui.fake_engine import FakeEngine
 from tests.gui.seen import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from PySide6.QtCore import QSettings
     from pytestqt.qtbot import QtBot
 
@@ -38,27 +36,6 @@ NEVER_IN_THE_WINDOW = frozenset(
     """usage vidpid-malformed device-unknown device-ambiguous helper-request-malformed display-missing qt-missing
     output-failed""".split()
 )
-
-
-def compiled(folder: Path) -> Path:
-    """Compiles the translation as the installer does, into a folder."""
-    sys.path.insert(0, str(REPOSITORY / "resources/install"))
-    try:
-        import translations  # type: ignore[import-not-found]  # noqa: PLC0415  # a module of the installer's folder
-    finally:
-        sys.path.pop(0)
-    (folder / "es.qm").write_bytes(translations.compile_ts(SOURCE.read_text(encoding="utf-8")))
-    return folder
-
-
-@pytest.fixture
-def spanish(qapp: QApplication, tmp_path: Path) -> Iterator[None]:
-    """A user who reads Spanish."""
-    assert speak(qapp, QLocale("es_ES"), compiled(tmp_path))
-    yield
-    for translator in qapp.findChildren(QTranslator):
-        qapp.removeTranslator(translator)
-        translator.deleteLater()
 
 
 def translated() -> dict[str, dict[str, str]]:
