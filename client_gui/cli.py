@@ -20,7 +20,12 @@ EXAMPLES = """examples:
   qvd-usb share 0bda:58c2@1234      share it wherever, and whenever, it is plugged in
   qvd-usb unshare 1-4.2             take it back
   qvd-usb connect --session -       share with the session described on standard input, until that is closed
+  qvd-usb share --agree 1-5         the same for a keyboard or a mounted stick: unlocks, unmounts
   qvd-usb status --json             what the running session does
+  qvd-usb watch                     each change as it happens
+  qvd-usb explain 1-5               which rule decides about a device, and where it is written
+  qvd-usb policy                    all rules
+  qvd-usb doctor                    what this computer lacks, and the command that repairs it
 
 exit status: 0 done; 10 and more, one for each problem, which is explained on standard error."""
 
@@ -78,11 +83,29 @@ def _dispatch(parsed: argparse.Namespace) -> int:
         return connect(parsed.session, parsed.session_fd, as_json=parsed.json)
     if parsed.command == "list":
         return _run(["list", "--json"] if parsed.json else ["list"])
+    return _change(parsed) if parsed.command in {"share", "unshare", "status"} else _inquire(parsed)
+
+
+def _inquire(parsed: argparse.Namespace) -> int:
+    from client_gui import inquiries
+
+    match parsed.command:
+        case "explain":
+            return inquiries.explain(parsed.device, as_json=parsed.json)
+        case "policy":
+            return inquiries.show_policy(as_json=parsed.json)
+        case "watch":
+            return inquiries.watch(as_json=parsed.json)
+        case _:
+            return inquiries.doctor(as_json=parsed.json)
+
+
+def _change(parsed: argparse.Namespace) -> int:
     from client_gui import commands
 
     match parsed.command:
         case "share":
-            return commands.share(parsed.device, as_json=parsed.json)
+            return commands.share(parsed.device, agree=parsed.agree, as_json=parsed.json)
         case "unshare":
             return commands.unshare(parsed.device, as_json=parsed.json)
         case _:
@@ -123,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     command("list", "show the devices that are plugged in or remembered", "qvd-usb list --json")
     device_help = "BUSID (1-4.2), or VID:PID or VID:PID@SERIAL (0bda:58c2@1234)"
     share = command("share", "tick devices: they are shared with each session", "qvd-usb share 1-4.2 0bda:58c2@1234")
+    share.add_argument("--agree", action="store_true", help="say yes to what would be asked: unlock, unmount, changed")
     share.add_argument("device", nargs="+", help=device_help)
     unshare = command("unshare", "untick devices: they come back", "qvd-usb unshare 1-4.2")
     unshare.add_argument("device", nargs="+", help=device_help)
@@ -135,6 +159,13 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--session", choices=["-"], help="read the session's JSON from standard input")
     source.add_argument("--session-fd", type=_descriptor, metavar="N", help="read it from this open file descriptor")
     command("status", "show what the running session does", "qvd-usb status")
+    command("watch", "print each change as it happens, until interrupted", "qvd-usb watch --json")
+    explain = command(
+        "explain", "tell which rule decides about a device, and where it is written", "qvd-usb explain 1-4"
+    )
+    explain.add_argument("device", help=device_help)
+    command("policy", "show all rules of which devices may be shared, in order", "qvd-usb policy")
+    command("doctor", "look for what this computer lacks, and tell the command that repairs it", "qvd-usb doctor")
     return parser
 
 

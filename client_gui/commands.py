@@ -11,20 +11,26 @@ from typing import TYPE_CHECKING
 from client_gui import selection, settings
 from client_gui.advisor import Advisor
 from client_gui.listing import table
+from client_gui.mirror import give_order
+from client_gui.orders import Order
 from client_gui.presence import read_status, runtime_folder
 from client_gui.reported import rows_of_status
 from client_gui.scan import Scanner
 from client_gui.settings import Files
+from client_gui.state import Asked
 from client_gui.targets import names, parse_target
 from client_gui.targets import share as share_target
 from client_gui.targets import unshare as unshare_target
-from qvd_usbip.errors import NO_SESSION, SHARING_DISABLED, QvdUsbError, printable
+from client_gui.unmount import unmount
+from qvd_usbip.errors import NO_SESSION, SHARING_DISABLED, STORAGE_IN_USE, QvdUsbError, printable
 from qvd_usbip.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from client_gui.judgement import Assessment
     from client_gui.settings import Settings
+    from client_gui.state import Row
     from client_gui.wishes import Wishes
     from qvd_usbip.ids import BusId
     from qvd_usbip.share_list import Entry
@@ -35,22 +41,33 @@ def _print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=True))
 
 
-def share(targets: Sequence[str], *, as_json: bool) -> int:
-    """Ticks each of the targets, or none of them."""
-    return _change(targets, on=True, as_json=as_json)
+def share(targets: Sequence[str], *, agree: bool, as_json: bool) -> int:
+    """Ticks each of the targets, or none of them; `agree` says yes to what would be asked first."""
+    return _change(targets, on=True, agree=agree, as_json=as_json)
 
 
 def unshare(targets: Sequence[str], *, as_json: bool) -> int:
     """Unticks each of the targets, or none of them."""
-    return _change(targets, on=False, as_json=as_json)
+    return _change(targets, on=False, agree=False, as_json=as_json)
 
 
-def _change(targets: Sequence[str], *, on: bool, as_json: bool) -> int:
+def _change(targets: Sequence[str], *, on: bool, agree: bool, as_json: bool) -> int:
     parsed = [parse_target(text) for text in targets]
     files = Files.of_user()
     read = settings.load(files)
     devices = selection.listed(Scanner(Path(read.usbroot)).scan())
-    locks = _locks(files, read, devices)
+    advisor = Advisor(files)
+    advisor.reload()
+    if advisor.book_fault is not None:
+        raise advisor.book_fault
+    meant = [device for device in devices if any(names(target, device) for target in parsed)]
+    usbroot = Path(read.usbroot)
+    advisor.assess(devices, read.wishes, usbroot)
+    if agree:
+        for device in meant:
+            _agree(advisor, device, lambda: advisor.assess(devices, read.wishes, usbroot))
+    assessments = advisor.assess(devices, read.wishes, usbroot)
+    locks = {busid: lock for busid, about in assessments.items() if (lock := about.judgement.lock(busid)) is not None}
 
     def change(now: Settings) -> Wishes:
         after = now.wishes
@@ -60,6 +77,9 @@ def _change(targets: Sequence[str], *, on: bool, as_json: bool) -> int:
 
     after = settings.change_wishes(files, change)
     notes = list(_notes(parsed, devices, after)) if on else []
+    asking = [device for device in meant if assessments[device.busid].judgement.question is not None]
+    if on:
+        notes += [f"{device.busid} waits for your OK: qvd-usb share --agree {device.busid}" for device in asking]
     if as_json:
         _print_json({"v": 1, "share_list": str(after.wishes.share_list), "notes": notes})
         return 0
@@ -69,14 +89,26 @@ def _change(targets: Sequence[str], *, on: bool, as_json: bool) -> int:
     return 0
 
 
-def _locks(files: Files, read: Settings, devices: Sequence[UsbDevice]) -> dict[BusId, QvdUsbError]:
-    """What may not be shared at all, or only after its user agreed."""
-    advisor = Advisor(files)
-    advisor.reload()
-    if advisor.book_fault is not None:
-        raise advisor.book_fault
-    found = advisor.assess(devices, read.wishes, Path(read.usbroot))
-    return {busid: lock for busid, about in found.items() if (lock := about.judgement.lock(busid)) is not None}
+def _agree(advisor: Advisor, device: UsbDevice, look: Callable[[], Mapping[BusId, Assessment]]) -> None:
+    """Says yes to one question after the other, as far as that can be done here; volumes are unmounted at once."""
+    for _ in Asked:
+        question = look()[device.busid].judgement.question
+        if question is None:
+            return
+        if question.asked is Asked.STORAGE:
+            print(f"unmounting what is on {device.busid} ...", file=sys.stderr)
+            fault = unmount(advisor.filesystems[device.busid])
+            if fault is not None:
+                raise QvdUsbError(STORAGE_IN_USE, busid=device.busid, use=fault.text.rstrip("."))
+        if question.asked is Asked.PLUGGED:
+            key = next((row.key for row in _reported() if row.busid == device.busid), "")
+            give_order(runtime_folder(os.environ, os.geteuid()), Order(op="agree", key=key, asked=Asked.PLUGGED))
+        advisor.agree(device, question.asked)
+
+
+def _reported() -> Sequence[Row]:
+    status = read_status(runtime_folder(os.environ, os.geteuid()))
+    return () if status is None else rows_of_status(status)
 
 
 def _notes(targets: Sequence[BusId | Entry], devices: Sequence[UsbDevice], after: Settings) -> Iterator[str]:

@@ -17,12 +17,16 @@ Modes = dict[str, int | None]
 # Written out, not taken from resources/install/layout.py: a slip there must not go unnoticed here.
 CLIENT: Modes = {
     "etc/qvd/usbip-policy.conf": 0o644,
+    "etc/qvd/usbip-rules.conf": 0o644,
     "usr/bin/qvd-usb": 0o755,
     "usr/bin/qvd-usb-picker": 0o755,
     "usr/lib/qvd/bin/qvd-client-slaveclient-usbip": None,
     "usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux": 0o4755,
     "usr/lib/systemd/system/qvd-usb-recover.service": 0o644,
     "usr/lib/sysusers.d/qvd-usbip-client.conf": 0o644,
+    "usr/share/bash-completion/completions/qvd-usb": 0o644,
+    "usr/share/fish/vendor_completions.d/qvd-usb.fish": 0o644,
+    "usr/share/zsh/vendor-completions/_qvd-usb": 0o644,
     "usr/lib/tmpfiles.d/qvd-usbip-client.conf": 0o644,
     "usr/share/qvd-usbip/i18n/es.qm": 0o644,
 }

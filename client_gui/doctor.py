@@ -1,0 +1,204 @@
+"""EFFECT: what this computer needs in order to lend devices, looked at one by one; what fails names its remedy."""
+
+from __future__ import annotations
+
+import os
+import platform
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from client_gui import requirements, settings
+from client_gui.advisor import read_rulebook
+from client_gui.helper.authorise import check_caller
+from client_gui.helper.caller import identify, read_policy
+from client_gui.memory import Memory
+from client_gui.presence import read_status, runtime_folder
+from client_gui.scan import Scanner
+from client_gui.settings import Files
+from client_gui.unmount import UDISKSCTL
+from qvd_usbip.errors import SHARING_DISABLED, QvdUsbError, problem_of
+from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from client_gui.settings import Settings
+    from client_gui.troubles import Fault
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at; with an exit status it stands in the way, with a remedy alone it is a warning."""
+
+    name: str
+    text: str
+    remedy: str = ""
+    exit_status: int = 0
+
+    @property
+    def mark(self) -> str:
+        """How its line begins."""
+        if self.exit_status:
+            return "FAIL"
+        return "warn" if self.remedy else "ok"
+
+    def as_json(self) -> Json:
+        """The finding for programs."""
+        ok = not self.exit_status
+        return {"name": self.name, "ok": ok, "mark": self.mark.lower(), "text": self.text, "remedy": self.remedy}
+
+
+def examine(files: Files, root: Path = Path("/")) -> list[Finding]:
+    """Looks at everything, in the order in which it is needed.
+
+    Args:
+        files: the configuration of whoever asks.
+        root: the folder that holds `sys`, `proc`, `etc`, `run` and `lib`.
+    """
+    read = _settings(files)
+    looks: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
+        ("settings", lambda: [_sharing(files, read)]),
+        ("kernel", lambda: list(_kernel(root))),
+        ("helper", lambda: [_helper(read.helper)]),
+        ("permission", lambda: [_permission(root)]),
+        ("rules", lambda: [_rules(files)]),
+        ("memory", lambda: [_memory(files)]),
+        ("devices", lambda: [_devices(read)]),
+        ("volumes", lambda: [_volumes()]),
+        ("sleep", lambda: [_sleep(root)]),
+        ("session", lambda: [_session()]),
+    )
+    found: list[Finding] = []
+    for name, look in looks:
+        try:
+            found += look()
+        except QvdUsbError as error:
+            found.append(_failed(name, error))
+    return found
+
+
+def _failed(name: str, error: QvdUsbError) -> Finding:
+    return Finding(name=name, text=str(error), remedy=error.remedy(), exit_status=error.problem.exit_status)
+
+
+def _faulty(name: str, fault: Fault) -> Finding:
+    return Finding(name=name, text=fault.text, remedy=fault.remedy, exit_status=problem_of(fault.code).exit_status)
+
+
+def _settings(files: Files) -> Settings:
+    """The settings; broken ones are told by `_sharing`, and all else is looked at by the defaults."""
+    try:
+        return settings.load(files)
+    except QvdUsbError:
+        return settings.defaults()
+
+
+def _sharing(files: Files, read: Settings) -> Finding:
+    settings.load(files)
+    if read.needed_to_enable:
+        return _failed("settings", QvdUsbError(SHARING_DISABLED, setting=read.needed_to_enable))
+    wished = "everything that the policy permits" if read.wishes.share_all else str(read.wishes.share_list)
+    return Finding(name="settings", text=f"sharing is on; ticked: {wished or 'nothing yet'}")
+
+
+def _kernel(root: Path) -> Iterator[Finding]:
+    fault = requirements.kernel_fault(root)
+    if fault is not None:
+        yield _faulty("kernel", fault)
+    else:
+        loaded = (root / "sys/bus/usb/drivers/usbip-host").exists()
+        text = "usbip-host is loaded" if loaded else "usbip-host is there; the helper loads it when it is needed"
+        yield Finding(name="kernel", text=f"{text} (Linux {platform.release()})")
+    debug = root / "sys/module/usbip_core/parameters/usbip_debug_flag"
+    if debug.exists() and debug.read_text().strip() not in {"0", "0x0"}:
+        text = "usbip-host writes every transfer into the kernel log, which makes devices very slow"
+        yield Finding(name="debugging", text=text, remedy=f"As root: echo 0 >/{debug.relative_to(root)}")
+    for each in findings(Side.CLIENT, kernel_of(platform.release(), platform.version())):
+        if each.verdict is not Verdict.FIXED:
+            certain = "" if each.verdict is Verdict.APPLIES else "perhaps "
+            text = f"{certain}{each.defect.what} ({each.why}): {each.defect.answer}"
+            remedy = each.defect.answer if each.defect.answer == "update the kernel" else ""
+            yield Finding(name=f"defect {each.defect.code}", text=text, remedy=remedy)
+
+
+def _helper(helper: str) -> Finding:
+    fault = requirements.helper_fault(helper)
+    if fault is not None:
+        return _faulty("helper", fault)
+    found = Path(helper).stat()
+    text = f"{helper} belongs to uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}"
+    return Finding(name="helper", text=text)
+
+
+def _permission(root: Path) -> Finding:
+    """By the same judgement as the helper's."""
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        policy = read_policy(descriptor)
+        caller = identify(descriptor, os.getuid(), os.getgid())
+    finally:
+        os.close(descriptor)
+    try:
+        check_caller(policy, caller)
+    except QvdUsbError as error:
+        user = os.environ.get("USER") or str(os.getuid())
+        remedy = f"As root: usermod -aG {policy.group or 'GROUP'} {user}; then log in again."
+        return Finding(name="permission", text=str(error), remedy=remedy, exit_status=error.problem.exit_status)
+    if caller.uid == 0:
+        return Finding(name="permission", text="root may lend devices")
+    by = f"as a member of {policy.group}" if policy.group in caller.groups else "because you sit at this computer"
+    return Finding(name="permission", text=f"you may lend devices, {by}")
+
+
+def _rules(files: Files) -> Finding:
+    book = read_rulebook(files)
+    written = sum(1 for rule in book.rules if rule.file)
+    locked = ", ".join(sorted(book.policy.locked)) or "nothing"
+    return Finding(name="rules", text=f"{written} written rules; locked until you agree: {locked}")
+
+
+def _memory(files: Files) -> Finding:
+    path = files.own_folder / "devices.json"
+    memory = Memory(path)
+    memory.reload()
+    if memory.fault is not None:
+        return _failed("memory", memory.fault)
+    return Finding(name="memory", text=f"nicknames and modes stand in {path}")
+
+
+def _devices(read: Settings) -> Finding:
+    scanner = Scanner(Path(read.usbroot))
+    devices = scanner.scan()
+    for error in scanner.left_out.values():
+        return _failed("devices", error)
+    return Finding(name="devices", text=f"{len(devices)} USB devices and hubs are plugged in")
+
+
+def _volumes() -> Finding:
+    if Path(UDISKSCTL).exists():
+        return Finding(name="volumes", text="udisks2 is there: mounted sticks can be unmounted")
+    text = "there is no udisks2: a mounted stick has to be unmounted by hand before it is shared"
+    return Finding(name="volumes", text=text, remedy="As root: apt-get install udisks2")
+
+
+def _sleep(root: Path) -> Finding:
+    if (root / "run/dbus/system_bus_socket").exists() and (root / "run/systemd/sessions").exists():
+        return Finding(name="sleep", text="logind is there: devices come home before the computer sleeps")
+    text = "there is no logind: devices that are shared when the computer sleeps may not survive it"
+    return Finding(name="sleep", text=text, remedy="Return all devices before the computer sleeps.")
+
+
+def _session() -> Finding:
+    status = read_status(runtime_folder(os.environ, os.geteuid()))
+    session = None if status is None else status.get("session")
+    if not isinstance(session, dict):
+        return Finding(name="session", text="no session is there: ticked devices wait for one")
+    if session.get("connected") is True:
+        return Finding(name="session", text=str(session.get("text", "")))
+    problem = problem_of("slave-unreachable")
+    error = QvdUsbError(problem, address=session.get("address", "?"), reason="it does not answer")
+    return _failed("session", error)

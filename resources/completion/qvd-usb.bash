@@ -1,0 +1,21 @@
+# bash completion for qvd-usb
+
+_qvd_usb_devices() {
+    qvd-usb list 2>/dev/null | awk 'NR > 1 && $1 != "-" { print $1 }'
+}
+
+_qvd_usb() {
+    local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]}
+    if ((COMP_CWORD == 1)); then
+        mapfile -t COMPREPLY < <(compgen -W "list share unshare connect status watch explain policy doctor --help" -- "$current")
+        return
+    fi
+    case $command in
+        share) mapfile -t COMPREPLY < <(compgen -W "--agree --json --help $(_qvd_usb_devices)" -- "$current") ;;
+        unshare | explain) mapfile -t COMPREPLY < <(compgen -W "--json --help $(_qvd_usb_devices)" -- "$current") ;;
+        connect) mapfile -t COMPREPLY < <(compgen -W "--session --session-fd --json --help" -- "$current") ;;
+        *) mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$current") ;;
+    esac
+}
+
+complete -F _qvd_usb qvd-usb

@@ -1,0 +1,35 @@
+#compdef qvd-usb
+# zsh completion for qvd-usb
+
+_qvd_usb_devices() {
+    local -a devices
+    devices=(${(f)"$(qvd-usb list 2>/dev/null | awk 'NR > 1 && $1 != "-" { print $1 }')"})
+    _describe device devices
+}
+
+_qvd_usb() {
+    local -a commands
+    commands=(
+        'list:show the devices that are plugged in or remembered'
+        'share:tick devices'
+        'unshare:untick devices'
+        'connect:share the ticked devices with a session'
+        'status:show what the running session does'
+        'watch:print each change as it happens'
+        'explain:tell which rule decides about a device'
+        'policy:show all rules'
+        'doctor:look for what this computer lacks'
+    )
+    if ((CURRENT == 2)); then
+        _describe command commands
+        return
+    fi
+    case $words[2] in
+        share) _arguments '--agree[say yes to what would be asked]' '--json[print JSON]' '*:device:_qvd_usb_devices' ;;
+        unshare | explain) _arguments '--json[print JSON]' '*:device:_qvd_usb_devices' ;;
+        connect) _arguments '--session[read the session from standard input]:-:(-)' '--session-fd[read it from a descriptor]:number' '--json[print JSON]' ;;
+        *) _arguments '--json[print JSON]' ;;
+    esac
+}
+
+_qvd_usb "$@"
