@@ -43,19 +43,16 @@ def reconcile(draft: Draft, seen: Observed) -> None:
 
 
 def hubs(draft: Draft, seen: Observed) -> None:
-    """Note which hubs there are; ports in quarantine that nobody has and that are empty may be lent again."""
+    """Note which hubs there are; ports in quarantine that are seen empty may be lent again."""
     draft.state = replace(
         draft.state,
         hubs={hub: found.buses for hub, found in seen.hubs.items()},
         ports_per_half=seen.ports_per_half,
     )
-    taken = draft.state.leases()
     kept = {
         lease: reason
         for lease, reason in draft.state.quarantine.items()
-        if lease.hub not in seen.hubs
-        or any(lease.covers(port.hub, port.rhport) for port in seen.hubs[lease.hub].used)
-        or any(lease.meets(other) for other in taken)
+        if lease.hub not in seen.hubs or any(lease.covers(port.hub, port.rhport) for port in seen.hubs[lease.hub].used)
     }
     if kept != draft.state.quarantine:
         draft.state = replace(draft.state, quarantine=kept)

@@ -1,11 +1,14 @@
 """More containers than hubs, a record that cannot be written, results that never come."""
 
+import pytest
+
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import HubId
 from server_agent import events
 from server_agent.lending import Lease, Lending
-from server_agent.state import Port
+from server_agent.state import LOST_SECONDS, Port
 from tests.unit.server_agent.steps import (
+    FIRST,
     FIVE,
     FOUR,
     ONE,
@@ -19,7 +22,7 @@ from tests.unit.server_agent.steps import (
     reserve,
     started,
 )
-from tests.unit.server_agent.world import World
+from tests.unit.server_agent.world import World, busid_of
 
 SHARED = Lending(shared=1, ports=1)
 
@@ -153,3 +156,53 @@ def test_a_result_that_never_comes_is_not_waited_for_for_ever() -> None:
     assert world.answers[request].problem == "internal"
     assert not world.state.containers
     assert world.answers[reserve(world, ONE)].context == {"hub": "vhci_hcd.1"}
+
+
+def test_a_port_that_became_free_unnoticed_ends_the_release() -> None:
+    world = started()
+    in_use(world)
+    request = world.ask(events.Release, container=ONE)
+    world.running.clear()
+    world.results_lost = True
+    world.deliver_slow()
+    world.results_lost = False
+    world.uevents.clear()
+    world.look()
+    assert [type(action).__name__ for action in world.slow] == ["TearDown"]
+    world.settle()
+    assert world.answers[request].problem == ""
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("released", [False, True])
+def test_a_detach_that_never_happened_is_asked_for_again(*, gone: bool, released: bool) -> None:
+    world = started()
+    in_use(world)
+    if released:
+        world.ask(events.Release, container=ONE)
+    else:
+        world.ask(events.RevokeAsked, container=ONE, busid=busid_of(FIRST))
+    world.slow.clear()  # what was to be done is lost
+    if gone:  # the device, but not what holds the port
+        world.plugged.clear()
+    world.look()
+    assert not world.slow, "it may still be on its way"
+    world.now += LOST_SECONDS + 1
+    world.look()
+    assert [type(action).__name__ for action in world.slow] == ["DetachPort"]
+    world.settle()
+    assert not world.attached
+
+
+def test_a_grant_that_never_happened_is_asked_for_again() -> None:
+    world = started()
+    in_use(world)
+    world.grants_lost = True
+    world.child(FIRST)
+    world.deliver_uevent()
+    world.grants_lost = False
+    world.look()
+    assert len(world.maps[ONE]) == 1, "it may still be on its way"
+    world.now += LOST_SECONDS + 1
+    world.look()
+    assert len(world.maps[ONE]) == 2
