@@ -22,7 +22,8 @@ from tests.unit.server_agent.steps import (
     reserve,
     started,
 )
-from tests.unit.server_agent.world import World, busid_of
+from tests.unit.server_agent.world import World
+from tests.unit.server_agent.world_hubs import busid_of
 
 SHARED = Lending(shared=1, ports=1)
 
@@ -197,10 +198,12 @@ def test_a_detach_that_never_happened_is_asked_for_again(*, gone: bool, released
 def test_a_grant_that_never_happened_is_asked_for_again() -> None:
     world = started()
     in_use(world)
-    world.grants_lost = True
+    world.slow_rights.add(ONE)
     world.child(FIRST)
     world.deliver_uevent()
-    world.grants_lost = False
+    assert [type(action).__name__ for action in world.slow] == ["Grant"]
+    world.slow.clear()
+    world.slow_rights.clear()
     world.look()
     assert len(world.maps[ONE]) == 1, "it may still be on its way"
     world.now += LOST_SECONDS + 1

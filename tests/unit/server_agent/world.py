@@ -59,7 +59,6 @@ class World:
     revoke_fails: bool = False
     disk_full: bool = False
     results_lost: bool = False
-    grants_lost: bool = False
     deaf: bool = False  # no event of the kernel arrives
     grants_fail: bool = False  # and come true all the same
     slow_rights: set[VmId] = field(default_factory=set)  # containers whose back end takes its time
@@ -107,8 +106,6 @@ class World:
                 pass
             case actions.Grant() | actions.Revoke() if self._takes_long(action):
                 self.slow.append(action)
-            case actions.Grant() if self.grants_lost:
-                pass
             case actions.Grant() | actions.Revoke() | actions.AttachPort():
                 self.written.append(action)
                 return self._perform(action)
