@@ -13,6 +13,7 @@ from pathlib import Path
 from qvd_usbip import vhci
 from qvd_usbip.errors import (
     BPF_UNAVAILABLE,
+    CONFIG_UNWRITABLE,
     HUBS_DISABLED,
     LXC_CONFIG_MISSING,
     VHCI_MISSING,
@@ -22,7 +23,7 @@ from qvd_usbip.errors import (
 )
 from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
 from qvd_usbip.port_range import ALL_PORTS
-from server_agent import lxc, settings
+from server_agent import control, lxc, settings
 from server_agent.kernel.rights import default_backend
 from server_agent.kernel.vhci import Vhci
 from server_agent.lending import USUAL, Lease, Lending, possible_leases
@@ -249,11 +250,33 @@ def containers() -> Line:
     return Line(name="lxc", text=text, remedy=remedy, exit_status=LXC_CONFIG_MISSING.exit_status)
 
 
+def agent() -> list[Line]:
+    """What the running agent lacks; nothing where none answers."""
+    try:
+        found = control.ask({"op": "status"})
+    except QvdUsbError:
+        return []
+    lines = []
+    without = [str(each["name"]) for each in found.get("containers", ()) if each["hub"] is None]
+    if without:
+        text = f"without USB, for every hub was lent when they started: {', '.join(without)}"
+        remedy = (
+            f"Stop other containers, or lend more ({settings.HUBS}, {settings.SHARED_HUBS}); then start them again."
+        )
+        lines.append(Line(name="agent", text=text, remedy=remedy))
+    if found.get("unrecorded"):
+        error = QvdUsbError(CONFIG_UNWRITABLE, path="the ledger", reason=found["unrecorded"])
+        text = f"the ledger is not written ({found['unrecorded']}): no container can start"
+        lines.append(Line(name="ledger", text=text, remedy=error.remedy(), exit_status=CONFIG_UNWRITABLE.exit_status))
+    return lines
+
+
 LOOKS: tuple[tuple[str, Look], ...] = (
     ("account", account),
     ("kernel", kernel),
     ("module", module),
     ("hubs", hubs),
+    ("agent", agent),
     ("messages", messages),
     ("setting", use_vhci_hubs),
     ("cgroup", cgroup),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qvd_usbip.errors import PROBLEMS
-from server_agent import check, cli, lxc, settings
+from server_agent import check, cli, control, lxc, settings
 from tests.unit.server_agent.fake_vhci import FakeVhci
 
 RELEASE = "6.12.95+deb13-amd64"
@@ -147,6 +147,21 @@ def test_every_layout_is_recognised_by_what_is_there_and_shown(
     assert words in out
     assert (f"limit: {limit} at once" in out) == bool(limit)
     assert status == (0 if limit else PROBLEMS["vhci-no-hubs"].exit_status)
+
+
+def test_what_the_running_agent_lacks_is_said(
+    host: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"name": "desk1", "hub": "vhci_hcd.1"}, {"name": "desk9", "hub": None}]
+    answer: dict[str, object] = {"containers": rows, "unrecorded": ""}
+    monkeypatch.setattr(control, "ask", lambda _: answer)
+    assert cli.main(["check"]) == 0
+    out = capsys.readouterr().out
+    assert "warn  agent: without USB, for every hub was lent when they started: desk9\n" in out
+    answer["unrecorded"] = "the disk is full"
+    status, found = lacks(capsys)
+    assert "free space" in found["ledger"]
+    assert status == PROBLEMS["config-unwritable"].exit_status
 
 
 def test_hubs_that_are_all_kept_back_are_a_lack(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
