@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from client_gui.folder_lock import locked_folder
 from client_gui.wishes import Wishes, format_ports, parse_ports
 from qvd_usbip import properties, share_list
-from qvd_usbip.errors import CONFIG_UNREADABLE, CONFIG_UNWRITABLE, SETTINGS_MALFORMED, QvdUsbError
-from qvd_usbip.system.files import read_text, save_atomic
+from qvd_usbip.errors import CONFIG_NOT_TEXT, CONFIG_UNREADABLE, CONFIG_UNWRITABLE, SETTINGS_MALFORMED, QvdUsbError
+from qvd_usbip.system.files import read_bounded, save_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,8 +111,23 @@ def load(files: Files) -> Settings:
     Raises:
         QvdUsbError: config-…, settings-malformed, share-list-malformed.
     """
-    layers = [properties.parse(_read(path)) for path in (files.system, files.user)]
+    layers = [_layer(path) for path in (files.system, files.user)]
     return interpret(properties.expand(properties.layered(DEFAULTS, *layers)))
+
+
+def _layer(path: Path) -> dict[str, str]:
+    """One file's settings; bytes that are no UTF-8 are nobody's business but in a value that is ours."""
+    text = _read(path)
+    values = properties.parse(text)
+    if any(_is_foreign(values[key]) for key in DEFAULTS if key in values):
+        offset = next(at for at, char in enumerate(text) if _is_foreign(char))
+        raise QvdUsbError(CONFIG_NOT_TEXT, path=str(path), offset=len(text[:offset].encode()))
+    return values
+
+
+def _is_foreign(text: str) -> bool:
+    """Whether it holds a byte that was no UTF-8, as `surrogateescape` keeps it."""
+    return any(0xDC80 <= ord(char) <= 0xDCFF for char in text)
 
 
 def defaults() -> Settings:
@@ -183,17 +198,21 @@ def change_wishes(files: Files, change: Callable[[Settings], Wishes]) -> Setting
 
 
 def _read(path: Path) -> str:
-    """A configuration file's text; one that does not exist is empty."""
+    """A configuration file's text; one that does not exist is empty. Bytes that are no UTF-8 are kept for saving."""
     try:
-        return read_text(path)
+        data = read_bounded(path)
     except FileNotFoundError:
         return ""
+    if (offset := data.find(b"\0")) >= 0:
+        raise QvdUsbError(CONFIG_NOT_TEXT, path=str(path), offset=offset)
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _save(path: Path, text: str) -> None:
-    mode = 0o600
+    mode, owner = 0o600, None
     if path.exists():
-        mode = stat.S_IMODE(path.stat().st_mode)
+        found = path.stat()
+        mode, owner = stat.S_IMODE(found.st_mode), (found.st_uid, found.st_gid)
         if not os.access(path, os.W_OK):  # replacing it would go behind the back of whoever made it read-only
             raise QvdUsbError(CONFIG_UNWRITABLE, path=str(path), reason="it is read-only")
-    save_atomic(path, text.encode(), mode)
+    save_atomic(path, text.encode("utf-8", "surrogateescape"), mode, owner)

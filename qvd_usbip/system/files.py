@@ -73,11 +73,11 @@ def read_text(path: "Location", limit: int = LIMIT) -> str:
     return text
 
 
-def save_atomic(path: "Location", data: bytes, mode: int) -> None:
+def save_atomic(path: "Location", data: bytes, mode: int, owner: "tuple[int, int] | None" = None) -> None:
     """Replace or make the file: whatever happens, power loss included, it is the old or the new one, never a part.
 
     A symbolic link stays and its target is replaced. A missing folder is made, for its owner only.
-    Args: mode: the file's permission bits, whatever the umask.
+    Args: mode: the file's permission bits, whatever the umask; owner: its uid and gid, where they are to be kept.
     Raises: QvdUsbError config-unwritable; the old file is then as it was.
     """
     try:
@@ -86,17 +86,17 @@ def save_atomic(path: "Location", data: bytes, mode: int) -> None:
         if os.path.isdir(target):
             raise errors.QvdUsbError(errors.CONFIG_IS_FOLDER, path=os.fsdecode(path))
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        _replace(folder, name, data, mode)
+        _replace(folder, name, data, mode, owner)
     except (OSError, ValueError) as error:
         raise errors.QvdUsbError(errors.CONFIG_UNWRITABLE, path=os.fsdecode(path), reason=_reason(error)) from error
 
 
-def _replace(folder: str, name: str, data: bytes, mode: int) -> None:
+def _replace(folder: str, name: str, data: bytes, mode: int, owner: "tuple[int, int] | None") -> None:
     folder_descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     temporary = f".{name}.{os.urandom(6).hex()}{_TEMPORARY}"
     try:
         try:
-            written = _write_new(temporary, folder_descriptor, data, mode)
+            written = _write_new(temporary, folder_descriptor, data, mode, owner)
             os.rename(temporary, name, src_dir_fd=folder_descriptor, dst_dir_fd=folder_descriptor)
         except BaseException:
             _unlink(temporary, folder_descriptor)
@@ -107,13 +107,16 @@ def _replace(folder: str, name: str, data: bytes, mode: int) -> None:
         os.close(folder_descriptor)
 
 
-def _write_new(temporary: str, folder: int, data: bytes, mode: int) -> float:
+def _write_new(temporary: str, folder: int, data: bytes, mode: int, owner: "tuple[int, int] | None") -> float:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+        made = os.fstat(descriptor)
+        if owner is not None and owner != (made.st_uid, made.st_gid):
+            os.fchown(descriptor, *owner)
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
         return os.fstat(descriptor).st_mtime

@@ -131,7 +131,7 @@ def refused(result: Result, code: str) -> None:
 
 #: How a configuration file becomes unusable -> the problem that names it.
 RUINS = {
-    "printf 'a=\\377\\n' >{path}": "config-not-text",
+    "printf 'client.usb.share_list=\\377\\n' >{path}": "config-not-text",
     "mkdir {path}": "config-is-folder",
     "truncate -s 100M {path}": "config-too-large",
 }

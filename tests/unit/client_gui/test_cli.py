@@ -47,7 +47,7 @@ def test_list_with_nothing_plugged_in(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_list_works_with_a_broken_file_and_says_so(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    bench.files.user.write_bytes(b"\xff")
+    bench.files.user.write_bytes(b"client.usb.enable=\xff")
     status, _, err = run(capsys, "list")
     assert status == status_of("config-not-text")
     assert "UTF-8" in err

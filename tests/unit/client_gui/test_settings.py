@@ -149,6 +149,36 @@ def test_nothing_but_the_share_list_changes(files: Files) -> None:
     assert files.user.stat().st_mode & 0o777 == 0o640
 
 
+def test_bytes_of_another_encoding_and_continued_lines_stay_as_they_are(files: Files) -> None:
+    before = (
+        b"# caf\xe9\r\ndesktop.name=caf\xe9\r\nclient.usb.share_list=0441:0012,\\\r\n   0441:0013\r\n"
+        b"other.key=a\\\r\n  b\r\n"
+    )
+    write(files, before)
+    after = change_wishes(files, add)
+    assert str(after.wishes.share_list) == "0441:0012, 0441:0013, 0bda:58c2@1234"
+    assert files.user.read_bytes() == before.replace(
+        b"0441:0012,\\\r\n   0441:0013", b"0441:0012, 0441:0013, 0bda:58c2@1234"
+    )
+
+
+def test_a_tick_leaves_the_file_its_owner(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(files, "# hers\n")
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fchown", lambda _, uid, gid: given.append((uid, gid)))
+    change_wishes(files, add)
+    assert given == []
+    plain = type(files.user).stat
+
+    def hers(path: Path, **options: bool) -> os.stat_result:
+        found = list(plain(path, **options))
+        return os.stat_result([*found[:4], UNPRIVILEGED, UNPRIVILEGED, *found[6:]])
+
+    monkeypatch.setattr(type(files.user), "stat", hers)
+    change_wishes(files, lambda now: wishes.add(share_list.parse("0441:0012").entries[0], now.wishes))
+    assert given == [(UNPRIVILEGED, UNPRIVILEGED)]
+
+
 def test_a_change_that_is_none_does_not_touch_the_file(files: Files) -> None:
     write(files, "client.usb.share_list=0bda:58c2@1234")
     before = files.user.stat().st_ino
