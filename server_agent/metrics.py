@@ -16,11 +16,11 @@ WRITE_SECONDS = 15.0
 GRANT_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0)
 READY_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 COUNTED = {
-    Kind.GRANT: "rights given to containers",
-    Kind.REVOKE: "rights taken back",
-    Kind.ATTACH: "devices attached",
-    Kind.DETACH: "devices detached",
-    Kind.OVERFLOW: "times the kernel's events overflowed and everything was looked at anew",
+    Kind.GRANT: ("grants", "rights given to containers"),
+    Kind.REVOKE: ("revokes", "rights taken back"),
+    Kind.ATTACH: ("attaches", "devices attached"),
+    Kind.DETACH: ("detaches", "devices detached"),
+    Kind.OVERFLOW: ("overflows", "times the kernel's events overflowed and everything was looked at anew"),
 }
 
 
@@ -29,7 +29,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
-        self._counters = {kind: Counter(f"qvd_usb_{kind}s", text, registry=registry) for kind, text in COUNTED.items()}
+        self._counters = {
+            kind: Counter(f"qvd_usb_{name}", text, registry=registry) for kind, (name, text) in COUNTED.items()
+        }
         self._problems = Counter(
             "qvd_usb_refusals", "requests and devices refused, and steps that failed", ["event", "problem"],
             registry=registry,

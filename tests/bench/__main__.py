@@ -36,13 +36,14 @@ def main() -> int:
     options = parser.parse_args()
     try:
         answers, opened = window.measure(3)
-        findings = [*measure(options.suite, options.rounds), answers]
+        measured, words = measure(options.suite, options.rounds)
+        findings = [*measured, answers]
     except LabError as error:
         print(f"not measured: {error}", file=sys.stderr)
         return 1
     write_report(findings, options.suite)
     print(format_table(findings))
-    print(opened)
+    print("\n".join([opened, *words]))
     print(f"on {os.cpu_count()} cpus, {accelerator()}; each time: {REPORT.relative_to(REPORT.parents[2])}")
     return 0
 

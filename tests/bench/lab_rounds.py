@@ -2,9 +2,10 @@
 
 import json
 import shlex
+import statistics
 from pathlib import Path
 
-from tests.bench.goals import HOOK, LIST, READY, Finding
+from tests.bench.goals import HOOK, LIST, READY, RIGHT, Finding
 from tests.lab import Lab
 from tests.lab.product import SLAVE_KEYS
 from tests.lab.progress import say, stage
@@ -106,8 +107,28 @@ def time_of_list(bench: Bench, rounds: int) -> Finding:
     return Finding(goal=LIST, ours=taken["ours"], reference=reference)
 
 
-def measure(suite: str, rounds: int) -> list[Finding]:
-    """Every finding, from one run of one lab."""
+def time_of_rights(bench: Bench, rounds: int) -> tuple[Finding, str]:
+    """Gives and takes a right for each of 512 devices, on real maps of containers that do not run; and in words."""
+    out = bench.lab.server.run(f"python3 {_TOOLS}/rights.py {rounds}", timeout=600).out
+    taken = json.loads(out)
+    finding = Finding(goal=RIGHT, ours=taken["ours"], reference=taken["by_hand"])
+    halves = statistics.quantiles(taken["ours"], n=100)
+    words = f"a right in the map: p50 {halves[49] * 1e3:.2f} ms, p99 {halves[98] * 1e3:.2f} ms after the kernel's word"
+    return finding, f"{words}; {512 / statistics.median(taken['all']):.0f} a second at 64 containers with 8 devices"
+
+
+def agent_at_rest(bench: Bench, seconds: int) -> str:
+    """What the agent takes while nothing happens, in words."""
+    show = "systemctl show -P CPUUsageNSec qvd-usb-agent"
+    before, after = bench.lab.server.run(f"{show}; sleep {seconds}; {show}", timeout=seconds + 60).out.split()
+    status = bench.lab.server.run("cat /proc/$(systemctl show -P MainPID qvd-usb-agent)/status").out
+    resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+    busy = (int(after) - int(before)) / 1e9 / seconds
+    return f"the agent at rest: {busy:.2%} of a processor over {seconds} s, {resident / 1024:.1f} MiB resident"
+
+
+def measure(suite: str, rounds: int) -> tuple[list[Finding], list[str]]:
+    """Every finding, from one run of one lab, and what is said beside the table."""
     with Lab.open(suite=suite, level="product", name="bench") as lab:
         bench = Bench(lab)
         with stage("timing tick to ready, and the same by hand"):
@@ -116,4 +137,8 @@ def measure(suite: str, rounds: int) -> list[Finding]:
             hook = time_of_hook(bench, rounds)
         with stage("timing the list"):
             listed = time_of_list(bench, rounds)
-    return [hook, listed, ready]
+        with stage("timing the rights"):
+            rights, of_rights = time_of_rights(bench, max(2, rounds // 5))
+        with stage("watching the agent at rest"):
+            at_rest = agent_at_rest(bench, 90)
+    return [hook, listed, ready, rights], [of_rights, at_rest]

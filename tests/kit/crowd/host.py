@@ -140,6 +140,17 @@ class Crowd:
                 (root / "authorized_default").write_text("0\n")
         self.forget()
 
+    @classmethod
+    def existing(cls, folder: Path, containers: int, devices: int) -> "Crowd":
+        """The host that is in this folder already."""
+        crowd = cls.__new__(cls)
+        crowd.folder, crowd.containers, crowd.devices = folder, containers, devices
+        crowd.sysfs = FakeVhci(root=folder / "sys", hubs=containers + 1, ports=max(2, devices))
+        crowd.rights = FileRights(root=folder / "rights")
+        crowd.mounts = Mounts(table={crowd.name(number): HubId(number) for number in range(1, containers + 1)})
+        crowd.events, crowd.records = Events(), Records()
+        return crowd
+
     def forget(self) -> None:
         """No right is given, no record written, no event waits; hubs and devices stay."""
         for number in range(1, self.containers + 1):

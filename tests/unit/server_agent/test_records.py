@@ -86,7 +86,7 @@ def test_figures_count_what_happened_and_show_what_is(tmp_path: Path) -> None:
         metrics(entry, entry.as_json())
     found = figures(metrics, world.state)
     assert found["qvd_usb_grants_total",] == 2
-    assert found["qvd_usb_attachs_total",] == 1
+    assert found["qvd_usb_attaches_total",] == 1
     assert found["qvd_usb_grant_seconds_count",] == 2
     assert found["qvd_usb_refusals_total", "refusal", "device-is-hub"] == 2
     assert found["qvd_usb_overflows_total",] == 1

@@ -1,0 +1,70 @@
+"""EFFECT: one_step.py STEP FOLDER: does one step of the agent on a simulated host of one container with one device.
+
+STEP: `look`: look around and do what follows, until nothing does; `revoke`: the same, then take the device away;
+`save`: write the ledger anew. Between two getppid(2), which nothing else here calls, lies what the test is about.
+"""
+
+import os
+import sys
+from collections import deque
+from pathlib import Path
+
+from qvd_usbip.errors import QvdUsbError
+from server_agent import actions, events
+from server_agent.daemon import Wiring
+from server_agent.decide import decide
+from server_agent.state import State
+from tests.kit.crowd.host import Crowd
+
+BESIDE = (actions.Answer, actions.OpenBroker, actions.CloseBroker, actions.LookAround, actions.Judged)
+
+
+def drive(wiring: Wiring, state: State, event: events.Event) -> State:
+    """Decide about an event and do what follows, in the order decided, as the daemon does, but all at once."""
+    waiting = deque([event])
+    while waiting:
+        state, todo = decide(state, waiting.popleft())
+        for action in todo:
+            if isinstance(action, actions.Remember):
+                wiring.ledger.save(state)
+                waiting.append(events.Remembered(at=event.at))
+            elif isinstance(action, actions.OpenBroker):
+                waiting.append(events.BrokerOpened(at=event.at, container=action.container))
+            elif not isinstance(action, BESIDE):
+                result = wiring.executor.perform(action)
+                waiting.extend([] if result is None else [result])
+    return state
+
+
+def look(crowd: Crowd) -> State:
+    """What an agent does when it starts."""
+    crowd.events.close()
+    wiring = crowd.wiring()
+    state = drive(wiring, wiring.ledger.load(1.0), wiring.observer.look(100.0))
+    return drive(wiring, state, wiring.observer.look(200.0))
+
+
+def main(step: str, folder: Path) -> None:
+    """Do the step."""
+    crowd = Crowd.existing(folder, containers=1, devices=1)
+    wiring = crowd.wiring()
+    state = wiring.ledger.load(1.0)
+    seen = wiring.observer.look(100.0)
+    if step == "revoke":
+        state = drive(wiring, state, seen)
+    os.getppid()
+    if step == "look":
+        drive(wiring, state, seen)
+    elif step == "revoke":
+        taken = events.RevokeAsked(at=101.0, container=crowd.name(1), busid=crowd.busid(1, 0), request=1)
+        drive(wiring, state, taken)
+    else:
+        wiring.ledger.save(state)
+    os.getppid()
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1], Path(sys.argv[2]))
+    except QvdUsbError as error:
+        sys.exit(str(error))
