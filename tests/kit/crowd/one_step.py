@@ -6,6 +6,7 @@ STEP: `look`: look around and do what follows, until nothing does; `revoke`: the
 
 import os
 import sys
+import time
 from collections import deque
 from pathlib import Path
 
@@ -40,23 +41,23 @@ def look(crowd: Crowd) -> State:
     """What an agent does when it starts."""
     crowd.events.close()
     wiring = crowd.wiring()
-    state = drive(wiring, wiring.ledger.load(1.0), wiring.observer.look(100.0))
-    return drive(wiring, state, wiring.observer.look(200.0))
+    state = drive(wiring, wiring.ledger.load(time.monotonic()), wiring.observer.look(time.monotonic()))
+    return drive(wiring, state, wiring.observer.look(time.monotonic()))
 
 
 def main(step: str, folder: Path) -> None:
     """Do the step."""
     crowd = Crowd.existing(folder, containers=1, devices=1)
     wiring = crowd.wiring()
-    state = wiring.ledger.load(1.0)
-    seen = wiring.observer.look(100.0)
+    state = wiring.ledger.load(time.monotonic())
+    seen = wiring.observer.look(time.monotonic())
     if step == "revoke":
         state = drive(wiring, state, seen)
     os.getppid()
     if step == "look":
         drive(wiring, state, seen)
     elif step == "revoke":
-        taken = events.RevokeAsked(at=101.0, container=crowd.name(1), busid=crowd.busid(1, 0), request=1)
+        taken = events.RevokeAsked(at=time.monotonic(), container=crowd.name(1), busid=crowd.busid(1, 0), request=1)
         drive(wiring, state, taken)
     else:
         wiring.ledger.save(state)
