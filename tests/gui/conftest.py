@@ -36,6 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.qt_log_level_fail("WARNING"))
 
 
+def pytest_collection_finish() -> None:
+    """Keeps what was imported out of every later collection, which then costs little."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _collect_in_this_thread() -> Iterator[None]:
     gc.disable()
