@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSignalBlocker, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QCheckBox, QWidget
 
 from client_gui.ui.control import Control
@@ -15,6 +16,7 @@ from client_gui.ui.motion import Glide
 
 TRACK: Final = QSize(40, 24)
 TARGET: Final = QSize(56, 44)
+GUARD: Final = 0.35  # seconds: what a hand needs to see that the list has moved
 
 
 class Switch(Control, QCheckBox):
@@ -23,6 +25,7 @@ class Switch(Control, QCheckBox):
     def __init__(self, look: Look, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._look = look
+        self._guarded_until = 0.0
         self._knob = Glide(look, 120, 0.0, self.update, self)
         self.toggled.connect(self._slide)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
@@ -40,6 +43,17 @@ class Switch(Control, QCheckBox):
     def sizeHint(self) -> QSize:
         """Returns the size to hit, larger than what is drawn."""
         return QSize(self._look.px(TARGET.width()), self._look.px(TARGET.height()))
+
+    def guard(self) -> None:
+        """Takes no click for a moment: what was under the pointer has moved, and another device came there."""
+        self._guarded_until = time.monotonic() + GUARD
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Begins a click, unless it may have been meant for what stood here before."""
+        if time.monotonic() < self._guarded_until:
+            event.accept()
+            return
+        super().mousePressEvent(event)
 
     def hitButton(self, position: QPoint) -> bool:
         """Counts a click anywhere in the rectangle."""

@@ -213,6 +213,22 @@ def test_device_that_is_plugged_in_while_filtered_stays_hidden(picker: Picker, e
     assert len(seen.rows()) == 2
 
 
+def test_click_that_was_meant_for_another_row_shares_nothing(
+    engine: FakeEngine, seen: Seen, picker: Picker, qtbot: QtBot
+) -> None:
+    engine.show(samples.STICK, samples.YUBIKEY)
+    qtbot.wait(50)
+    switch = seen.widget("Share Ultra Fit")
+    place = switch.mapTo(picker, switch.rect().center())
+    engine.show(samples.device("a", "Adapter", "FTDI", samples.SERIAL.kind), samples.STICK, samples.YUBIKEY)
+    assert seen.widget("Share Ultra Fit").mapTo(picker, switch.rect().center()) != place, "it has moved"
+    seen.click("Share Ultra Fit")
+    assert engine.asked == []
+    qtbot.wait(400)
+    seen.click("Share Ultra Fit")
+    assert engine.asked == [("toggle", samples.STICK.key, True)]
+
+
 def test_row_that_opens_below_the_window_is_brought_into_view(
     picker: Picker, engine: FakeEngine, seen: Seen, qtbot: QtBot
 ) -> None:
