@@ -22,6 +22,7 @@ ANSWER_SECONDS = 30.0  # a release waits for each port to become free
 
 WATCH = "watch"
 LOOKING = frozenset({"status", "hubs", "explain", WATCH})  # what changes nothing, and so may be allowed to a group
+MOST_LOOKING = 32  # at one time; root is always heard
 CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
 
 Reply = Mapping[str, Any]
@@ -117,6 +118,8 @@ class Server:
             op = request.get("op")
             if uid != 0 and not (isinstance(op, str) and op in LOOKING):
                 raise QvdUsbError(CONTROL_REFUSED, uid=uid)
+            if uid != 0 and len(self._serving) > MOST_LOOKING:
+                raise QvdUsbError(AGENT_UNREACHABLE, reason="too many others are looking")
             answer = {} if op == WATCH else await self._handle(request)
         except QvdUsbError as error:
             return {}, {"ok": False, "problem": error.problem.code, "context": error.context}

@@ -118,3 +118,20 @@ def test_explain_answers_for_containers_and_devices(run: Run) -> None:
         assert caught.value.problem.code == "container-name-malformed"
 
     run(work)
+
+
+def test_those_who_look_leave_room_for_root(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(bench: Bench) -> None:
+        uids = iter([1000] * (control.MOST_LOOKING + 1) + [0])
+        monkeypatch.setattr(control, "_uid", lambda _: next(uids))
+        watching = []
+        for number in range(control.MOST_LOOKING + 2):
+            reader, writer = await asyncio.open_unix_connection(bench.path)
+            writer.write(b'{"op":"watch"}\n')
+            answer = json.loads(await reader.readline())
+            assert answer["ok"] == (number != control.MOST_LOOKING)
+            watching.append(writer)
+        for writer in watching:
+            writer.close()
+
+    run(work)
