@@ -28,6 +28,7 @@ LOOK_SECONDS = 60.0
 HINT_SECONDS = 0.2  # hints come in bursts: one look answers them all
 RIGHTS_THREADS = 16  # a container's own rights wait for one another, so that one that hangs holds one of them
 READ_AT_ONCE = 256  # events; in a storm everybody else has a turn in between
+CATCH_UP = 20_000  # events that are read at once where all must be known
 THREADS = 64  # a device of a dead peer can hold each for some seconds
 
 
@@ -262,7 +263,8 @@ class Daemon:
         Returns:
             False when the kernel could not be looked at for too long.
         """
-        self._read_monitor(None)
+        if not self._take_events(CATCH_UP):
+            self._lost_at = self.now  # a storm that does not end: to look is quicker than to listen
         deadline = self.now + SETTLE_SECONDS
         while self._lost_at is not None and self.now < deadline:
             await self._try_to_look()
@@ -313,10 +315,16 @@ class Daemon:
         self._timer = None
         self.submit(events.Clock(at=self.now))
 
-    def _read_monitor(self, most: int | None = READ_AT_ONCE) -> None:
-        """Take the kernel's events, at most so many (None: all there are); the loop comes back while there are more."""
+    def _read_monitor(self) -> None:
+        """Take some of the kernel's events; the loop comes back while there are more."""
+        self._take_events(READ_AT_ONCE)
+
+    def _take_events(self, most: int) -> bool:
+        """Take the kernel's events, at most so many. Returns: whether that was all there are, as far as is known."""
+        taken = 0
         try:
             for found in islice(self._wiring.monitor.read(), most):
+                taken += 1
                 event = event_of(self.state, found, self.now)
                 if event is not None:
                     self.submit(event)
@@ -330,6 +338,7 @@ class Daemon:
             self._wiring.records.add(Entry(at=self.now, kind=Kind.OVERFLOW))
             self._lost_at = self.now
             self.look_soon()
+        return taken < most
 
     def look_soon(self) -> None:
         """Look around in a moment, once for all who ask until then."""

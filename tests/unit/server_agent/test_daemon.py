@@ -300,7 +300,20 @@ def test_a_storm_lets_others_have_their_turn(run: Run) -> None:
         bench.kernel.incoming += [from_environment(words)] * 1000
         bench.daemon._read_monitor()
         assert len(bench.kernel.incoming) == 1000 - READ_AT_ONCE
-        bench.daemon._read_monitor(None)
+        assert await bench.daemon._catch_up()
         assert not bench.kernel.incoming
+
+    run(work)
+
+
+def test_in_a_storm_without_an_end_a_look_tells_what_there_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server_agent.daemon.CATCH_UP", 100)
+
+    async def work(bench: Bench) -> None:
+        words = {"ACTION": "add", "DEVPATH": "/devices/x/y", "SUBSYSTEM": "tty", "MAJOR": "4", "MINOR": "1"}
+        bench.kernel.incoming += [from_environment(words)] * 1000
+        looks = bench.kernel.looks
+        assert await bench.daemon._catch_up()
+        assert bench.kernel.looks == looks + 1
 
     run(work)
