@@ -30,9 +30,15 @@ def entries(path: Path, depth: int = DEPTH) -> Iterator[tuple[str, str]]:
         if key != INCLUDE:
             yield key, value
         elif depth:
-            included = Path(value)
-            for each in sorted(included.glob("*.conf")) if included.is_dir() else [included]:
+            for each in _included(Path(value)):
                 yield from entries(each, depth - 1)
+
+
+def _included(path: Path) -> list[Path]:
+    """The files an include stands for; none where there is nothing, as in Debian's own userns.conf."""
+    if path.is_dir():
+        return sorted(path.glob("*.conf"))
+    return [path] if path.exists() else []
 
 
 def image_group(found: Iterable[tuple[str, str]], group: str) -> int | None:

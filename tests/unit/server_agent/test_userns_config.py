@@ -13,6 +13,7 @@ from server_agent.idmap import LAST_ID, idmap_of, parse_range
 
 CONFIG = """# as LXC's template makes it
 lxc.include = {include}
+lxc.include = {include}/nothing.conf.d/
 lxc.uts.name = three
 lxc.rootfs.path = overlay:{root}:{upper}
 lxc.idmap = u 0 100000 65536
