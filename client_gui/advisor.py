@@ -77,6 +77,7 @@ class Advisor:
         self._followed: dict[Incarnation, int] = {}
         self._vacant: dict[BusId, tuple[float, int]] = {}
         self._unmount_faults: dict[Incarnation, Fault] = {}
+        self._found: dict[Incarnation, frozenset[str]] = {}
         self.filesystems: dict[BusId, tuple[Filesystem, ...]] = {}
 
     @property
@@ -122,6 +123,7 @@ class Advisor:
             armed=name in self._armed or followed,
             volumes=volumes,
             only_one=is_only_one(device),
+            found=self._found.get(name, frozenset()),
         )
         return Assessment(
             judgement=judge(device, self.book, around),
@@ -150,6 +152,7 @@ class Advisor:
         self._armed &= names
         self._agreed = {name: agreed for name, agreed in self._agreed.items() if name in names}
         self._unmount_faults = {name: fault for name, fault in self._unmount_faults.items() if name in names}
+        self._found = {name: kinds for name, kinds in self._found.items() if name in names}
         self._present = tuple(present)
 
     # What its user says.
@@ -178,8 +181,15 @@ class Advisor:
         self._unmount_faults.pop(name, None)
         self._armed.add(name)
         if asked in {Asked.UNLOCK, Asked.CHANGE}:
-            words = agreed_words(device, self.book)
+            words = agreed_words(device, self.book, self._found.get(name, frozenset()))
             self.change(device, lambda known: replace(_chosen(known, device), consent=words))
+
+    def learn(self, device: UsbDevice, kinds: frozenset[str]) -> bool:
+        """Notes kinds that the helper found it to be of; whether that is news."""
+        name = incarnation_of(device)
+        before = self._found.get(name, frozenset())
+        self._found[name] = before | kinds
+        return self._found[name] != before
 
     def unmount_failed(self, device: UsbDevice, fault: Fault | None) -> None:
         """Notes what came of unmounting; where it failed, its user is asked again."""

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from client_gui import selection, settings, wishes
 from client_gui.advisor import Advisor, incarnation_of
-from client_gui.judgement import Assessment
+from client_gui.judgement import Assessment, kinds_refused
 from client_gui.lending import Lending, Means
 from client_gui.line import Line
 from client_gui.recovery import Recovery
 from client_gui.scan import Scanner
 from client_gui.selection import Situation
-from client_gui.state import DeviceState, Row, Snapshot
+from client_gui.state import DeviceState, Snapshot
 from client_gui.steps import NOT_HOME, Phase, standing
 from client_gui.troubles import Standing, fault_of, trouble_of
 from client_gui.unmount import unmount
@@ -175,6 +175,11 @@ class Desk:
             if not machine.wanted and machine.fault is not None and machine.fault.code in NOT_HOME:
                 self._recovery.begin(self._settings.helper, (lending, machine.failures))
 
+    def _learn(self) -> bool:
+        """Takes over what the helper found that the descriptors do not say; then its user is asked."""
+        lendings = self._lendings.values()
+        return any(self._advisor.learn(each.device, kinds_refused(each.machine.fault)) for each in lendings)
+
     def _bring_home(self, wanted: Mapping[BusId, UsbDevice]) -> None:
         present = {device.busid: device for device in self._devices}
         for busid, lending in list(self._lendings.items()):
@@ -237,6 +242,8 @@ class Desk:
         self._loop.call_later(0.0, self._after_move)
 
     def _after_move(self) -> None:
+        if self._learn():
+            self.refresh()
         if self._unreachable():
             self._line.look_up_again()
         if any(lending.machine.phase is Phase.IDLE for lending in self._lendings.values()):
@@ -324,9 +331,9 @@ class Desk:
     def retry(self, key: str) -> None:
         """Tries at once again what failed for this device."""
         self._checked_at = float("-inf")
-        row = selection.find(self.rows(), lambda found: found.key == key)
-        if row is not None and row.busid in self._lendings:
-            self._lendings[row.busid].retry()
+        device = self._device_of(key)
+        if device is not None and device.busid in self._lendings:
+            self._lendings[device.busid].retry()
         self.refresh()
 
     def sleep(self, asleep: bool) -> None:
@@ -340,10 +347,6 @@ class Desk:
         return self._settings.commands
 
     # Show.
-
-    def rows(self) -> tuple[Row, ...]:
-        """What is to be shown for each device."""
-        return selection.rows_of(self._devices, self._situation())
 
     def snapshot(self, generation: int) -> Snapshot:
         """Everything that is to be shown now."""

@@ -54,6 +54,7 @@ class Circumstances:
 
     `agreed` is what its user said yes to since it was plugged in; `armed` whether they asked for it since then, in
     this session. `only_one` says that the computer has no other such keyboard or mouse.
+    `found` are kinds that the helper found it to be of, which its descriptors do not say.
     """
 
     ticked: bool = False
@@ -62,6 +63,7 @@ class Circumstances:
     armed: bool = False
     volumes: tuple[Volume, ...] = ()
     only_one: bool = False
+    found: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,8 @@ class Judgement:
 
 def judge(device: UsbDevice, book: Rulebook, around: Circumstances) -> Judgement:
     """Decides about one device."""
-    place, rule = rules.deciding(device, book.rules) or (len(book.rules) - 1, book.rules[-1])
+    kinds = rules.kinds_of(device) | around.found
+    place, rule = rules.deciding(device, book.rules, kinds) or (len(book.rules) - 1, book.rules[-1])
     decision = Decision(
         name=rule.name,
         number=place + 1,
@@ -94,7 +97,7 @@ def judge(device: UsbDevice, book: Rulebook, around: Circumstances) -> Judgement
         line=rule.line,
         administrator=rule.owner == rules.ADMINISTRATOR,
     )
-    needed = _needed(device, book.policy, rule)
+    needed = _needed(kinds, book.policy, rule)
     refusal = _refusal(device, book.policy, rule, needed)
     if refusal is not None:
         return Judgement(decision=decision, refusal=refusal)
@@ -102,17 +105,13 @@ def judge(device: UsbDevice, book: Rulebook, around: Circumstances) -> Judgement
     given = frozenset() if changed else around.known.consent & needed
     if rule.action == rules.ALLOW and rule.owner != rules.BUILT_IN:  # who wrote that agreed by writing it
         given = needed
+    told = given if changed else given | around.known.consent  # the helper may find more than is needed here
     storage = {"storage"} if Asked.STORAGE in around.agreed else set()
     return Judgement(
         decision=decision,
         question=_question(device, around, changed=changed, locked=bool(needed - given)),
-        consent=tuple(kind for kind in KINDS if kind in given | storage),
+        consent=tuple(kind for kind in KINDS if kind in told | storage),
     )
-
-
-def kinds_of(device: UsbDevice) -> frozenset[str]:
-    """The kinds that a policy can lock which this device is of."""
-    return rules.kinds_of(device) & set(KINDS)
 
 
 def has_changed(device: UsbDevice, known: Remembered) -> bool:
@@ -120,11 +119,11 @@ def has_changed(device: UsbDevice, known: Remembered) -> bool:
     return bool(known.fingerprint and device.interfaces and device.fingerprint != known.fingerprint)
 
 
-def _needed(device: UsbDevice, policy: Policy, rule: Rule) -> frozenset[str]:
+def _needed(kinds: frozenset[str], policy: Policy, rule: Rule) -> frozenset[str]:
     """What its user has to have agreed to: the locked kinds it is of, and a written rule that asks."""
     if rule.action == rules.ALLOW and rule.owner == rules.ADMINISTRATOR:
         return frozenset()
-    locked = kinds_of(device) & policy.locked
+    locked = kinds & policy.locked
     return locked | {_BY_RULE} if rule.action == rules.ASK and rule.owner != rules.BUILT_IN else locked
 
 
@@ -152,10 +151,25 @@ def _question(device: UsbDevice, around: Circumstances, *, changed: bool, locked
     return None
 
 
-def agreed_words(device: UsbDevice, book: Rulebook) -> frozenset[str]:
-    """The words of consent that are remembered when its user agrees to what the device is now."""
-    found = rules.deciding(device, book.rules)
-    return frozenset() if found is None else _needed(device, book.policy, found[1])
+def agreed_words(device: UsbDevice, book: Rulebook, found: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The words of consent that are remembered when its user agrees to what the device is now.
+
+    Args:
+        device: the device.
+        book: the rules in force.
+        found: kinds that the helper found it to be of, besides those that it says.
+    """
+    kinds = rules.kinds_of(device) | found
+    deciding = rules.deciding(device, book.rules, kinds)
+    return frozenset() if deciding is None else _needed(kinds, book.policy, deciding[1])
+
+
+def kinds_refused(fault: Fault | None) -> frozenset[str]:
+    """The kinds for which the helper wants a consent that it was not told: it sees what local drivers made of it."""
+    if fault is None or fault.code != "device-locked":
+        return frozenset()
+    words = fault.text.replace(",", " ").replace(".", " ").split()
+    return frozenset(kind for kind in KINDS if kind in words) if "consent" in words else frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

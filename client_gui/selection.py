@@ -170,8 +170,3 @@ def _is_wanted(device: UsbDevice, situation: Situation) -> bool:
     about = situation.assessments[device.busid]
     allowed = about.judgement.refusal is None and about.judgement.question is None
     return allowed and about.wished(ticked=is_ticked(device, situation.wishes))
-
-
-def find(rows: Iterable[Row], test: Callable[[Row], bool]) -> Row | None:
-    """The first row that passes."""
-    return next((row for row in rows if test(row)), None)

@@ -83,6 +83,12 @@ request = json.loads(engine.recv(2048))
 note("asked " + request["busid"] + " " + json.dumps(request["expect"], sort_keys=True))
 note("consent " + json.dumps(request["consent"]))
 misbehave("bind")
+wanting = [word.partition("-")[2] for word in manner() if word.startswith("locked")]
+if set(wanting) - set(request["consent"]):
+    why = ", ".join(wanting) + " needs the user's consent"
+    say(state="refused", problem="device-locked", text="1-4 is locked: " + why + ".")
+    note("refused")
+    sys.exit(36)
 note("bound")
 say(state="bound", devid=65541, speed=3)
 while True:
@@ -128,8 +134,8 @@ class FakeHelper:
         self.behave()
 
     def behave(self, *manner: str) -> None:
-        """From now on `hang-STEP`, `die-…`, `crash-…`, `garbage-…`, `refuse-…`, `status-…`
-        (bind, export, return) or `keep`."""
+        """From now on `locked-KIND` (what it finds the device to be), `hang-STEP`, `die-…`, `crash-…`, `garbage-…`,
+        `refuse-…`, `status-…` (bind, export, return) or `keep`."""
         self._told.update(manner)
         (self._folder / "manner").write_text(" ".join(manner))
 

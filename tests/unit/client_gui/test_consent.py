@@ -63,6 +63,19 @@ def test_a_keyboard_that_somebody_wrote_into_the_list_is_asked_about_once(bench:
     assert shares(bench) == 2
 
 
+def test_a_keyboard_that_only_the_helper_recognises_is_asked_about_once(bench: Bench) -> None:
+    bench.helper.behave("locked-keyboard", "locked-mouse")
+    engine = share(bench, "03 00 00")
+    row = bench.wait_state(DeviceState.CONFIRM)
+    assert asked(row) is Asked.UNLOCK
+    engine.agree(ENTRY, Asked.UNLOCK)
+    bench.wait_state(DeviceState.IN_USE)
+    assert bench.helper.consents()[-1] == ["keyboard", "mouse"]
+    replug(bench, interface="03 00 00")
+    bench.wait_state(DeviceState.IN_USE)
+    assert bench.helper.diary().count("refused") == 1
+
+
 def test_unlocking_a_keyboard_ticks_it(bench: Bench) -> None:
     bench.bus.plug(interface=KEYBOARD)
     engine = bench.run()

@@ -6,9 +6,20 @@ from dataclasses import replace
 
 from client_gui import rules
 from client_gui.helper.authorise import parse_policy
-from client_gui.judgement import DEFAULT_BOOK, Circumstances, Judgement, Rulebook, agreed_words, judge, rulebook_of
+from client_gui.judgement import (
+    DEFAULT_BOOK,
+    Circumstances,
+    Judgement,
+    Rulebook,
+    agreed_words,
+    judge,
+    kinds_refused,
+    rulebook_of,
+)
 from client_gui.memory import Remembered
 from client_gui.state import Asked, Mode, Volume
+from client_gui.troubles import Fault
+from qvd_usbip.errors import DEVICE_LOCKED, QvdUsbError
 from qvd_usbip.kinds import Kind
 from qvd_usbip.usb import UsbDevice
 from tests.unit.client_gui.devices import KEYBOARD, SERIAL, STORAGE, device
@@ -113,3 +124,18 @@ def test_a_rule_that_asks_asks_for_any_device() -> None:
 
 def test_storage_that_the_policy_locks_is_asked_about_even_if_it_is_not_mounted() -> None:
     assert asked(judge(STICK, book("usbip.locked=storage"), Circumstances())) is Asked.UNLOCK
+
+
+def test_what_only_the_helper_finds_is_asked_about_and_the_yes_is_told_to_it_from_then_on() -> None:
+    plain, found = device(), frozenset({"keyboard"})
+    assert asked(judge(plain, DEFAULT_BOOK, Circumstances(ticked=True, found=found))) is Asked.UNLOCK
+    known = chosen(plain, *agreed_words(plain, DEFAULT_BOOK, found))
+    assert judge(plain, DEFAULT_BOOK, Circumstances(ticked=True, known=known)).consent == ("keyboard",)
+
+
+def test_what_the_helper_wants_consent_for_is_read_in_its_own_words() -> None:
+    refusal = QvdUsbError(DEVICE_LOCKED, busid="1-4", rule="keyboard, mouse needs the user's consent")
+    assert kinds_refused(Fault(code="device-locked", text=str(refusal))) == {"keyboard", "mouse"}
+    ruled = QvdUsbError(DEVICE_LOCKED, busid="1-4", rule='"no keyboard here" (/etc/qvd/usbip-rules.conf:1)')
+    assert kinds_refused(Fault(code="device-locked", text=str(ruled))) == frozenset()
+    assert kinds_refused(Fault(code="storage-in-use", text="consent storage")) == kinds_refused(None) == frozenset()
