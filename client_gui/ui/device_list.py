@@ -85,7 +85,7 @@ class DeviceList(QScrollArea):
         self._revealing = QTimer(self, singleShot=True, interval=REVEAL)
         model.rowsInserted.connect(self._build)
         model.rowsAboutToBeRemoved.connect(self._drop)
-        model.rowsMoved.connect(self._arrange)
+        model.rowsMoved.connect(self._follow_order)
         model.dataChanged.connect(self._refresh)
         look.changed.connect(self._resize_rows)
         QApplication.instance().focusChanged.connect(self._follow_focus)  # type: ignore[union-attr]  # it exists
@@ -116,7 +116,7 @@ class DeviceList(QScrollArea):
             widget.resized.connect(self._placing.start)
             widget.unfolded.connect(self._reveal)
             self._rows[row.key] = widget
-        self._arrange()
+        self._follow_order()
         if self.isVisible() and len(missing) <= FEW and len(missing) < len(self._rows):
             for row in missing:
                 self._rows[row.key].appear()
@@ -137,7 +137,7 @@ class DeviceList(QScrollArea):
         for key in leaving:
             if (widget := self._rows.pop(key, None)) is not None:
                 widget.part()
-        self._arrange()
+        self._follow_order()
 
     def _heir(self, leaving: set[str]) -> DeviceRow | None:
         shown = self.card.shown
@@ -208,6 +208,14 @@ class DeviceList(QScrollArea):
             str(row.busid or ""),
         )
         return self._filter in "\n".join(words).casefold()
+
+    def _follow_order(self) -> None:
+        """Arranges the rows after devices came, went or moved; those that it shifts take no click for a moment."""
+        before = {row: row.y() for row in self.card.shown}
+        self._arrange()
+        for row, top in before.items():
+            if row.y() != top:
+                row.switch.guard()
 
     def _arrange(self) -> None:
         rows = [self._rows[row.key] for row in self._model.rows() if row.key in self._rows]

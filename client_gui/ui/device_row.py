@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QHelpEvent, QMouseEvent, QMoveEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QApplication, QToolTip, QWidget
 
 from client_gui.state import Asked, DeviceState, Mode, Row
@@ -54,7 +54,6 @@ class DeviceRow(QWidget):
         self._lit = False
         self._first = self._last = False
         self._current = False
-        self._placed = False
         self.row = row
         self.opened = False
         self.asking = False
@@ -320,12 +319,6 @@ class DeviceRow(QWidget):
             self._arrange()
             self._settle(at_once=not self._height.moving)
         return super().event(event)
-
-    def moveEvent(self, event: QMoveEvent) -> None:
-        """Guards the switch when the row comes to another place while it is seen."""
-        if self._placed and self.isVisible() and event.pos().y() != event.oldPos().y():
-            self.switch.guard()
-        self._placed = True
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Makes the row the current one."""
