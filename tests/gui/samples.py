@@ -150,6 +150,13 @@ SERIAL_WITH_STEPS = replace(
 
 EVERY_KIND_OF_ROW = (BRIO, SCANNER, HEADSET, SERIAL, KEYBOARD, STICK_MOUNTED, YUBIKEY)
 
+WITHOUT_SESSION = tuple(
+    replace(row, state=DeviceState.WAITING, steps=(), driver="usb", retry_in=None)
+    if row.ticked and row.state is not DeviceState.ABSENT
+    else row
+    for row in EVERY_KIND_OF_ROW
+)
+
 _ONE_EACH = (
     (DeviceState.NOT_SHARED, "Ultra Fit", "SanDisk", Kind.MEMORY_STICK),
     (DeviceState.WAITING, "YubiKey 5 NFC", "Yubico", Kind.SECURITY_KEY),

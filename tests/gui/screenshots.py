@@ -102,7 +102,12 @@ def scenes() -> tuple[Scene, ...]:
         Scene(name="empty", snapshot=samples_now(), prepare=_focus_empty),
         Scene(name="no-match", snapshot=full, prepare=lambda picker: picker.search.edit.setText("plotter")),
         Scene(name="filter", snapshot=full, prepare=lambda picker: picker.search.edit.setText("adapter")),
-        Scene(name="no-session", snapshot=replace(full, session=None, fitness=None), prepare=_nothing, height=680),
+        Scene(
+            name="no-session",
+            snapshot=samples_now(*samples.WITHOUT_SESSION, session=None, fitness=None),
+            prepare=_nothing,
+            height=680,
+        ),
         Scene(name="hostile", snapshot=samples_now(hostile, samples.HEADSET), prepare=_open_first),
     )
 
