@@ -113,6 +113,7 @@ class NameField(QLineEdit):
     def __init__(self, look: Look, parent: QWidget) -> None:
         super().__init__(parent)
         self._look = look
+        self._name = ""
         self.setFrame(False)
         self.setMaxLength(60)
         self.setTextMargins(PADDING - 4, 0, PADDING - 4, 0)
@@ -129,6 +130,7 @@ class NameField(QLineEdit):
 
     def show_name(self, name: str) -> None:
         """Shows the name that holds, unless another is being typed."""
+        self._name = name
         if not self.hasFocus() or not self.isModified():
             self.setText(name)
 
@@ -138,7 +140,10 @@ class NameField(QLineEdit):
             self.named.emit(self.text().strip())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Keeps Enter to itself: in the list it would close the details."""
+        """Keeps Enter to itself, in the list it would close the details; Esc takes back what was typed."""
+        if event.key() == Qt.Key.Key_Escape and self.isModified():
+            self.setText(self._name)
+            return
         super().keyPressEvent(event)
         if event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
             event.accept()

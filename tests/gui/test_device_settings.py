@@ -57,6 +57,17 @@ def test_name_is_given_when_the_focus_leaves(opened: Picker, seen: Seen, engine:
     assert engine.asked == [("rename", BRIO.key, "Left")]
 
 
+def test_escape_takes_back_what_was_typed_and_then_closes(opened: Picker, seen: Seen, engine: FakeEngine) -> None:
+    field = name_field(seen)
+    field.setFocus()
+    QTest.keyClicks(field, "Wrong")
+    seen.key(Qt.Key.Key_Escape)
+    assert field.text() == ""
+    seen.key(Qt.Key.Key_Escape)
+    assert not seen.has("Copy report")
+    assert engine.asked == []
+
+
 def test_what_is_being_typed_is_not_overwritten_by_a_snapshot(opened: Picker, seen: Seen, engine: FakeEngine) -> None:
     field = name_field(seen)
     field.setFocus()
