@@ -169,6 +169,8 @@ class DeviceList(QScrollArea):
         sentence = f"{messages.device_name(row)}: {messages.state_word(row.state)}"
         if failed:
             sentence = f"{sentence}. {problem_words.sentence(row.problem, row.problem_text)}"
+        elif widget.body.card is not None:
+            sentence = f"{sentence}. {widget.body.card.accessibleName()}"
         announce(widget, sentence, urgent=failed)
 
     # --- what is seen

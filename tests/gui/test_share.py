@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QApplication
 
 from client_gui.state import DeviceState
+from client_gui.ui import device_list
 from tests.gui import samples
 
 if TYPE_CHECKING:
+    import pytest
+
     from client_gui.ui.picker import Picker
     from tests.gui.fake_engine import FakeEngine
     from tests.gui.seen import Seen
@@ -65,6 +68,30 @@ def test_failure_shows_reason_countdown_and_both_ways_out(seen: Seen, engine: Fa
     seen.click("Retry Evolve2 65 now")
     seen.click("Stop sharing Evolve2 65")
     assert engine.asked == [("retry", samples.HEADSET.key), ("toggle", samples.HEADSET.key, False)]
+
+
+def test_changes_are_spoken_politely_and_failures_at_once(
+    seen: Seen, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken: list[tuple[str, bool]] = []
+    monkeypatch.setattr(device_list, "announce", lambda _widget, sentence, *, urgent: spoken.append((sentence, urgent)))
+    failed = replace(samples.STICK, state=DeviceState.FAILED, problem_text="It is busy.", retry_in=8.0)
+    asks = replace(samples.STICK_TWO_VOLUMES, ticked=True, state=DeviceState.CONFIRM)
+    for row in (
+        samples.STICK,
+        replace(samples.STICK, state=DeviceState.CONNECTING),
+        replace(samples.STICK, state=DeviceState.IN_USE),
+        failed,
+        replace(failed, retry_in=7.0),
+        asks,
+    ):
+        engine.show(row)
+        seen.rows()
+    assert spoken == [
+        ("Ultra Fit: In use remotely", False),
+        ("Ultra Fit: Failed. It is busy.", True),
+        ("Ultra Fit: Needs your OK. Share this memory stick?", False),
+    ]
 
 
 def test_failure_without_another_try_counts_nothing(seen: Seen, engine: FakeEngine) -> None:
