@@ -204,6 +204,7 @@ class DeviceList(QScrollArea):
     def _matches(self, row: Row) -> bool:
         words = (
             messages.device_name(row),
+            row.product,
             device_words.secondary(row),
             device_words.identity(row),
             messages.state_word(row.state),

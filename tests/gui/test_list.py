@@ -191,6 +191,14 @@ def test_filter_finds_by_name_vendor_kind_identity_and_status(
     assert [row.split(",")[0] for row in seen.rows()] == left
 
 
+def test_device_with_a_name_of_ones_own_is_found_by_both_names(picker: Picker, engine: FakeEngine, seen: Seen) -> None:
+    engine.show(samples.BRIO, replace(samples.STICK, nickname="Holiday pictures"))
+    QApplication.processEvents()
+    for typed in ("holiday", "ultra"):
+        picker.search.edit.setText(typed)
+        assert seen.rows() == ["Holiday pictures, SanDisk, Not shared"]
+
+
 def test_filter_that_hides_everything_says_so_and_can_be_cleared(
     picker: Picker, engine: FakeEngine, seen: Seen
 ) -> None:
