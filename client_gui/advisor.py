@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from client_gui import rules
 from client_gui.helper.authorise import parse_policy
@@ -18,7 +16,9 @@ from client_gui.wishes import identity_of, is_ticked
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.kinds import faces_of
 from qvd_usbip.system.files import read_text
+from qvd_usbip.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path

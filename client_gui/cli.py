@@ -6,10 +6,10 @@ import errno
 import io
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from qvd_usbip.errors import OUTPUT_FAILED, USAGE, QvdUsbError, report
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence

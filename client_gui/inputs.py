@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qvd_usbip import classes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qvd_usbip.usb import UsbDevice
 

@@ -5,16 +5,15 @@ The setuid helper judges again, by the administrator's word alone, and refuses w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from client_gui import rules
 from client_gui.helper.authorise import KINDS, Policy, parse_policy
 from client_gui.memory import NOTHING, Remembered
 from client_gui.state import Asked, Consent, Decision, Mode
 from qvd_usbip.errors import DEVICE_LOCKED, QvdUsbError
 from qvd_usbip.kinds import faces_of
+from qvd_usbip.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from client_gui import settings
 from client_gui.advisor import Advisor
@@ -15,6 +14,7 @@ from client_gui.selection import Situation, rows_of
 from client_gui.settings import Files
 from qvd_usbip.errors import QvdUsbError, report
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from client_gui.state import Row
 

@@ -5,15 +5,14 @@ QVD's own client knows nothing of it: which devices are shared stands in `client
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-
 from client_gui.folder_lock import locked_folder
 from client_gui.state import Mode
 from qvd_usbip.errors import SETTINGS_MALFORMED, QvdUsbError
 from qvd_usbip.kinds import Kind
 from qvd_usbip.system.files import read_text, save_atomic
+from qvd_usbip.values import dataclass, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from client_gui.state import (
@@ -23,6 +22,7 @@ from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import BusId, VidPid
 from qvd_usbip.kinds import Kind
 from qvd_usbip.usb import Speed
+from qvd_usbip.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

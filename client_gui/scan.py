@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from client_gui.selection import EXPORT_DRIVER
 from qvd_usbip.errors import SYSFS_UNREADABLE, QvdUsbError
 from qvd_usbip.system.sysfs import list_busids, read_device
+from qvd_usbip.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

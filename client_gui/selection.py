@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
-
 from client_gui import rules
 from client_gui.judgement import Assessment
 from client_gui.memory import NOTHING
@@ -13,7 +10,9 @@ from client_gui.troubles import Fault, Standing, describe, fault_of
 from client_gui.wishes import Wishes, identity_of, is_ticked, twins_of
 from qvd_usbip.errors import ALREADY_IN_USE, QvdUsbError, printable
 from qvd_usbip.kinds import Kind, faces_of, kind_of
+from qvd_usbip.values import dataclass, field, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from client_gui.folder_lock import locked_folder
 from client_gui.wishes import Wishes, format_ports, parse_ports
 from qvd_usbip import properties, share_list
 from qvd_usbip.errors import CONFIG_NOT_TEXT, CONFIG_UNREADABLE, CONFIG_UNWRITABLE, SETTINGS_MALFORMED, QvdUsbError
 from qvd_usbip.system.files import read_bounded, save_atomic
+from qvd_usbip.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
+from qvd_usbip.values import dataclass
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qvd_usbip.ids import BusId, VidPid
     from qvd_usbip.kinds import Kind

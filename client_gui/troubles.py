@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from client_gui.state import Trouble
 from qvd_usbip.errors import QvdUsbError, problem_of
+from qvd_usbip.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from client_gui.state import DeviceState, Step
 

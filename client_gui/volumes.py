@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from client_gui.state import Volume
 from qvd_usbip import classes
 from qvd_usbip.errors import printable
 from qvd_usbip.system.sysfs import read_attribute
+from qvd_usbip.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

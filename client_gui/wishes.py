@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
-
 from qvd_usbip.errors import SETTINGS_MALFORMED, SHARE_ALL_ON, QvdUsbError
 from qvd_usbip.ids import BusId
 from qvd_usbip.share_list import Entry, ShareList, entry_for, parse
+from qvd_usbip.values import dataclass, field, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 

@@ -7,11 +7,10 @@ client does not know such devices at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from qvd_usbip import errors, ids, percent
+from qvd_usbip.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qvd_usbip.usb import UsbDevice
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from qvd_usbip import errors, ids, vhci
 from qvd_usbip.errors import printable
 from qvd_usbip.kinds import Kind, kind_of
+from qvd_usbip.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 

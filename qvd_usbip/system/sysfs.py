@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from qvd_usbip import errors, ids
 from qvd_usbip.usb import Interface, UsbDevice, device_from_attributes, interface_from_attributes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
