@@ -67,6 +67,7 @@ def test_each_step_is_in_the_journal_in_the_figures_and_before_who_watches_and_i
 
 
 def test_systemd_holds_the_agent_to_little_and_to_being_alive(host: Host) -> None:
+    """Capabilities, system calls and the host's own mounts; and the loop that decides says that it lives."""
     server = host.server
     pid = server.run("systemctl show -P MainPID qvd-usb-agent").out
     status = dict(line.split(":\t", 1) for line in server.run(f"cat /proc/{pid}/status").out.splitlines())
@@ -81,6 +82,7 @@ def test_systemd_holds_the_agent_to_little_and_to_being_alive(host: Host) -> Non
 
 
 def test_without_the_module_it_lives_on_and_with_one_line_a_container_has_usb_again(host: Host) -> None:
+    """§2.1, §2.6: the module is available and loaded, here without a reboot; and the agent survives its going."""
     server = host.server
     for name in ("one", "two"):
         host.lab.container(name).stop(kill=True)
