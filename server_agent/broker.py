@@ -269,8 +269,8 @@ def _give_away(path: Path, uid: int, gid: int) -> None:
         if not stat.S_ISSOCK(os.fstat(fd).st_mode):
             raise OSError(errno.ENOTSOCK, "it was replaced", str(path))
         itself = Path(f"/proc/self/fd/{fd}")
+        itself.chmod(0o660)  # as long as it is one's own
         os.chown(itself, uid or -1, gid)
-        itself.chmod(0o660)
     finally:
         os.close(fd)
 
