@@ -194,7 +194,7 @@ def test_filter_finds_by_name_vendor_kind_identity_and_status(
 def test_device_with_a_name_of_ones_own_is_found_by_both_names(picker: Picker, engine: FakeEngine, seen: Seen) -> None:
     engine.show(samples.BRIO, replace(samples.STICK, nickname="Holiday pictures"))
     QApplication.processEvents()
-    for typed in ("holiday", "ultra"):
+    for typed in ("holiday", "ultra fit"):
         picker.search.edit.setText(typed)
         assert seen.rows() == ["Holiday pictures, SanDisk, Not shared"]
 
