@@ -252,3 +252,21 @@ def test_a_link_in_the_sockets_place_is_replaced_and_its_target_left_alone(tmp_p
 
     scenario(work, folder)
     assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_socket_has_its_mode_before_it_is_given_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What belongs to a container's root cannot be changed any more: the agent has no right for that."""
+    given: list[tuple[int, int, int]] = []
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid: given.append((Path(path).stat().st_mode, uid, gid)))
+
+    async def work() -> None:
+        agent = FakeAgent()
+        desk = Desk(container=ONE, daemon=agent, sockets=agent.sockets)
+        broker = Broker(folder=tmp_path, uid=100000, gid=100989, desk=desk)
+        broker.open()
+        broker.close()
+
+    asyncio.run(work())
+    ((mode, *owner),) = given
+    assert mode & 0o777 == 0o660
+    assert owner == [100000, 100989]
