@@ -11,6 +11,7 @@ from client_gui.judgement import DEFAULT_BOOK, Assessment, Circumstances, agreed
 from client_gui.memory import Memory, Remembered
 from client_gui.selection import keys_of, listed
 from client_gui.state import Asked
+from client_gui.usb_ids import UsbNames
 from client_gui.volumes import filesystems_of
 from client_gui.wishes import identity_of, is_ticked
 from qvd_usbip.errors import QvdUsbError
@@ -64,8 +65,10 @@ def _text(path: Path) -> str:
 class Advisor:
     """What is known of the devices; `book_fault` and `memory_fault` say which of the files cannot be used."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, database: str = "") -> None:
         self._files = files
+        self._database = database
+        self._names = UsbNames(database)
         self._memory = Memory(files.own_folder / "devices.json")
         self._signature: object = None
         self.book = DEFAULT_BOOK
@@ -79,6 +82,12 @@ class Advisor:
         self._unmount_faults: dict[Incarnation, Fault] = {}
         self._found: dict[Incarnation, frozenset[str]] = {}
         self.filesystems: dict[BusId, tuple[Filesystem, ...]] = {}
+
+    def use_database(self, database: str) -> None:
+        """Takes names of vendors and products from these files from now on, separated by commas."""
+        if database != self._database:
+            self._database = database
+            self._names = UsbNames(database)
 
     @property
     def memory_fault(self) -> QvdUsbError | None:
@@ -131,6 +140,7 @@ class Advisor:
             volumes=volumes,
             armed=around.armed,
             followed=followed,
+            names=("", "") if device.product and device.manufacturer else self._names.of(device.vidpid),
             unmount_fault=self._unmount_faults.get(name),
         )
 

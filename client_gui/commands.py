@@ -56,7 +56,7 @@ def _change(targets: Sequence[str], *, on: bool, agree: bool, as_json: bool) -> 
     files = Files.of_user()
     read = settings.load(files)
     devices = selection.listed(Scanner(Path(read.usbroot)).scan())
-    advisor = Advisor(files)
+    advisor = Advisor(files, read.database)
     advisor.reload()
     if advisor.book_fault is not None:
         raise advisor.book_fault

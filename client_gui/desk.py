@@ -94,6 +94,7 @@ class Desk:
         return self._files.signature() != self._signature
 
     def _assess(self) -> None:
+        self._advisor.use_database(self._settings.database)
         self._advisor.reload()
         usbroot = Path(self._settings.usbroot)
         self._assessments = self._advisor.assess(self._devices, self._settings.wishes, usbroot)

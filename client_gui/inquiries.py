@@ -57,7 +57,7 @@ def explain(target: str, *, as_json: bool) -> int:
     files = Files.of_user()
     read = settings.load(files)
     devices = Scanner(Path(read.usbroot)).scan()
-    advisor = Advisor(files)
+    advisor = Advisor(files, read.database)
     advisor.reload()
     if advisor.book_fault is not None:
         raise advisor.book_fault

@@ -173,13 +173,17 @@ def kinds_refused(fault: Fault | None) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """Everything that is known and decided about one device that is plugged in."""
+    """Everything that is known and decided about one device that is plugged in.
+
+    `names` are those of vendor and product in the distribution's list, where the device does not say its own.
+    """
 
     judgement: Judgement
     known: Remembered = NOTHING
     volumes: tuple[Volume, ...] = ()
     armed: bool = False
     followed: bool = False
+    names: tuple[str, str] = ("", "")
     unmount_fault: Fault | None = None
 
     @property

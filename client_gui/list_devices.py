@@ -29,7 +29,7 @@ def show_list(*, as_json: bool) -> int:
         read, trouble = settings.defaults(), error
     scanner = Scanner(Path(read.usbroot))
     devices = scanner.scan()
-    advisor = Advisor(files)
+    advisor = Advisor(files, read.database)
     advisor.reload()
     situation = Situation(
         wishes=read.wishes,

@@ -33,6 +33,7 @@ DEFAULTS: Mapping[str, str] = {
     "client.usb.share_list": "",
     "client.usb.share_ports": "",
     "path.qvd.bin": "/usr/lib/qvd/bin",
+    "path.usb.database": "/usr/share/hwdata/usb.ids,/var/lib/usbutils/usb.ids",
     "path.usb.usbroot": "/sys/bus/usb/devices",
 }
 
@@ -54,6 +55,7 @@ class Settings:
     allow_plaintext: bool
     helper: str
     usbroot: str
+    database: str
     commands: Mapping[str, str]
 
 
@@ -158,6 +160,7 @@ def interpret(values: Mapping[str, str]) -> Settings:
         allow_plaintext=_switch(values, "client.usb.allow_plaintext"),
         helper=values["client.slave.command.qvd-client-slaveclient-usbip"].strip(),
         usbroot=values["path.usb.usbroot"].strip(),
+        database=values["path.usb.database"],
         commands={event: values[f"client.usb.on-{event}"].strip() for event in ("share", "return", "fail")},
     )
 
