@@ -1,0 +1,174 @@
+"""Who has which ports, on a real kernel: a shared hub, an agent that hears nothing, containers that come and go."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab import Lab
+from tests.lab.containers import base_config
+from tests.lab.guest import Guest
+
+pytestmark = pytest.mark.deep
+
+INSIDE = Path(__file__).with_name("inside")
+SERIALS = {"one": "1234", "two": "5678"}
+LEFT = "ls /sys/fs/bpf/qvd /sys/fs/cgroup/qvd /var/lib/qvd/storage/devicefs /run/qvd-usbip/broker"
+DEAF = "[Service]\nExecStart=\nExecStart=/usr/bin/python3 -I /usr/local/bin/deaf_agent.py\n"
+
+
+class Tenants:
+    """Two containers, and a serial adapter for each in the server's own ports."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.server = lab.server
+        for name in ("hand_over.py", "deaf_agent.py"):
+            self.server.push(INSIDE / name, f"/usr/local/bin/{name}")
+
+    def plug(self, name: str) -> None:
+        self.server.gadget(f"adapter-{name}", "acm", "0bda", "58c2", SERIALS[name])
+        self.server.until(f"cat /sys/bus/usb/devices/*/serial 2>/dev/null | grep -qx {SERIALS[name]}")
+
+    def hand_over(self, name: str) -> None:
+        self.server.run(f"python3 /usr/local/bin/hand_over.py {name} 0bda 58c2 {SERIALS[name]}")
+
+    def agent(self, words: str) -> str:
+        return self.server.run(f"qvd-usb-agent {words}").out
+
+    def asked(self, words: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.agent(f"{words} --json"))
+        return found
+
+    def tenants(self, hub: str) -> dict[str, str | None]:
+        row = next(row for row in self.asked("hubs")["hubs"] if row["hub"] == hub)
+        return {each["name"]: each["ports"] for each in row["containers"]}
+
+    def terminal(self, name: str) -> str:
+        """The name of the serial port that the container has a right to."""
+        self.server.until(f"qvd-usb-agent status | sed -n '/^{name} /,/^[^ ]/p' | grep -q 'c 166:[0-9]* *granted'")
+        (found,) = [each for each in self.asked("status")["containers"] if each["name"] == name]
+        (node,) = [node for device in found["devices"] for node in device["nodes"].values() if node.startswith("tty")]
+        return str(node)
+
+    def nodes(self, name: str) -> list[str]:
+        return self.lab.container(name).run("ls /dev/ttyACM*; find /dev/bus/usb -type c").out.split()
+
+    def opens(self, name: str, terminal: str) -> bool:
+        """Whether root of a container may open a serial port, by a node of its own making."""
+        minor = terminal.removeprefix("ttyACM")
+        node = f"/root/tty{minor}"
+        program = shlex.join(["python3", "-c", f"import os; os.open({node!r}, os.O_RDWR | os.O_NONBLOCK)"])
+        done = self.lab.container(name).run(f"test -e {node} || mknod {node} c 166 {minor}; {program}", check=False)
+        assert not done.rc or "Operation not permitted" in done.out or "No such device" in done.out, done.out
+        return not done.rc
+
+    def until_home(self, count: int) -> None:
+        """Until so many devices are lent out no more."""
+        ready = "cat /sys/bus/usb/drivers/usbip-host/*/usbip_status | grep -cx 1"
+        self.server.until(f"test $({ready}) = {count}", 90)
+
+
+@pytest.fixture
+def both(lab: Lab) -> Tenants:
+    return Tenants(lab)
+
+
+def test_two_tenants_on_one_hub_have_each_their_own_ports_nodes_and_rights(both: Tenants) -> None:
+    one, two = (both.lab.container(name) for name in SERIALS)
+    for container in (one, two):
+        container.stop(kill=True)
+    both.agent("config set vm.lxc.usb.hubs 3")
+    for container in (one, two):
+        container.start()
+    assert both.tenants("vhci_hcd.3") == {"one": "1-4", "two": "5-8"}
+    assert both.agent("reserve third") == "third has vhci_hcd.3 ports 9-12"
+    assert both.server.run("qvd-usb-agent reserve fourth", check=False).rc == 62
+    for container in (one, two):
+        container.wait()
+        shown = container.run("ls /sys/devices/platform /sys/devices/platform/vhci_hcd.3").out
+        assert "attach" not in shown
+        assert shown.count("usb") == 2
+
+    for name in SERIALS:
+        both.plug(name)
+        both.hand_over(name)
+    terminals = {name: both.terminal(name) for name in SERIALS}
+    assert terminals["one"] != terminals["two"]
+    for name, other in (("one", "two"), ("two", "one")):
+        inside = both.lab.container(name)
+        inside.run("udevadm settle")
+        both.server.until(f"lxc-attach -n {name} -- test -c /dev/{terminals[name]}")
+        assert len(both.nodes(name)) == 2, "its terminal and its usbfs node, nothing of the other's"
+        assert f"/dev/{terminals[name]}" in both.nodes(name)
+        inside.run(f"exec 3<>/dev/{terminals[name]}", user="user")
+        assert both.opens(name, terminals[name])
+        assert not both.opens(name, terminals[other]), "by no node of its own making"
+        seen = inside.run("cat /sys/devices/platform/vhci_hcd.3/usb*/*/serial", check=False).out.split()
+        assert sorted(seen) == sorted(SERIALS.values()), "what a shared hub does not hide"
+
+    both.server.run("rm /var/lib/qvd-usbip/ledger.json; systemctl restart qvd-usb-agent", timeout=120)
+    assert both.tenants("vhci_hcd.3") == {"one": "1-4", "two": "5-8"}, "as the kernel and the folders have it"
+    one.stop(kill=True)
+    both.until_home(1)
+    assert both.tenants("vhci_hcd.3") == {"two": "5-8"}
+    assert both.opens("two", terminals["two"])
+    one.start()
+    assert both.tenants("vhci_hcd.3") == {"one": "1-4", "two": "5-8"}
+    both.hand_over("one")
+    again = both.terminal("one")
+    assert both.opens("one", again)
+    assert not both.opens("two", again)
+
+
+def test_an_agent_to_which_no_event_comes_gets_everything_right_by_looking(both: Tenants) -> None:
+    folder = "/run/systemd/system/qvd-usb-agent.service.d"
+    both.server.run(f"mkdir -p {folder} && cat >{folder}/deaf.conf", stdin=DEAF)
+    both.server.run("systemctl daemon-reload; systemctl restart qvd-usb-agent", timeout=120)
+    one = both.lab.container("one")
+    both.plug("one")
+    both.hand_over("one")
+    terminal = both.terminal("one")
+    both.server.until(f"lxc-attach -n one -- test -c /dev/{terminal}")
+    assert both.opens("one", terminal)
+    assert not both.opens("two", terminal)
+
+    both.server.run("kill -9 $(lxc-info -n one -pH)")
+    both.until_home(1)
+    both.server.until("! qvd-usb-agent status | grep -q '^one '")
+    assert "one" not in both.server.run(LEFT).out.split()
+    one.start()
+    one.wait()
+    both.hand_over("one")
+    terminal = both.terminal("one")
+    assert both.opens("one", terminal)
+    both.server.gadget_remove("adapter-one")
+    both.server.until("! qvd-usb-agent status | grep -q 166:")
+    assert not both.opens("one", terminal)
+
+
+def test_a_copied_or_renamed_container_is_refused_until_its_lines_are_its_own(both: Tenants) -> None:
+    server = both.server
+    both.lab.container("two").stop(kill=True)
+    server.run("cd /var/lib/lxc && sed -i /lxc.log.file/d two/config && cp -a two copy")
+    refused(server, "copy")
+    server.run("cd /var/lib/lxc && mv two deux && sed -i s,/lxc/two/,/lxc/deux/, deux/config")
+    refused(server, "deux")
+    assert [each["name"] for each in both.asked("status")["containers"]] == ["one"]
+
+    config = base_config("two").replace("/lxc/two/", "/lxc/deux/").replace("name = two", "name = deux")
+    server.run("cat >/var/lib/lxc/deux/config", stdin=f"{config}{both.agent('lxc-config deux')}\n")
+    server.run("lxc-start -n deux", timeout=120)
+    assert [each["name"] for each in both.asked("status")["containers"]] == ["one", "deux"]
+    server.run("lxc-stop -n deux -k && lxc-destroy -n deux")
+    assert "deux" not in server.run(LEFT).out.split()
+
+
+def refused(server: Guest, name: str) -> None:
+    """The container does not start, the journal says why, and nothing is made under the name its lines have."""
+    assert server.run(f"lxc-start -n {name}", check=False).rc
+    words = f"Container '{name}' is not set up for USB: its lines are those of 'two'"
+    server.until(f"journalctl -t qvd-usb-agent -o cat | grep -qF {shlex.quote(words)}")
+    assert "two" not in server.run(LEFT).out.split()
