@@ -14,6 +14,7 @@ from qvd_usbip.errors import AGENT_UNREACHABLE, INTERNAL, NO_FREE_HUB, USAGE, US
 from qvd_usbip.ids import BusId, VmId
 from qvd_usbip.system.files import save_atomic
 from server_agent import check, container_config, control, display, idmap, lxc, settings
+from server_agent.check_container import check_container
 from server_agent.kernel.rights import default_backend
 from server_agent.state import Backend
 
@@ -21,6 +22,7 @@ GROUP = "qvduser"  # createdevice.acl.group of an image that does not say otherw
 NO_GID = (1 << 32) - 1
 EXAMPLES = """examples:
   qvd-usb-agent check                                   what this host has and lacks
+  qvd-usb-agent check desk1                             which lines the container's configuration lacks
   qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1
   qvd-usb-agent lxc-config --backend lxc desk1
   qvd-usb-agent lxc-config desk1 --write >> /var/lib/lxc/desk1/config
@@ -54,8 +56,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check_host(options: argparse.Namespace) -> int:
-    """Say what this host has and lacks; the first failed line's problem is the exit status."""
-    lines = check.check_host()
+    """Say what this host, or a container's configuration, has and lacks; the first failed line is the exit status."""
+    lines = check_container(VmId.parse(options.container)) if options.container else check.check_host()
     if options.json:
         _print_json({"v": 1, "checks": [line.as_json() for line in lines]})
     else:
@@ -317,7 +319,10 @@ def _parser() -> argparse.ArgumentParser:
     verb("run", run, "be the agent (systemd starts it)", "run").add_argument(
         "--verbose", action="store_true", help="log every event"
     )
-    verb("check", check_host, "say what this host has and lacks, with remedies", "check --json")
+    added = verb(
+        "check", check_host, "say what this host, or a container's configuration, has and lacks", "check desk1"
+    )
+    added.add_argument("container", nargs="?", default="", help="look at this container's configuration")
     verb("status", status, "containers, their devices and rights", "status --json")
     verb("hubs", hubs, "hubs and who has them", "hubs")
     verb("watch", watch, "show what happens as it happens: leases, grants, refusals, detaches", "watch --json")
