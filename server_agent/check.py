@@ -14,6 +14,7 @@ from qvd_usbip import vhci
 from qvd_usbip.errors import (
     BPF_UNAVAILABLE,
     CONFIG_UNWRITABLE,
+    HOST_PROGRAM,
     HUBS_DISABLED,
     LXC_CONFIG_MISSING,
     VHCI_MISSING,
@@ -23,7 +24,7 @@ from qvd_usbip.errors import (
 )
 from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
 from qvd_usbip.port_range import ALL_PORTS
-from server_agent import control, lxc, settings
+from server_agent import bystanders, control, lxc, settings
 from server_agent.kernel.rights import default_backend
 from server_agent.kernel.vhci import Vhci
 from server_agent.lending import USUAL, Lease, Lending, possible_leases
@@ -32,6 +33,8 @@ from server_agent.state import Backend
 SYSFS = Path("/sys")
 ROOT_MOUNTS = Path("/proc/mounts")
 MODULES = Path("/lib/modules")
+ROOT = Path("/")
+RULES = "usr/lib/udev/rules.d/10-qvd-usbip-host.rules"
 LAYOUTS = {
     vhci.SINGLE_HUB: "a stock kernel with one hub",
     vhci.GLOBAL_PORTS: "a stock kernel; ports are counted through all hubs",
@@ -239,6 +242,20 @@ def apparmor() -> Line:
     )
 
 
+def others() -> list[Line]:
+    """Which programs of this host would take hold of lent devices."""
+    kept, loose = bystanders.present(lambda file: (ROOT / file.lstrip("/")).exists())
+    lines = [
+        Line(name="program", text=f"{each.name} {each.deed}: nothing keeps it off lent devices", remedy=each.remedy,
+             exit_status=HOST_PROGRAM.exit_status)
+        for each in loose
+    ]  # fmt: skip
+    if not (ROOT / RULES).is_file():
+        return [*lines, failed("programs", HOST_PROGRAM, programs=", ".join(each.name for each in kept) or "udev")]
+    names = ", ".join(f"{each.name} ({each.told})" for each in kept) or "none is here that would"
+    return [*lines, Line(name="programs", text=f"kept off lent devices by udev's rules: {names}")]
+
+
 def containers() -> Line:
     """Whether LXC is there, with what its lines refer to."""
     if shutil.which("lxc-start") is None:
@@ -283,5 +300,6 @@ LOOKS: tuple[tuple[str, Look], ...] = (
     ("bpf", bpf),
     ("apparmor", apparmor),
     ("lxc", containers),
+    ("programs", others),
     ("defects", defects),
 )

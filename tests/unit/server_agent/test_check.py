@@ -21,10 +21,13 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(check, "SYSFS", tmp_path / "sys")
     monkeypatch.setattr(check, "ROOT_MOUNTS", tmp_path / "mounts")
     monkeypatch.setattr(check, "MODULES", tmp_path / "modules")
+    monkeypatch.setattr(check, "ROOT", tmp_path)
     for path, content in (
         ("sys/fs/cgroup/cgroup.controllers", "cpu memory\n"),
         ("sys/module/apparmor/parameters/enabled", "Y\n"),
         ("sys/module/usbip_core/parameters/usbip_debug_flag", "0\n"),
+        (check.RULES, "# ours\n"),
+        ("usr/sbin/ModemManager", ""),
         ("mounts", "bpf /sys/fs/bpf bpf rw 0 0\n"),
         (f"modules/{RELEASE}/modules.dep", "kernel/drivers/usb/usbip/vhci-hcd.ko.xz: kernel/x.ko\n"),
     ):
@@ -54,6 +57,7 @@ def test_a_host_that_has_everything(host: Path, capsys: pytest.CaptureFixture[st
     assert "limit: 2 containers at once, 1 with a hub of their own: 2 ports each" in out
     assert "1 with ports of a shared one: 2 and 2" in out
     assert "FAIL" not in out
+    assert "kept off lent devices by udev's rules: ModemManager (ID_MM_DEVICE_IGNORE)" in out
 
 
 @pytest.mark.parametrize(
@@ -65,6 +69,8 @@ def test_a_host_that_has_everything(host: Path, capsys: pytest.CaptureFixture[st
         ("mounts", "", "bpf", "bpf-unavailable", "/sys/fs/bpf"),
         ("sys/module/apparmor/parameters/enabled", "N\n", "apparmor", "lxc-config-missing", "apparmor=1"),
         ("seccomp", None, "lxc", "lxc-config-missing", "make install ROLE=server"),
+        ("usr/sbin/pcscd", "", "program", "host-program", "systemctl mask --now pcscd.socket pcscd.service"),
+        (check.RULES, None, "programs", "host-program", "make install ROLE=server"),
     ],
 )
 def test_each_lack_has_its_remedy(
@@ -73,6 +79,7 @@ def test_each_lack_has_its_remedy(
     if content is None:
         (host / place).unlink()
     else:
+        (host / place).parent.mkdir(parents=True, exist_ok=True)
         (host / place).write_text(content)
     status, found = lacks(capsys)
     assert list(found) == [name]
