@@ -114,6 +114,7 @@ SERVER = Role(
         _start("/usr/sbin/qvd-usb-agent", "server_agent.cli:main"),
         _copy(f"{UNITS}/qvd-usb-agent.service", "systemd/qvd-usb-agent.service"),
         _copy("/usr/share/qvd-usbip/lxc/container.seccomp", "lxc/container.seccomp"),
+        _copy("/usr/lib/systemd/network/05-qvd-usbip-host.network", "network/05-qvd-usbip-host.network"),
         _copy("/usr/lib/modules-load.d/qvd-usbip.conf", "modules-load.d/qvd-usbip.conf"),
         _copy("/usr/lib/udev/rules.d/10-qvd-usbip-host.rules", "udev/10-qvd-usbip-host.rules"),
         _settings("node.conf"),

@@ -33,6 +33,7 @@ CLIENT: Modes = {
 SERVER: Modes = {
     "etc/qvd/node.conf": 0o644,
     "usr/lib/modules-load.d/qvd-usbip.conf": 0o644,
+    "usr/lib/systemd/network/05-qvd-usbip-host.network": 0o644,
     "usr/lib/systemd/system/qvd-usb-agent.service": 0o644,
     "usr/lib/udev/rules.d/10-qvd-usbip-host.rules": 0o644,
     "usr/sbin/qvd-usb-agent": 0o755,
