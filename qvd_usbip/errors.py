@@ -295,7 +295,7 @@ LXC_CONFIG_MISSING = _problem("lxc-config-missing", 66,
 USERNS_UNMAPPED = _problem("userns-unmapped", 97,
     "The ids of container '{container}' are not clear: {reason}.",
     "Give it ranges first: lxc.idmap = u 0 100000 65536 and lxc.idmap = g 0 100000 65536, another range for each.")
-HOST_PROGRAM = _problem("host-program", 114,
+HOST_PROGRAM = _problem("host-program", 95,
     "Programs of this host would take hold of devices that are lent to containers: {programs}.",
     "Install the server package again (make install ROLE=server): its udev rules keep them off.")
 ATTACH_FAILED = _problem("attach-failed", 67,
