@@ -20,7 +20,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup venv pins lint lint-python lint-shell lint-launcher lint-units unit gui test test-fast test-deep \
-  demo bench run translations screenshots install uninstall stage clean
+  campaign demo bench run translations screenshots install uninstall stage clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,10 @@ test-fast: setup lint ## the same without QEMU
 test-deep: setup venv ## what `make test` leaves out: fault injection, every scenario, the second Debian
 	$(PYTEST) tests/lab/scenarios -m core --suite bookworm
 	$(PYTEST) tests/unit tests/gui tests/lab/scenarios -m deep
+
+CYCLES ?= 10000
+campaign: setup venv ## device numbers used again CYCLES=10000 times, the other tenant trying to open them (an hour)
+	$(VENV)/python -m tests.lab.campaign $(CYCLES)
 
 demo: ## the main job, shown on two guests: a timeline and pictures in build/demo/
 	@$(SETUP) python

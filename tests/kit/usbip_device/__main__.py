@@ -14,7 +14,7 @@ from .attach import Broker, RefusedError, SlaveServer
 from .descriptors import MISCELLANEOUS, Identity
 from .device import Device, Function
 from .functions import Keyboard, Serial, Speaker, Stick
-from .liars import FAILED, HARMLESS, Liar, after_reset, all_liars
+from .liars import EITHER, FAILED, HARMLESS, Liar, after_reset, all_liars, streams
 from .records import Request
 from .serve import Answering, Connection
 
@@ -40,7 +40,9 @@ def device(kind: str, serial: str) -> Device:
 
 def serve(options: argparse.Namespace) -> int:
     """One honest device; says each state as a line of JSON, stays until standard input ends."""
-    served: Answering = after_reset() if options.kind == "after-reset" else device(options.kind, options.serial)
+    served: Answering = {"after-reset": after_reset(), **streams()}.get(options.kind) or device(
+        options.kind, options.serial
+    )
     if ":" in options.target:
         server = SlaveServer(options.target, sys.stdin.readline().strip())
         end, attach_id = server.attach(DEVID, HIGH_SPEED)
@@ -69,8 +71,11 @@ def lies(options: argparse.Namespace) -> int:
     """Each liar against a slave server; one line of JSON each; 0 when every one ended as it must."""
     server = SlaveServer(options.address, sys.stdin.readline().strip())
     liars = {name: liar for name, liar in all_liars().items() if not options.names or name in options.names}
+    # Those that fail keep the hub busy for seconds each, and the agent waits: they go together, and the others alone.
+    failing = {name: liar for name, liar in liars.items() if liar.expected in {FAILED, EITHER}}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        ends = list(pool.map(lambda item: told(server, *item), liars.items()))
+        ends = list(pool.map(lambda item: told(server, *item), failing.items()))
+    ends += [told(server, name, liar) for name, liar in liars.items() if name not in failing]
     return 0 if ends and all(end["as_expected"] for end in ends) else 1
 
 
@@ -96,7 +101,7 @@ def told(server: SlaveServer, name: str, liar: Liar) -> dict[str, Any]:
         "problem": end.get("problem", ""),
         "seconds": round(time.monotonic() - began, 1),
     }
-    row["as_expected"] = ended(row) == liar.expected
+    row["as_expected"] = ended(row) in ({HARMLESS, FAILED} if liar.expected == EITHER else {liar.expected})
     print(json.dumps(row), flush=True)
     return row
 
@@ -113,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="usbip_device", description=__doc__)
     verbs = parser.add_subparsers(required=True)
     added = verbs.add_parser("serve", help="one honest device, until standard input ends")
-    added.add_argument("kind", choices=[*KINDS, "after-reset"])
+    added.add_argument("kind", choices=[*KINDS, "after-reset", *streams()])
     added.add_argument("target", help="a container of this host, or HOST:PORT of a slave server (its key: first line)")
     added.add_argument("--serial", default="1234")
     added.set_defaults(command=serve)

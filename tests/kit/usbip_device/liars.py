@@ -1,7 +1,7 @@
 """PURE: devices that lie: in their records, in their descriptors, and by when they say what.
 
 Each liar is named by its lie. `EXPECTED` is how an agent that refuses isochronous devices must end it: with the Problem
-it is refused for, as a failure, or let through because the lie harms nobody.
+it is refused for, as a failure, or let through because the lie harms nobody; where kernels differ in that, either.
 """
 
 import random
@@ -25,13 +25,14 @@ from .descriptors import (
 )
 from .device import GET_DESCRIPTOR, SET_CONFIGURATION, Device
 from .functions import Serial, Speaker
-from .records import Reply, Request, Returned, Submit, Unlinked, encode
+from .records import Packet, Reply, Request, Returned, Submit, Unlinked, encode
 
 REFUSED_ISOCHRONOUS = "isochronous-unsafe"
 REFUSED = "device-refused"
 REFUSED_HUB = "device-is-hub"
 FAILED = "failed"
 HARMLESS = "harmless"
+EITHER = "harmless or failed"
 Lie = Callable[[Request, list[Reply]], Iterable[Reply | bytes]]
 HANG_UP = b""
 IDENTITY = Identity(vendor=0x1209, product=0x00EE, serial="liar", name="Honest speaker")
@@ -181,10 +182,10 @@ def _records() -> dict[str, Liar]:
         "length-huge": Liar(device=speaker(), lie=every(actual=0x7FFFFFFF)),
         "length-negative": Liar(device=speaker(), lie=every(actual=-1)),
         "length-one-more": Liar(device=speaker(), lie=every(actual=66)),
-        "packets-many": Liar(device=serial(), lie=every(packets_told=1024), expected=HARMLESS),
-        "packets-negative": Liar(device=serial(), lie=every(packets_told=-2), expected=HARMLESS),
+        "packets-many": Liar(device=serial(), lie=every(packets_told=1024), expected=EITHER),
+        "packets-negative": Liar(device=serial(), lie=every(packets_told=-2), expected=EITHER),
         "errors-and-frames": Liar(device=serial(), lie=every(errors=-5, start_frame=-9), expected=HARMLESS),
-        "status-odd": Liar(device=speaker(), lie=every(status=12345)),
+        "status-odd": Liar(device=speaker(), lie=every(status=12345), expected=REFUSED_ISOCHRONOUS),
         "status-shutdown": Liar(device=speaker(), lie=every(status=-108)),
         "seqnum-wrong": Liar(device=speaker(), lie=every(seqnum=0x7FFFFFF0)),
         "answers-twice": Liar(device=speaker(), lie=twice),
@@ -196,8 +197,8 @@ def _records() -> dict[str, Liar]:
         "noise": Liar(device=speaker(), lie=raw(noise.randbytes(4096))),
         "unknown-record": Liar(device=speaker(), lie=raw(unknown)),
         "silence": Liar(device=speaker(), lie=silence),
-        "late": Liar(device=speaker(), delay=0.4, expected=REFUSED_ISOCHRONOUS),
-        "not-configured": Liar(device=serial(), lie=stall_configuration, expected=HARMLESS),
+        "late": Liar(device=speaker(), delay=0.15, expected=REFUSED_ISOCHRONOUS),
+        "not-configured": Liar(device=serial(), lie=stall_configuration),
     }
 
 
@@ -223,7 +224,7 @@ def _descriptions() -> dict[str, Liar]:
         "total-length-zero": Liar(device=described(vendor(STREAM_PART, total=0)), expected=HARMLESS),
         "descriptor-of-no-length": Liar(device=described(vendor(b"\0" * 64)), expected=HARMLESS),
         "interfaces-many": Liar(device=described(configuration(STREAM_PART * 60, 255)), expected=REFUSED_ISOCHRONOUS),
-        "configurations-many": Liar(device=described(plain, told=255), expected=HARMLESS),
+        "configurations-many": Liar(device=described(plain, told=255), expected=EITHER),
         "configurations-none": Liar(device=described(told=0)),
         "endpoints-reserved": Liar(
             device=described(vendor(interface(0, 255, (255, 0, 0)) + endpoint(0x70, 1, 0xFFFF, 255))),
@@ -247,6 +248,32 @@ def _descriptions() -> dict[str, Liar]:
 def all_liars() -> dict[str, Liar]:
     """Every liar by its name, each new."""
     return {**_records(), **_descriptions()}
+
+
+def streams() -> dict[str, Liar]:
+    """Devices with an isochronous endpoint (0x83) that tell the truth until something is streamed.
+
+    Source: CVE-2026-31607: what each lie would have done to a kernel without the fix.
+    """
+
+    def lying(**changes: Any) -> Liar:
+        def lie(request: Request, replies: list[Reply]) -> Iterator[Reply]:
+            streaming = isinstance(request, Submit) and bool(request.packets)
+            for each in replies:
+                yield replace(each, **changes) if streaming and isinstance(each, Returned) else each
+
+        return Liar(device=described(vendor(STREAM_PART)), lie=lie, expected=HARMLESS)
+
+    wraps = tuple(Packet(offset=0, length=64, actual=0xFFFFFFF0) for _ in range(8))
+    outside = tuple(Packet(offset=0x7FFFFF00, length=64, actual=64) for _ in range(8))
+    return {
+        "more-packets": lying(packets_told=4096),
+        "packets-below-zero": lying(packets_told=-1),
+        "fewer-packets": lying(packets_told=1),
+        "packets-that-wrap": lying(packets=wraps, actual=512),
+        "packets-outside": lying(packets=outside, actual=512),
+        "longer-than-asked": lying(actual=1 << 20),
+    }
 
 
 def after_reset() -> Liar:

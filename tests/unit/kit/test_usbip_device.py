@@ -14,7 +14,7 @@ from server_agent.descriptors import descriptors, is_isochronous
 from tests.kit.usbip_device.descriptors import CONFIGURATION, DEVICE, STRING, Identity
 from tests.kit.usbip_device.device import Device
 from tests.kit.usbip_device.functions import Keyboard, Serial, Speaker, Stick
-from tests.kit.usbip_device.liars import HARMLESS, Liar, after_reset, all_liars
+from tests.kit.usbip_device.liars import HARMLESS, Liar, after_reset, all_liars, streams
 from tests.kit.usbip_device.records import (
     BrokenRecordError,
     Packet,
@@ -269,3 +269,17 @@ def test_one_changes_after_the_first_enumeration() -> None:
     first, second = said(liar), said(liar)
     assert first[:2] == second[:2]
     assert first[3] != second[3]
+
+
+def test_streams_lie_only_while_something_is_streamed() -> None:
+    asked = Submit(
+        seqnum=4, devid=1, endpoint=3, to_host=True, length=512, setup=Setup.parse(bytes(8)),
+        packets=tuple(Packet(offset=64 * each, length=64) for each in range(8)),
+    )  # fmt: skip
+    lies = set()
+    for name, liar in streams().items():
+        assert said(liar) == said(Liar(device=liar.device)), name
+        (reply,) = liar.answer(asked)
+        assert not isinstance(reply, bytes)
+        lies.add(encode(reply))
+    assert len(lies) == len(streams())

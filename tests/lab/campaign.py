@@ -1,0 +1,83 @@
+"""EFFECT: `make campaign`: device numbers used again, thousands of times, while root of the other container tries them.
+
+What it does is in scenarios/inside/reuse.py; the same, shorter, is a scenario (test_numbers_used_again.py).
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.lab import Lab
+from tests.lab.progress import say
+from tests.lab.recipe import CONTAINERS
+from tests.lab.scenarios import software
+
+INSIDE = Path(__file__).parent / "scenarios/inside"
+RESULT = "/run/reuse.json"
+UNIT = "reuse"
+LOOK_SECONDS = 10
+
+
+class Reuse:
+    """The cycles in the server guest."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.server = lab.server
+
+    def prepare(self) -> None:
+        """Puts the programs in place, and takes away what would only cost time."""
+        software.put_kit(self.server)
+        self.server.push(INSIDE / "reuse.py", "/usr/local/bin/reuse.py")
+        for name in CONTAINERS:
+            text = (INSIDE / "spin.py").read_text(encoding="utf-8")
+            container = self.lab.container(name)
+            container.run("cat >/usr/local/bin/spin.py", stdin=text)
+            # The nodes that the image makes are not what is tried here, and each is a Python start.
+            container.run("systemctl stop systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd")
+        self.server.run("modprobe -a cdc-acm usb-storage sd-mod")
+        self.server.run("echo 0 >/sys/module/usb_storage/parameters/delay_use")
+
+    def run(self, cycles: int, *, gate_off: bool = False, patience: float = 600) -> dict[str, Any]:
+        """Goes through the cycles; what was counted, with every open by the wrong container under `wrong`.
+
+        Args:
+            cycles: how many devices come and go.
+            gate_off: without the gate, as a counter-proof.
+            patience: seconds after which it is given up.
+        """
+        words = f"python3 /usr/local/bin/reuse.py {cycles}{' --gate-off' if gate_off else ''}"
+        self.server.run(f"rm -f {RESULT} /run/reuse.progress")
+        self.server.spawn(f"{words} >{RESULT}.new; echo $? >{RESULT}.status; mv {RESULT}.new {RESULT}", UNIT)
+        end = time.monotonic() + patience
+        while not self.server.run(f"test -e {RESULT}", check=False):
+            if time.monotonic() > end:
+                raise TimeoutError(self.server.run(f"journalctl -u {UNIT} -o cat | tail -30").out)
+            shown = self.server.run("cat /run/reuse.progress", check=False)
+            if shown:
+                found = json.loads(shown.out)
+                say(f"{found['cycles']} of {cycles} cycles in {found['seconds']} s, {found['reused']} numbers reused")
+            time.sleep(min(LOOK_SECONDS, max(1, cycles / 50)))
+        text = self.server.run(f"cat {RESULT}").out
+        if not text:
+            raise RuntimeError(self.server.run(f"journalctl -u {UNIT} -o cat | tail -30").out)
+        done: dict[str, Any] = json.loads(text)
+        return done
+
+
+def main(cycles: int) -> int:
+    """Runs the campaign, and says the figure."""
+    with Lab.open(name="campaign") as lab:
+        reuse = Reuse(lab)
+        reuse.prepare()
+        done = reuse.run(cycles, patience=cycles * 5 + 600)
+        lab.health()
+    say(json.dumps(done))
+    print(f"{len(done['wrong'])} opens by the wrong container in {done['cycles']} cycles ({done['seconds']} s)")
+    return 1 if done["wrong"] or done["cycles"] != cycles else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

@@ -1,0 +1,213 @@
+"""EFFECT: reuse.py CYCLES [--gate-off]: devices for two containers in turn, each with the numbers of the one before.
+
+Runs on the host. Each device is a serial adapter and a stick in one (tests/kit/usbip_device). The next one is attached,
+and held back in the middle of its enumeration, while the one before is still in use in the other container; then that
+one ends, its numbers are free, and the next one goes on and gets them. In every second cycle the agent is stopped
+meanwhile, as it would be on a machine that is busy: it has not yet taken the rights of the old device when the numbers
+are there again. All that time root of both containers tries the numbers (spin.py).
+
+With --gate-off devices below the hubs are authorised as they come, as if there were no gate.
+Prints one JSON object; progress goes to /run/reuse.progress. Exits 1 after an open by the wrong container.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, "/usr/local/lib/kit")
+
+from tests.kit.usbip_device.attach import Broker
+from tests.kit.usbip_device.descriptors import MISCELLANEOUS, Identity
+from tests.kit.usbip_device.device import Device
+from tests.kit.usbip_device.functions import Serial, Stick
+from tests.kit.usbip_device.serve import pair
+
+TENANTS = ("one", "two")
+NUMBERS = ("c:166:0", "c:166:1", "b:8:0", "b:8:16")
+SPIN = "/usr/local/bin/spin.py"
+PROGRESS = Path("/run/reuse.progress")
+HUBS = Path("/sys/devices/platform")
+PATIENCE = 60.0
+HELD = 4.0  # seconds; the kernel waits five for the first descriptor
+SEEN = 0.03  # seconds a device is in use at least
+UNGUARDED = 0.6  # how long the agent is stopped when there is no gate: until drivers have the device
+
+
+def until(holds: Any, what: str) -> Any:
+    """Wait for something to be true, and give it back."""
+    end = time.monotonic() + PATIENCE
+    while not (found := holds()):
+        if time.monotonic() > end:
+            raise SystemExit(f"not within {PATIENCE:.0f} s: {what}")
+        time.sleep(0.004)
+    return found
+
+
+class Loan:
+    """One device in one container."""
+
+    def __init__(self, number: int, stack: contextlib.ExitStack) -> None:
+        self.tenant = TENANTS[number % 2]
+        self.serial = f"reuse-{number}"
+        self._asked, self._go_on = threading.Event(), threading.Event()
+        self._stack = stack
+        identity = Identity(serial=self.serial, classes=MISCELLANEOUS)
+        device = Device(identity=identity, functions=(Serial(), Stick(bytearray(64 << 10), first=2, number=3)))
+        self.connection, fd = stack.enter_context(pair(device, self._before))
+        self.broker = Broker(self.tenant)
+        self.attach_id = self.broker.attach(fd, 0x10002, 3)
+        self.folder: Path | None = None
+
+    def _before(self, _: object) -> None:
+        self._asked.set()
+        self._go_on.wait(HELD)
+
+    def held(self) -> None:
+        """Its enumeration has begun, and waits."""
+        until(self._asked.is_set, f"{self.serial} is asked who it is")
+
+    def go_on(self) -> None:
+        self._go_on.set()
+
+    def enumerated(self) -> Path:
+        """Its folder in sysfs."""
+
+        def find() -> Path | None:
+            for path in HUBS.glob("vhci_hcd.*/usb*/*-*/serial"):
+                with contextlib.suppress(OSError):
+                    if path.read_text().strip() == self.serial:
+                        return path.parent
+            return None
+
+        self.folder = until(find, f"{self.serial} enumerates")
+        return self.folder
+
+    def numbers(self) -> list[str]:
+        """The numbers that drivers gave it, when it has both."""
+        assert self.folder is not None
+        found = []
+        for kind, place in (("c", "*:*/tty/tty*/dev"), ("b", "*:*/host*/target*/*/block/*/dev")):
+            for path in self.folder.glob(place):
+                with contextlib.suppress(OSError):
+                    found.append(f"{kind}:{path.read_text().strip()}")
+        return found if len(found) == 2 else []
+
+    def in_use(self) -> list[str]:
+        """Authorised, with its numbers."""
+        self.enumerated()
+        said = self.broker.until(self.attach_id, "authorised", "ready", patience=PATIENCE)
+        if said["state"] not in {"authorised", "ready"}:
+            raise SystemExit(f"{self.serial}: {said}")
+        return list(until(self.numbers, f"{self.serial} has its nodes"))
+
+    def end(self, how: str) -> None:
+        """Unplugged by its client, or given back by the container."""
+        if how == "unplugged":
+            self.connection.close()
+        else:
+            self.broker.detach(self.attach_id)
+        until(lambda: self.folder is None or not self.folder.exists(), f"{self.serial} is gone")
+
+    def forget(self) -> None:
+        self._stack.close()
+
+
+class Spinner:
+    """Root of a container, trying."""
+
+    def __init__(self, tenant: str) -> None:
+        self.tenant = tenant
+        words = ["lxc-attach", "-n", tenant, "--clear-env", "--", "/usr/bin/python3", "-I", SPIN, *NUMBERS]
+        self._program = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._program.stdout is not None
+        self._program.stdout.readline()  # it has begun
+
+    def end(self) -> dict[str, Any]:
+        """What came of it."""
+        said: dict[str, Any] = json.loads(self._program.communicate("")[0])
+        return said
+
+
+def agent() -> int:
+    shown = subprocess.run(
+        ["systemctl", "show", "-p", "MainPID", "--value", "qvd-usb-agent"], check=True, capture_output=True, text=True
+    )
+    return int(shown.stdout)
+
+
+def open_gate() -> None:
+    """New devices below any hub are authorised as they come."""
+    for path in HUBS.glob("vhci_hcd.*/usb*/authorized_default"):
+        path.write_text("1")
+
+
+def cycles(count: int, *, gate_off: bool, result: dict[str, Any]) -> None:
+    """Go through all cycles; what was counted is in `result`."""
+    chance, pid = random.Random(count), agent()
+
+    def start(number: int) -> Loan:
+        return Loan(number, contextlib.ExitStack())
+
+    current, following = start(0), start(1)
+    current.go_on()
+    numbers = current.in_use()
+    began = time.monotonic()
+    for cycle in range(1, count + 1):
+        following.held()
+        time.sleep(SEEN)
+        stopped = gate_off or cycle % 2 == 0
+        if gate_off:
+            open_gate()
+        if stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            current.end("unplugged" if stopped or chance.random() < 0.5 else "given back")
+            following.go_on()
+            if stopped:
+                following.enumerated()
+                time.sleep(UNGUARDED if gate_off else SEEN)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        current.forget()
+        later = start(cycle + 1)
+        got = following.in_use()
+        result["reused"] += sum(number in numbers for number in got)
+        result["stopped"] += stopped
+        result["cycles"], result["seconds"] = cycle, round(time.monotonic() - began, 1)
+        current, following, numbers = following, later, got
+        if cycle % 10 == 0:
+            PROGRESS.write_text(json.dumps(result))
+    for loan in (current, following):
+        loan.go_on()
+        loan.connection.close()
+        loan.forget()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cycles", type=int)
+    parser.add_argument("--gate-off", action="store_true")
+    options = parser.parse_args()
+    result: dict[str, Any] = {"cycles": 0, "reused": 0, "stopped": 0, "seconds": 0}
+    trying = [Spinner(tenant) for tenant in TENANTS]
+    try:
+        cycles(options.cycles, gate_off=options.gate_off, result=result)
+    finally:
+        said = {each.tenant: each.end() for each in trying}
+    result["tried"] = sum(each["refused"] + each["absent"] + sum(each["opened"].values()) for each in said.values())
+    result["own"] = sum(sum(each["opened"].values()) for each in said.values())
+    result["wrong"] = [{"by": tenant, **row} for tenant, each in said.items() for row in each["wrong"]]
+    print(json.dumps(result))
+    return 1 if result["wrong"] else 0
+
+
+sys.exit(main())

@@ -1,0 +1,98 @@
+"""A client that lies in every field: it does not get past the gate, and nothing on the server is upset by it.
+
+The liars are devices of our own (tests/kit/usbip_device/liars.py); they come over the network, as a client's would.
+"""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.kit.usbip_device.liars import REFUSED_ISOCHRONOUS, all_liars, streams
+from tests.lab import Lab
+from tests.lab.product import SLAVE_KEYS
+from tests.lab.scenarios import software
+
+pytestmark = pytest.mark.deep
+
+STREAM = Path(__file__).with_name("inside") / "stream.py"
+
+SAY_BACK = """
+import os, sys, termios, tty
+fd = os.open("/dev/ttyACM0", os.O_RDWR | os.O_NOCTTY)
+tty.setraw(fd)
+os.write(fd, b"honest")
+heard = b""
+while len(heard) < 6:
+    heard += os.read(fd, 6)
+print(heard.decode())
+"""
+RESET = "import fcntl, os, sys; fcntl.ioctl(os.open(sys.argv[1], os.O_RDWR), 0x5514)"  # USBDEVFS_RESET
+
+
+def isochronous(lab: Lab, word: str) -> None:
+    """What the administrator allows; the kernel of this lab has the fix, so that the gate is closed by hand."""
+    lab.server.run(f"qvd-usb-agent config set vm.lxc.usb.isochronous {word}")
+    lab.server.run("systemctl restart qvd-usb-agent", timeout=120)
+
+
+def audit(lab: Lab, event: str) -> list[dict[str, object]]:
+    """What the agent wrote of one kind into the journal."""
+    lines = lab.server.run("journalctl -t qvd-usb-audit -o cat", timeout=120).out.splitlines()
+    rows = [json.loads(line) for line in lines if line.startswith("{")]
+    return [row for row in rows if row.get("event") == event]
+
+
+def test_no_liar_gets_past_the_gate_and_an_honest_device_is_served_afterwards(lab: Lab) -> None:
+    one = lab.container("one")
+    isochronous(lab, "refuse")
+    software.put_kit(lab.client)
+    done = lab.client.run(
+        software.words(f"lies {one.address}:11100"), timeout=400, stdin=SLAVE_KEYS["one"], check=False
+    )
+    rows = [json.loads(line) for line in done.out.splitlines() if line.startswith("{")]
+    assert [row for row in rows if not row["as_expected"]] == [], done.out
+    assert {row["name"] for row in rows} == set(all_liars()), done.out
+    refused = [row for row in audit(lab, "refusal") if row["problem"] == REFUSED_ISOCHRONOUS]
+    assert len(refused) >= sum(liar.expected == REFUSED_ISOCHRONOUS for liar in all_liars().values())
+    assert "isochronous-allowed" not in {row.get("rule") for row in audit(lab, "grant")}
+    lab.server.until("! qvd-usb-agent status | grep -q vhci_hcd.*/")
+    assert "one" in lab.server.run("qvd-usb-agent status").out
+
+    software.plug(lab.client, "honest", "serial", f"{one.address}:11100", SLAVE_KEYS["one"])
+    one.run("for i in $(seq 300); do [ -e /dev/ttyACM0 ] && exit 0; sleep .1; done; exit 1", timeout=90)
+    assert one.run(shlex.join(["python3", "-c", SAY_BACK]), user="user").out == "honest"
+    software.unplug(lab.client, "honest")
+    lab.server.until("! qvd-usb-agent status | grep -q vhci_hcd.*/")
+
+
+def test_a_device_that_shows_a_stream_after_a_reset_is_taken_away(lab: Lab) -> None:
+    one, server = lab.container("one"), lab.server
+    isochronous(lab, "refuse")
+    software.put_kit(server)
+    software.plug(server, "liar", "after-reset", "one")
+    server.until("journalctl -u liar -o cat | grep -q authorised", 60)
+    one.run("for i in $(seq 100); do [ -e /dev/bus/usb/*/* ] && exit 0; sleep .1; done; exit 1")
+    one.run(f"python3 -c {shlex.quote(RESET)} /dev/bus/usb/*/*", check=False)
+    server.until("journalctl -u liar -o cat | grep -q gone", 60)
+    server.until("! qvd-usb-agent status | grep -q vhci_hcd.*/")
+    assert server.run("grep -lx 1 /sys/devices/platform/vhci_hcd.*/usb*/*-*/authorized", check=False).rc
+    assert len(audit(lab, "grant")) == 1, "what came after the reset got nothing"
+    software.unplug(server, "liar")
+
+
+def test_where_it_is_allowed_a_stream_is_let_through_and_this_kernel_bears_what_it_lies(lab: Lab) -> None:
+    """The attack of CVE-2026-31607 itself, each form of it: the fixed kernel hangs up, or takes no harm."""
+    one, server = lab.container("one"), lab.server
+    isochronous(lab, "allow")
+    software.put_kit(server)
+    one.run("cat >/usr/local/bin/stream.py", stdin=STREAM.read_text(encoding="utf-8"))
+    for name in streams():
+        software.plug(server, name, name, "one")
+        server.until(f"journalctl -u {name} -o cat | grep -q authorised", 60)
+        one.run("for i in $(seq 100); do [ -e /dev/bus/usb/*/* ] && break; sleep .1; done")
+        assert "reaped" in one.run("python3 /usr/local/bin/stream.py").out
+        software.unplug(server, name)
+        server.until("! qvd-usb-agent status | grep -q vhci_hcd.*/")
+    assert sum(row.get("rule") == "isochronous-allowed" for row in audit(lab, "grant")) == len(streams())
