@@ -70,7 +70,8 @@ def test_systemd_holds_the_agent_to_little_and_to_being_alive(host: Host) -> Non
     """Capabilities, system calls and the host's own mounts; and the loop that decides says that it lives."""
     server = host.server
     pid = server.run("systemctl show -P MainPID qvd-usb-agent").out
-    status = dict(line.split(":\t", 1) for line in server.run(f"cat /proc/{pid}/status").out.splitlines())
+    lines = server.run(f"cat /proc/{pid}/status").out.splitlines()
+    status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
     wanted = sum(1 << CAPABILITIES[name] for name in NEEDED)
     assert {int(status[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")} == {wanted}
     assert (int(status["CapInh"], 16), status["NoNewPrivs"], status["Seccomp"]) == (0, "1", "2")
