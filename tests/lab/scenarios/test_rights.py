@@ -1,0 +1,71 @@
+"""The back ends for device rights on real kernels: the contract that the unit tests hold on fakes, and real devices.
+
+The map is what every other scenario runs on. Container `one` is given another back end here; `two` keeps the map.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.kit import rights_contract
+from tests.lab import CommandFailed, Lab
+from tests.lab.containers import base_config
+from tests.lab.scenarios.test_agent import Host
+
+_CASES = Path(__file__).with_name("inside") / "rights_cases.py"
+_TOOLS = "/usr/local/lib/lab"
+
+
+def contract(host: Host, backend: str) -> None:
+    """The cases on this guest's kernel."""
+    host.server.push(_CASES, f"{_TOOLS}/rights_cases.py")
+    host.server.push(rights_contract.__file__, f"{_TOOLS}/tests/kit/rights_contract.py")
+    done = host.server.run(f"python3 {_TOOLS}/rights_cases.py {backend}", timeout=120)
+    assert len(done.out.splitlines()) == len(rights_contract.CASES) + (backend != "lxc"), done.out
+
+
+def configure(host: Host, backend: str) -> None:
+    """Container one as `lxc-config` writes it."""
+    host.one.write_config(f"{base_config('one')}{host.agent(f'lxc-config --backend {backend} one').out}\n")
+
+
+def backend_of(host: Host, name: str = "one") -> str:
+    found = json.loads(host.agent("status --json").out)["containers"]
+    return next(str(each["backend"]) for each in found if each["name"] == name)
+
+
+def a_device_comes_and_goes(host: Host) -> None:
+    """Given to one alone, known again after the agent was killed, and taken back by the administrator."""
+    host.hand_over()
+    host.until_granted()
+    assert host.opens("one")
+    assert not host.opens("two")
+    before = host.devices()
+    host.lab.expected_failures.add("qvd-usb-agent.service")
+    host.server.run("systemctl kill -s KILL qvd-usb-agent")
+    host.server.until("qvd-usb-agent status", 60)
+    assert host.devices() == before
+    assert host.opens("one")
+    host.agent(f"revoke one {before[0]['busid']}")
+    host.server.until("! qvd-usb-agent status | grep -q 'being revoked'")
+    assert not host.devices()
+    assert not host.opens("one")
+
+
+@pytest.mark.deep
+def test_the_map_and_lxcs_own_list_keep_the_same_promises(lab: Lab) -> None:
+    host = Host(lab)
+    contract(host, "map")
+    host.one.stop(kill=True)
+    configure(host, "lxc")
+    host.server.run("sed -i '$alxc.cgroup2.devices.allow = c *:* rwm' /var/lib/lxc/one/config")
+    with pytest.raises(CommandFailed):
+        host.one.start()
+    host.server.until("journalctl -t qvd-usb-agent -o cat | grep -q \"'one' is not set up for USB\"")
+    configure(host, "lxc")
+    host.one.start()
+    host.one.wait()
+    assert (backend_of(host), backend_of(host, "two")) == ("lxc", "map")
+    contract(host, "lxc")
+    a_device_comes_and_goes(host)
