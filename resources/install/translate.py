@@ -1,4 +1,4 @@
-"""EFFECT: `make i18n`: compiles every translation: python3 resources/install/translate.py FOLDER TARGET."""
+"""EFFECT: compiles every translation (`make translations`): python3 resources/install/translate.py FOLDER TARGET."""
 
 import sys
 from pathlib import Path
