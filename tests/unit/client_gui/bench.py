@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from client_gui.engine import Engine
 from client_gui.session import Session, parse_address
 from client_gui.settings import Files
+from qvd_usbip.system.files import save_atomic
 from tests.unit.client_gui.fake_helper import FakeHelper
 from tests.unit.client_gui.slave_peer import KEY, SlavePeer
 
@@ -82,7 +83,7 @@ class Bench:
         self._news = threading.Condition()
 
     def configure(self, share_list: str = "", **more: str) -> None:
-        """Writes the user's file."""
+        """Writes the user's file, at once: half of it would lead the engine to this computer's own devices."""
         self.files.user.parent.mkdir(parents=True, exist_ok=True)
         values = {
             "client.usb.enable": "1",
@@ -91,7 +92,8 @@ class Bench:
             "path.usb.usbroot": str(self.bus.folder),
             **{name.replace("__", "."): value for name, value in more.items()},
         }
-        self.files.user.write_text("# mine\n" + "".join(f"{name}={value}\n" for name, value in values.items()))
+        text = "# mine\n" + "".join(f"{name}={value}\n" for name, value in values.items())
+        save_atomic(self.files.user, text.encode(), 0o600)
 
     def session(self, address: str = "", key: str = KEY, name: str = "Work desktop") -> Session:
         """The session with the peer."""
