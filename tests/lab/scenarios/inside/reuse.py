@@ -39,7 +39,7 @@ HUBS = Path("/sys/devices/platform")
 PATIENCE = 60.0
 HELD = 4.0  # seconds; the kernel waits five for the first descriptor
 SEEN = 0.03  # seconds a device is in use at least
-UNGUARDED = 0.6  # how long the agent is stopped when there is no gate: until drivers have the device
+UNGUARDED = 0.3  # how long the agent is still stopped, without a gate, once drivers have the device
 
 
 def until(holds: Any, what: str) -> Any:
@@ -174,6 +174,8 @@ def cycles(count: int, *, gate_off: bool, result: dict[str, Any]) -> None:
             following.go_on()
             if stopped:
                 following.enumerated()
+                if gate_off:
+                    until(following.numbers, f"{following.serial} has its nodes, without a gate")
                 time.sleep(UNGUARDED if gate_off else SEEN)
         finally:
             os.kill(pid, signal.SIGCONT)
