@@ -6,7 +6,7 @@ one ends, its numbers are free, and the next one goes on and gets them. In every
 meanwhile, as it would be on a machine that is busy: it has not yet taken the rights of the old device when the numbers
 are there again. All that time root of both containers tries the numbers (spin.py).
 
-With --gate-off devices below the hubs are authorised as they come, as if there were no gate.
+With --gate-off each device is authorised here as it comes, as the kernel would if there were no gate.
 Prints one JSON object; progress goes to /run/reuse.progress. Exits 1 after an open by the wrong container.
 """
 
@@ -144,12 +144,6 @@ def agent() -> int:
     return int(shown.stdout)
 
 
-def open_gate() -> None:
-    """New devices below any hub are authorised as they come."""
-    for path in HUBS.glob("vhci_hcd.*/usb*/authorized_default"):
-        path.write_text("1")
-
-
 def cycles(count: int, *, gate_off: bool, result: dict[str, Any]) -> None:
     """Go through all cycles; what was counted is in `result`."""
     chance, pid = random.Random(count), agent()
@@ -165,16 +159,15 @@ def cycles(count: int, *, gate_off: bool, result: dict[str, Any]) -> None:
         following.held()
         time.sleep(SEEN)
         stopped = gate_off or cycle % 2 == 0
-        if gate_off:
-            open_gate()
         if stopped:
             os.kill(pid, signal.SIGSTOP)
         try:
             current.end("unplugged" if stopped or chance.random() < 0.5 else "given back")
             following.go_on()
             if stopped:
-                following.enumerated()
+                folder = following.enumerated()
                 if gate_off:
+                    (folder / "authorized").write_text("1")
                     until(following.numbers, f"{following.serial} has its nodes, without a gate")
                 time.sleep(UNGUARDED if gate_off else SEEN)
         finally:
