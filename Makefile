@@ -73,7 +73,7 @@ test-fast: setup lint ## the same without QEMU
 	@echo "test-fast: no container was kept out, and the installed product did not run. \`make test\` shows these."
 
 test-deep: setup venv ## what `make test` leaves out: fault injection, every scenario, the second Debian
-	$(PYTEST) tests/lab/scenarios -m core --suite bookworm
+	$(PYTEST) tests/lab/scenarios -m "core or cgroup_v1" --suite bookworm
 	$(PYTEST) tests/unit tests/gui tests/lab/scenarios -m deep
 
 CYCLES ?= 10000

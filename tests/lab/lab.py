@@ -3,9 +3,10 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from tests.lab import build, cache, evidence, health, levels, runs
+from tests.lab import build, cache, evidence, health, levels, qemu, runs
 from tests.lab.accelerator import accelerator
 from tests.lab.containers import Container
 from tests.lab.errors import LabError, Unhealthy
@@ -14,6 +15,7 @@ from tests.lab.machines import Pair
 from tests.lab.progress import say, stage
 from tests.lab.recipe import CONTAINERS, suite_named
 
+_BOOT_LIMIT = 300.0
 _UNITS = 'systemctl show -p Id,NRestarts,Result,ActiveState --no-pager --all "qvd-*"'
 #: Kernel log, core dumps, then the units of the guest and of each container; divided by null bytes.
 _ASK = (
@@ -28,6 +30,7 @@ class Lab:
 
     def __init__(self, pair: Pair, level: str, suite: str) -> None:
         self.pair = pair
+        self._append = {guest: guest.qemu.machine.append for guest in pair.guests.values()}
         self.level = level
         self.suite = suite
         self.expected_failures: set[str] = set()
@@ -98,9 +101,34 @@ class Lab:
     def restore(self, name: str) -> None:
         """Puts both guests back into the state `name`, QEMU's own devices included."""
         began = time.monotonic()
+        for guest, append in self._append.items():
+            guest.qemu.machine = replace(guest.qemu.machine, append=append)
         self.pair.restore(name)
         self.expected_failures.clear()
         say(f"restored {name}: {time.monotonic() - began:.1f} s")
+
+    def boot_anew(self, guest: Guest, append: str) -> None:
+        """Boots a guest from its disk as it is, with more kernel arguments, until `restore`.
+
+        QEMU's own devices are gone afterwards.
+        """
+        began = time.monotonic()
+        guest.run("sync; echo u >/proc/sysrq-trigger; until grep -q ' / ext4 ro' /proc/mounts; do sleep 0.1; done")
+        guest.link.reset()
+        guest.qemu.end()
+        machine = replace(guest.qemu.machine, append=append, state=None, checkpoint="", devices=())
+        guest.qemu = qemu.Qemu(machine)
+        deadline = time.monotonic() + _BOOT_LIMIT
+        while True:
+            try:
+                guest.link.wait_until_it_answers(5)
+                break
+            except LabError:
+                if not guest.qemu.alive() or time.monotonic() > deadline:
+                    raise
+        guest.set_clock()
+        guest.run("systemctl is-system-running --wait || true", timeout=_BOOT_LIMIT)
+        say(f"booted {guest.name} anew: {time.monotonic() - began:.1f} s")
 
     # health
 

@@ -15,6 +15,7 @@ from tests.lab.scenarios.test_agent import Host
 
 _CASES = Path(__file__).with_name("inside") / "rights_cases.py"
 _TOOLS = "/usr/local/lib/lab"
+_V1 = "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller"
 
 
 def contract(host: Host, backend: str) -> None:
@@ -69,3 +70,24 @@ def test_the_map_and_lxcs_own_list_keep_the_same_promises(lab: Lab) -> None:
     assert (backend_of(host), backend_of(host, "two")) == ("lxc", "map")
     contract(host, "lxc")
     a_device_comes_and_goes(host)
+
+
+@pytest.mark.cgroup_v1
+def test_on_a_host_with_cgroup_v1_the_files_keep_them_too(lab: Lab) -> None:
+    lab.boot_anew(lab.server, _V1)
+    host = Host(lab)
+    assert "v1" in host.agent("check", check=False).out
+    contract(host, "v1")
+    for name in ("one", "two"):
+        container = lab.container(name)
+        container.write_config(f"{base_config(name)}{host.agent(f'lxc-config {name}').out}\n")
+        container.start()
+    for name in ("one", "two"):
+        lab.container(name).wait()
+    assert backend_of(host) == backend_of(host, "two") == "v1"
+    a_device_comes_and_goes(host)
+    widened = host.one.run("echo 'c 166:0 rw' >/sys/fs/cgroup/devices/devices.allow", check=False)
+    assert "not permitted" in widened.out
+    assert not host.opens("one"), "its own root gives it nothing that the host's folder has not"
+    host.one.stop(kill=True)
+    host.server.run("! ls -d /sys/fs/cgroup/*/qvd/one")
