@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from client_gui.scan import Scanner
 from client_gui.settings import Files
 from client_gui.unmount import UDISKSCTL
 from qvd_usbip.errors import SHARING_DISABLED, QvdUsbError, problem_of
+from qvd_usbip.finding import Finding
 from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
 
 if TYPE_CHECKING:
@@ -26,30 +26,6 @@ if TYPE_CHECKING:
 
     from client_gui.settings import Settings
     from client_gui.troubles import Fault
-
-Json = dict[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at; with an exit status it stands in the way, with a remedy alone it is a warning."""
-
-    name: str
-    text: str
-    remedy: str = ""
-    exit_status: int = 0
-
-    @property
-    def mark(self) -> str:
-        """How its line begins."""
-        if self.exit_status:
-            return "FAIL"
-        return "warn" if self.remedy else "ok"
-
-    def as_json(self) -> Json:
-        """The finding for programs."""
-        ok = not self.exit_status
-        return {"name": self.name, "ok": ok, "mark": self.mark.lower(), "text": self.text, "remedy": self.remedy}
 
 
 def examine(files: Files, root: Path = Path("/")) -> list[Finding]:

@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from qvd_usbip import vhci
@@ -22,6 +21,7 @@ from qvd_usbip.errors import (
     Problem,
     QvdUsbError,
 )
+from qvd_usbip.finding import Finding
 from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
 from qvd_usbip.port_range import ALL_PORTS
 from server_agent import bystanders, control, lxc, settings
@@ -44,50 +44,21 @@ LAYOUTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One thing that was looked at; a remedy without a status is a warning."""
-
-    name: str
-    text: str
-    remedy: str = ""
-    exit_status: int = 0
-
-    @property
-    def failed(self) -> bool:
-        """Whether it stands in the way."""
-        return self.exit_status != 0
-
-    @property
-    def mark(self) -> str:
-        """How the line begins."""
-        if self.failed:
-            return "FAIL"
-        return "warn" if self.remedy else "ok"
-
-    def as_json(self) -> dict[str, object]:
-        """The line for programs."""
-        return {
-            "name": self.name, "ok": not self.failed, "mark": self.mark.lower(), "text": self.text,
-            "remedy": self.remedy,
-        }  # fmt: skip
+Look = Callable[[], "Finding | list[Finding]"]
 
 
-Look = Callable[[], "Line | list[Line]"]
-
-
-def failed(name: str, problem: Problem, **context: object) -> Line:
+def failed(name: str, problem: Problem, **context: object) -> Finding:
     """A line for a problem, with its own sentence and remedy."""
     error = QvdUsbError(problem, **context)
-    return Line(name=name, text=str(error), remedy=error.remedy(), exit_status=problem.exit_status)
+    return Finding(name=name, text=str(error), remedy=error.remedy(), exit_status=problem.exit_status)
 
 
-def check_host() -> list[Line]:
+def check_host() -> list[Finding]:
     """Look at everything, in the order in which it is needed."""
     return [line for name, look in LOOKS for line in _looked(name, look)]
 
 
-def _looked(name: str, look: Look) -> list[Line]:
+def _looked(name: str, look: Look) -> list[Finding]:
     try:
         found = look()
     except QvdUsbError as error:
@@ -95,29 +66,29 @@ def _looked(name: str, look: Look) -> list[Line]:
     return found if isinstance(found, list) else [found]
 
 
-def account() -> Line:
+def account() -> Finding:
     """Whether this look could see everything."""
     text = "root" if os.geteuid() == 0 else "not root: what only root can read was not looked at"
-    return Line(name="account", text=text)
+    return Finding(name="account", text=text)
 
 
-def kernel() -> Line:
+def kernel() -> Finding:
     """Which kernel runs."""
-    return Line(name="kernel", text=f"{platform.system()} {platform.release()} {platform.machine()}")
+    return Finding(name="kernel", text=f"{platform.system()} {platform.release()} {platform.machine()}")
 
 
-def module() -> Line:
+def module() -> Finding:
     """Whether vhci_hcd is there; if not, whether it could be."""
     layout = Vhci(sysfs=SYSFS).layout()
     if layout == vhci.MODULE_MISSING and not available():
         text = f"vhci_hcd does not belong to this kernel ({platform.release()})"
         remedy = "Install the kernel's extra modules, or boot a kernel with CONFIG_USBIP_VHCI_HCD."
-        return Line(name="module", text=text, remedy=remedy, exit_status=VHCI_MISSING.exit_status)
+        return Finding(name="module", text=text, remedy=remedy, exit_status=VHCI_MISSING.exit_status)
     if layout == vhci.MODULE_MISSING:
         return failed("module", VHCI_MISSING)
     if layout == vhci.NO_HUBS:
         return failed("module", VHCI_NO_HUBS)
-    return Line(name="module", text="vhci_hcd is loaded")
+    return Finding(name="module", text="vhci_hcd is loaded")
 
 
 def available() -> bool:
@@ -130,7 +101,7 @@ def available() -> bool:
     return any("/vhci-hcd.ko" in path.read_text(encoding="utf-8", errors="replace") for path in readable)
 
 
-def hubs() -> list[Line]:
+def hubs() -> list[Finding]:
     """Which layout this is, and how many containers can have USB at once."""
     found = Vhci(sysfs=SYSFS)
     layout, lendable = found.layout(), found.lendable()
@@ -143,8 +114,8 @@ def hubs() -> list[Line]:
         remedy = "Load the vhci_hcd of this kernel; a patch of another form is not known here."
         if lendable:
             text, remedy = f"{text}; {settings.HUBS} names none that can be lent", f"Set {settings.HUBS}=all"
-        return [Line(name="hubs", text=text, remedy=remedy, exit_status=VHCI_NO_HUBS.exit_status)]
-    return [Line(name="hubs", text=text), Line(name="limit", text=limit(leases, ports))]
+        return [Finding(name="hubs", text=text, remedy=remedy, exit_status=VHCI_NO_HUBS.exit_status)]
+    return [Finding(name="hubs", text=text), Finding(name="limit", text=limit(leases, ports))]
 
 
 def limit(leases: Sequence[Lease], ports: int) -> str:
@@ -159,23 +130,23 @@ def limit(leases: Sequence[Lease], ports: int) -> str:
     return ", ".join(words)
 
 
-def messages() -> Line:
+def messages() -> Finding:
     """Whether the kernel writes about each packet."""
     flag = Vhci(sysfs=SYSFS).debug_flag()
     if not flag:
-        return Line(name="messages", text="usbip-core writes nothing about packets")
-    return Line(
+        return Finding(name="messages", text="usbip-core writes nothing about packets")
+    return Finding(
         name="messages",
         text=f"usbip_debug_flag is {flag:#x}: USB is slower by orders of magnitude",
         remedy="The agent writes 0 when it starts: systemctl restart qvd-usb-agent",
     )
 
 
-def defects() -> list[Line]:
+def defects() -> list[Finding]:
     """What is known to be wrong with this kernel."""
     found = findings(Side.HOST, kernel_of(platform.release(), platform.version()))
     lines = [
-        Line(
+        Finding(
             name="defect",
             text=f"{each.defect.code}: {each.defect.what}: {each.verdict} ({each.why})",
             remedy=f"{each.defect.answer[:1].upper()}{each.defect.answer[1:]}.",
@@ -186,7 +157,7 @@ def defects() -> list[Line]:
     fixed = len(found) - len(lines)
     return [
         *lines,
-        Line(name="defects", text=f"{fixed} of {len(found)} known defects of vhci are fixed in this kernel"),
+        Finding(name="defects", text=f"{fixed} of {len(found)} known defects of vhci are fixed in this kernel"),
     ]
 
 
@@ -198,43 +169,43 @@ def _lending() -> Lending:
         return USUAL
 
 
-def use_vhci_hubs() -> Line:
+def use_vhci_hubs() -> Finding:
     """Whether node.conf can be used, and whether the administrator wants hubs to be used."""
     if not settings.load().use_vhci_hubs:
         error = QvdUsbError(HUBS_DISABLED)
         text = f"{settings.USE_VHCI_HUBS} is not 1: no container gets a hub"
-        return Line(name="setting", text=text, remedy=error.remedy(), exit_status=HUBS_DISABLED.exit_status)
-    return Line(name="setting", text=f"{settings.USE_VHCI_HUBS}=1")
+        return Finding(name="setting", text=text, remedy=error.remedy(), exit_status=HUBS_DISABLED.exit_status)
+    return Finding(name="setting", text=f"{settings.USE_VHCI_HUBS}=1")
 
 
-def cgroup() -> Line:
+def cgroup() -> Finding:
     """Which hierarchy is in force."""
     if (SYSFS / "fs/cgroup/cgroup.controllers").exists():
-        return Line(name="cgroup", text="v2, unified")
+        return Finding(name="cgroup", text="v2, unified")
     hybrid = (SYSFS / "fs/cgroup/unified/cgroup.controllers").exists()
     mode = "v1 beside v2 (hybrid)" if hybrid else "v1"
     if default_backend(SYSFS / "fs/cgroup") == Backend.V1:
-        return Line(name="cgroup", text=f"{mode}: device rights by its files (lxc-config --backend {Backend.V1})")
+        return Finding(name="cgroup", text=f"{mode}: device rights by its files (lxc-config --backend {Backend.V1})")
     reason = f"this host has cgroup {mode}, not v2 alone (boot without systemd.unified_cgroup_hierarchy=0)"
     return failed("cgroup", BPF_UNAVAILABLE, reason=reason)
 
 
-def bpf() -> Line:
+def bpf() -> Finding:
     """Whether maps can be pinned; nothing needs it where cgroup v1 decides."""
     if default_backend(SYSFS / "fs/cgroup") == Backend.V1:
-        return Line(name="bpf", text="not needed with cgroup v1")
+        return Finding(name="bpf", text="not needed with cgroup v1")
     if not any(line.split()[1:3] == ["/sys/fs/bpf", "bpf"] for line in ROOT_MOUNTS.read_text().splitlines()):
         return failed("bpf", BPF_UNAVAILABLE, reason="no bpf file system at /sys/fs/bpf (mount -t bpf bpf /sys/fs/bpf)")
-    return Line(name="bpf", text="maps can be pinned below /sys/fs/bpf")
+    return Finding(name="bpf", text="maps can be pinned below /sys/fs/bpf")
 
 
-def apparmor() -> Line:
+def apparmor() -> Finding:
     """Whether AppArmor is there to keep container root off the hubs' files."""
     switch = SYSFS / "module/apparmor/parameters/enabled"
     enabled = switch.exists() and switch.read_text(encoding="ascii").strip() == "Y"
     if enabled and shutil.which("apparmor_parser"):
-        return Line(name="apparmor", text="enabled")
-    return Line(
+        return Finding(name="apparmor", text="enabled")
+    return Finding(
         name="apparmor",
         text="AppArmor is not active: root of a container can reach other containers' hubs",
         remedy="Install apparmor and boot with it (kernel parameter apparmor=1 security=apparmor).",
@@ -242,32 +213,32 @@ def apparmor() -> Line:
     )
 
 
-def others() -> list[Line]:
+def others() -> list[Finding]:
     """Which programs of this host would take hold of lent devices."""
     kept, loose = bystanders.present(lambda file: (ROOT / file.lstrip("/")).exists())
     lines = [
-        Line(name="program", text=f"{each.name} {each.deed}: nothing keeps it off lent devices", remedy=each.remedy,
+        Finding(name="program", text=f"{each.name} {each.deed}: nothing keeps it off lent devices", remedy=each.remedy,
              exit_status=HOST_PROGRAM.exit_status)
         for each in loose
     ]  # fmt: skip
     if not (ROOT / RULES).is_file():
         return [*lines, failed("programs", HOST_PROGRAM, programs=", ".join(each.name for each in kept) or "udev")]
     names = ", ".join(f"{each.name} ({each.told})" for each in kept) or "none is here that would"
-    return [*lines, Line(name="programs", text=f"kept off lent devices by udev's rules: {names}")]
+    return [*lines, Finding(name="programs", text=f"kept off lent devices by udev's rules: {names}")]
 
 
-def containers() -> Line:
+def containers() -> Finding:
     """Whether LXC is there, with what its lines refer to."""
     if shutil.which("lxc-start") is None:
         text, remedy = "LXC is not installed", "apt install lxc"
     elif not Path(lxc.SECCOMP).is_file():
         text, remedy = f"{lxc.SECCOMP} is missing", "Install the qvd-usbip server package (make install ROLE=server)."
     else:
-        return Line(name="lxc", text="lxc-start and the seccomp profile are there")
-    return Line(name="lxc", text=text, remedy=remedy, exit_status=LXC_CONFIG_MISSING.exit_status)
+        return Finding(name="lxc", text="lxc-start and the seccomp profile are there")
+    return Finding(name="lxc", text=text, remedy=remedy, exit_status=LXC_CONFIG_MISSING.exit_status)
 
 
-def agent() -> list[Line]:
+def agent() -> list[Finding]:
     """What the running agent lacks; nothing where none answers."""
     try:
         found = control.ask({"op": "status"})
@@ -280,11 +251,13 @@ def agent() -> list[Line]:
         remedy = (
             f"Stop other containers, or lend more ({settings.HUBS}, {settings.SHARED_HUBS}); then start them again."
         )
-        lines.append(Line(name="agent", text=text, remedy=remedy))
+        lines.append(Finding(name="agent", text=text, remedy=remedy))
     if found.get("unrecorded"):
         error = QvdUsbError(CONFIG_UNWRITABLE, path="the ledger", reason=found["unrecorded"])
         text = f"the ledger is not written ({found['unrecorded']}): no container can start"
-        lines.append(Line(name="ledger", text=text, remedy=error.remedy(), exit_status=CONFIG_UNWRITABLE.exit_status))
+        lines.append(
+            Finding(name="ledger", text=text, remedy=error.remedy(), exit_status=CONFIG_UNWRITABLE.exit_status)
+        )
     return lines
 
 

@@ -1,14 +1,14 @@
 """EFFECT: what a container's own configuration lacks, read from its file and everything that the file includes."""
 
 from qvd_usbip.errors import CONTAINER_UNKNOWN, LXC_CONFIG_MISSING, QvdUsbError
+from qvd_usbip.finding import Finding
 from qvd_usbip.ids import VmId
 from server_agent import container_config, lacks, lxc, settings
-from server_agent.check import Line
 from server_agent.kernel.rights import default_backend
 from server_agent.state import Backend
 
 
-def check_container(name: VmId) -> list[Line]:
+def check_container(name: VmId) -> list[Finding]:
     """Compare a container's configuration with the lines it needs, on the terms that its own hook line names.
 
     Args:
@@ -25,10 +25,10 @@ def check_container(name: VmId) -> list[Line]:
     found = lacks.lacks(lacks.parse("\n".join(lxc.config_lines(terms))), effective)
     status = LXC_CONFIG_MISSING.exit_status
     lines = [
-        Line(name=str(name), text=each.text, remedy=f"{each.remedy} (in {config})", exit_status=status)
+        Finding(name=str(name), text=each.text, remedy=f"{each.remedy} (in {config})", exit_status=status)
         for each in found
     ]
-    return lines or [Line(name=str(name), text=f"every line it needs is in force in {config}")]
+    return lines or [Finding(name=str(name), text=f"every line it needs is in force in {config}")]
 
 
 def terms_of(name: VmId, effective: list[lacks.Setting]) -> lxc.ContainerTerms:

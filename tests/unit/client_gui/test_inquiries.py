@@ -19,6 +19,7 @@ from client_gui.state import DeviceState, Volume
 from client_gui.troubles import fault_of
 from client_gui.volumes import Filesystem
 from qvd_usbip.errors import DEVICE_LOCKED, HELPER_MISSING, QvdUsbError
+from qvd_usbip.finding import Finding
 from tests.unit.client_gui.bench import Bench
 from tests.unit.client_gui.command import program, run, status_of
 
@@ -208,8 +209,8 @@ def test_a_session_that_does_not_answer_fails(bench: Bench, healthy: Path, monke
 def test_doctor_s_exit_status_is_that_of_the_first_failure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad = doctor.Finding(name="b", text="bad", remedy="repair", exit_status=DEVICE_LOCKED.exit_status)
-    findings = [doctor.Finding(name="a", text="good"), bad]
+    bad = Finding(name="b", text="bad", remedy="repair", exit_status=DEVICE_LOCKED.exit_status)
+    findings = [Finding(name="a", text="good"), bad]
     monkeypatch.setattr("client_gui.inquiries.examine", lambda _: findings)
     status, out, _ = run(capsys, "doctor")
     assert status == DEVICE_LOCKED.exit_status
