@@ -1,4 +1,4 @@
-"""PURE: USB class codes by the names that policy and picker use.
+"""PURE: USB class codes by the names that rules, gate and picker use.
 
 Light module. Source: the class codes usb.org defines, and the drivers in the kernel's drivers/net/usb.
 """
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 Pattern = tuple[int, "int | None", "int | None"]
 
 AUDIO: tuple[Pattern, ...] = ((0x01, None, None),)
-AUDIO_STREAM: tuple[Pattern, ...] = ((0x01, 0x02, None),)
 BLUETOOTH: tuple[Pattern, ...] = ((0xE0, 0x01, 0x01), (0xE0, 0x01, 0x04))
-HUB: tuple[Pattern, ...] = ((0x09, None, None),)
+_HUB_CLASS = 0x09
+HUB: tuple[Pattern, ...] = ((_HUB_CLASS, None, None),)
 INPUT: tuple[Pattern, ...] = ((0x03, None, None),)
 KEYBOARD: tuple[Pattern, ...] = ((0x03, 0x01, 0x01),)
 MOUSE: tuple[Pattern, ...] = ((0x03, 0x01, 0x02),)
@@ -79,6 +79,11 @@ def fits(interface: "InterfaceLike", pattern: Pattern) -> bool:
     """Whether this interface has these codes."""
     cls, subclass, protocol = pattern
     return interface.cls == cls and subclass in (None, interface.subclass) and protocol in (None, interface.protocol)
+
+
+def is_hub(cls: int, interfaces: "Iterable[InterfaceLike]") -> bool:
+    """Whether a device of this class with these interfaces is a hub."""
+    return cls == _HUB_CLASS or has(interfaces, HUB)
 
 
 def is_network(interfaces: "Iterable[InterfaceLike]") -> bool:

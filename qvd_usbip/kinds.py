@@ -58,7 +58,7 @@ def _having(*patterns: classes.Pattern) -> Callable[[UsbDevice], bool]:
 
 
 def _is_hub(device: UsbDevice) -> bool:
-    return device.cls == 0x09 or classes.has(device.interfaces, classes.HUB)
+    return classes.is_hub(device.cls, device.interfaces)
 
 
 def _is_network(device: UsbDevice) -> bool:

@@ -3,11 +3,8 @@
 Only what this kernel enumerated counts: what a client declares about its device proves nothing.
 """
 
-from qvd_usbip import policy
+from qvd_usbip import classes
 from server_agent.events import Inspected
-
-HUB_RULE = policy.Rule("hub", policy.DENY, subject="hub")
-RULES = (HUB_RULE, policy.Rule("default", policy.ALLOW))
 
 
 def judge(found: Inspected, *, isochronous_allowed: bool) -> str:
@@ -18,9 +15,8 @@ def judge(found: Inspected, *, isochronous_allowed: bool) -> str:
         isochronous_allowed: this kernel bears an answer to an isochronous transfer that lies, or the administrator
             takes the risk; see qvd_usbip.kernel_defects.ISOCHRONOUS.
     """
-    verdict = policy.judge(found.device, RULES)
-    if not verdict.allowed:
-        return "device-is-hub" if verdict.rule == HUB_RULE.name else "device-refused"
+    if classes.is_hub(found.device.cls, found.device.interfaces):
+        return "device-is-hub"
     if not found.complete:
         return "device-refused"
     return "isochronous-unsafe" if found.isochronous and not isochronous_allowed else ""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 PATH = "/etc/qvd/usbip-policy.conf"
 RULES_PATH = "/etc/qvd/usbip-rules.conf"
 KINDS = ("storage", "keyboard", "mouse", "network", "bluetooth")
-_HUB = 9
 _LOCKED = "keyboard,mouse,network,bluetooth"
 _CLASSES = (
     ("storage", classes.STORAGE),
@@ -134,7 +133,7 @@ def check_device(policy: Policy, device: Device, consent: frozenset[str]) -> Non
         QvdUsbError: device-is-hub, device-below-vhci, device-locked, network-in-use.
     """
     busid = str(device.busid)
-    if device.cls == _HUB or classes.has(device.interfaces, classes.HUB):
+    if classes.is_hub(device.cls, device.interfaces):
         raise QvdUsbError(DEVICE_IS_HUB, busid=busid)
     if device.below_vhci:
         raise QvdUsbError(DEVICE_BELOW_VHCI, busid=busid)

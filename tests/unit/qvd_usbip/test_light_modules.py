@@ -14,7 +14,6 @@ LIGHT = (
     *("qvd_usbip.errors", "qvd_usbip.ids", "qvd_usbip.uevent", "qvd_usbip.vhci", "qvd_usbip.properties"),
     *(
         "qvd_usbip.classes",
-        "qvd_usbip.policy",
         "qvd_usbip.boundaries",
         "qvd_usbip.device_line",
         "qvd_usbip.system.files",
