@@ -178,8 +178,8 @@ class Desk:
 
     def _learn(self) -> bool:
         """Takes over what the helper found that the descriptors do not say; then its user is asked."""
-        lendings = self._lendings.values()
-        return any(self._advisor.learn(each.device, kinds_refused(each.machine.fault)) for each in lendings)
+        news = {self._advisor.learn(each.device, kinds_refused(each.machine.fault)) for each in self._lendings.values()}
+        return True in news  # each was heard, whatever the first one said
 
     def _bring_home(self, wanted: Mapping[BusId, UsbDevice]) -> None:
         present = {device.busid: device for device in self._devices}
