@@ -8,16 +8,34 @@ import os
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 from qvd_usbip.errors import QvdUsbError
 from server_agent import actions, events
 from server_agent.daemon import Wiring
 from server_agent.decide import decide
+from server_agent.kernel import vhci
 from server_agent.state import State
 from tests.kit.crowd.host import Crowd
 
 BESIDE = (actions.Answer, actions.OpenBroker, actions.CloseBroker, actions.LookAround, actions.Judged)
+
+
+def turn(folder: Path) -> Path:
+    """The FIFO that a step reads while it waits for the kernel, which closes it when it has done its work."""
+    return folder / "turn"
+
+
+@contextmanager
+def taking_turns(folder: Path) -> Iterator[None]:
+    """Where the agent would look at a port again and again, it lets the kernel work: so each run has the same calls."""
+    ours = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _seconds: turn(folder).read_bytes())
+    with patch.object(vhci, "time", ours):
+        yield
 
 
 def drive(wiring: Wiring, state: State, event: events.Event) -> State:
@@ -66,6 +84,7 @@ def main(step: str, folder: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], Path(sys.argv[2]))
+        with taking_turns(Path(sys.argv[2])):
+            main(sys.argv[1], Path(sys.argv[2]))
     except QvdUsbError as error:
         sys.exit(str(error))
