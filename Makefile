@@ -8,6 +8,8 @@ CC ?= cc
 
 VENV := build/venv/bin
 PYTEST := QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest
+# Scenarios are named as they end, and the lab says meanwhile what it is doing.
+LAB := -v -p tests.lab.progress_shown
 # Two labs side by side: scenarios wait for guests half of their time. A file's own scenarios share one lab.
 BESIDE := -n 2 --dist loadfile
 SETUP := sh resources/install/setup.sh
@@ -67,7 +69,7 @@ gui: setup venv ## tests of the windows, without a screen
 
 test: setup lint ## the tests of every change: lint, unit, gui, core scenarios on real kernels (QEMU)
 	$(PYTEST) tests/unit tests/gui -m "not deep"
-	$(PYTEST) tests/lab/scenarios -m core
+	$(PYTEST) $(LAB) tests/lab/scenarios -m core
 
 test-fast: setup lint ## the same without QEMU
 	$(PYTEST) tests/unit tests/gui -m "not deep"
@@ -75,8 +77,8 @@ test-fast: setup lint ## the same without QEMU
 	@echo "test-fast: no container was kept out, and the installed product did not run. \`make test\` shows these."
 
 test-deep: setup venv ## what `make test` leaves out: fault injection, every scenario, the second Debian
-	$(PYTEST) $(BESIDE) tests/lab/scenarios -m "core or cgroup_v1" --suite bookworm
-	$(PYTEST) $(BESIDE) tests/unit tests/gui tests/lab/scenarios -m deep
+	$(PYTEST) $(LAB) $(BESIDE) tests/lab/scenarios -m "core or cgroup_v1" --suite bookworm
+	$(PYTEST) $(LAB) $(BESIDE) tests/unit tests/gui tests/lab/scenarios -m deep
 
 CYCLES ?= 10000
 campaign: setup venv ## device numbers used again CYCLES=10000 times, the other tenant trying to open them (an hour)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.lab.cache import cache_root, lock
 from tests.lab.errors import LabError
 from tests.lab.progress import say, stage
 
@@ -46,9 +47,14 @@ def as_root(command: list[str]) -> list[str]:
 
 def install_needs() -> None:
     """Installs what is missing; says the list first. Raises LabError in one sentence where it cannot."""
-    packages = missing_packages()
-    if not packages:
+    if not missing_packages():
         return
+    with lock(cache_root() / "programs.lock", "the lab's programs"):  # two apt at once: the second one gives up
+        if packages := missing_packages():
+            _install(packages)
+
+
+def _install(packages: list[str]) -> None:
     say(f"installing with apt: {' '.join(packages)}")
     if not shutil.which("apt-get"):
         raise LabError(

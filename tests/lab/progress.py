@@ -5,6 +5,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
+
+#: Streams that get each line too.
+ALSO: list[TextIO] = []
 
 _STARTED = time.monotonic()
 _LOCK = threading.Lock()
@@ -12,9 +16,11 @@ _LOCK = threading.Lock()
 
 def say(text: str) -> None:
     """One line with the time since the program began."""
+    line = f"lab [{time.monotonic() - _STARTED:6.1f} s] {text}\n"
     with _LOCK:
-        sys.stderr.write(f"lab [{time.monotonic() - _STARTED:6.1f} s] {text}\n")
-        sys.stderr.flush()
+        for stream in (sys.stderr, *ALSO):
+            stream.write(line)
+            stream.flush()
 
 
 @contextmanager

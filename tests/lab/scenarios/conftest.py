@@ -1,7 +1,7 @@
 """The fixtures of the lab's scenarios: `lab` (the product installed) and `bare_lab` (Debian as it is).
 
-One lab runs at a time and is shared; each scenario begins in the state `ready`, and passes only if the lab is healthy
-after it. A lab that cannot start fails the scenario.
+A process of pytest runs one lab at a time, which its scenarios share; each scenario begins in the state `ready`, and
+passes only if the lab is healthy after it. A lab that cannot start fails the scenario.
 """
 
 import re

@@ -1,6 +1,7 @@
 """What the lab says where it cannot be built."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.lab.errors import LabError
 def empty_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine whose program folders hold nothing."""
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(needs, "_SYSTEM_PATH", str(tmp_path))
     return tmp_path
 
@@ -47,6 +49,20 @@ def test_without_network_it_shows_what_apt_said(empty_machine: Path, monkeypatch
     monkeypatch.setattr(needs, "as_root", lambda command: ["/bin/sh", "-c", 'exec "$@"', "sh", *command[3:]])
     with pytest.raises(LabError, match=r"(?s)apt-get update.*Could not resolve the name"):
         needs.install_needs()
+
+
+def test_of_two_runs_at_once_one_installs(empty_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, brought = empty_machine / "log", " ".join(needs.PROGRAMS)
+    program(
+        empty_machine,
+        "apt-get",
+        f"""PATH=/usr/bin:/bin; echo "$1" >>{log}; sleep 0.3
+        test "$1" = update || for name in {brought}; do cp {empty_machine}/apt-get {empty_machine}/$name; done""",
+    )
+    monkeypatch.setattr(needs, "as_root", lambda command: ["/bin/sh", "-c", 'exec "$@"', "sh", *command[3:]])
+    with ThreadPoolExecutor() as runs:
+        assert list(runs.map(lambda _: needs.install_needs(), range(2))) == [None, None]
+    assert log.read_text().split() == ["update", "install"]
 
 
 def test_an_ordinary_user_needs_sudo(empty_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
