@@ -13,17 +13,17 @@ from pathlib import Path
 from tests.bench import window
 from tests.bench.goals import Finding, format_table
 from tests.bench.lab_rounds import measure
-from tests.lab import LabError
+from tests.lab import LabError, build
 from tests.lab.accelerator import accelerator
-from tests.lab.recipe import SUITES
+from tests.lab.recipe import SUITES, suite_named
 
 REPORT = Path(__file__).resolve().parents[2] / "build/bench/report.json"
 
 
-def write_report(findings: list[Finding], suite: str) -> None:
+def write_report(findings: list[Finding], suite: str, ran_on: str) -> None:
     """Keep every single time, and on what they were taken."""
     REPORT.parent.mkdir(parents=True, exist_ok=True)
-    machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "accelerator": accelerator(), "suite": suite}
+    machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "accelerator": ran_on, "suite": suite}
     report = {"v": 1, "machine": machine, "goals": [finding.as_json() for finding in findings]}
     REPORT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
@@ -41,10 +41,11 @@ def main() -> int:
     except LabError as error:
         print(f"not measured: {error}", file=sys.stderr)
         return 1
-    write_report(findings, options.suite)
+    ran_on = accelerator(build.ensure_image(suite_named(options.suite)).folder)
+    write_report(findings, options.suite, ran_on)
     print(format_table(findings))
     print("\n".join([opened, *words]))
-    print(f"on {os.cpu_count()} cpus, {accelerator()}; each time: {REPORT.relative_to(REPORT.parents[2])}")
+    print(f"on {os.cpu_count()} cpus, {ran_on}; each time: {REPORT.relative_to(REPORT.parents[2])}")
     return 0
 
 

@@ -26,5 +26,9 @@ class TimedOut(LabError):
     """Something did not happen within its time."""
 
 
+class GuestStopped(LabError):
+    """KVM has a guest that it cannot run."""
+
+
 class Unhealthy(LabError):
     """A kernel complained, a program dumped core, or a service restarted unasked."""

@@ -59,7 +59,7 @@ class Lab:
                 stack.enter_context(cache.in_use(used))
             folders = stack.enter_context(runs.folders(name))
             with stage(f"starting the lab from the level {level}"):
-                pair = stack.enter_context(Pair(image, folder, folders, accelerator(), append))
+                pair = stack.enter_context(Pair(image, folder, folders, accelerator(image.folder), append))
             yield cls(pair, level, suite)
 
     @property

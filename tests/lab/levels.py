@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from tests.lab import cache, needs, product, runs
-from tests.lab.accelerator import accelerator
+from tests.lab.accelerator import accelerator, give_up_kvm
 from tests.lab.build import Image
+from tests.lab.errors import GuestStopped
 from tests.lab.machines import Pair
-from tests.lab.progress import stage
+from tests.lab.progress import say, stage
 
 _HERE = Path(__file__).parent
 #: What decides the state of a guest that has booted, beside its image.
@@ -27,12 +28,12 @@ def _qemu_version() -> str:
 def base_key(image: Image, append: str) -> str:
     """The key of the level `base`: a stored state belongs to one image, one QEMU and one accelerator."""
     files = cache.key_of_files(_HERE, [_HERE / name for name in _INGREDIENTS])
-    return cache.key_of([image.key, files, _qemu_version(), accelerator(), append])
+    return cache.key_of([image.key, files, _qemu_version(), accelerator(image.folder), append])
 
 
 def store_from(image: Image, base: Path, append: str, prepare: Callable[[Pair], None], folder: Path) -> None:
     """Starts a pair from `base`, lets `prepare` change it, and stores it into `folder`."""
-    with runs.folders("store") as folders, Pair(image, base, folders, accelerator(), append) as pair:
+    with runs.folders("store") as folders, Pair(image, base, folders, accelerator(image.folder), append) as pair:
         prepare(pair)
         pair.store(folder)
 
@@ -43,7 +44,17 @@ def _boot(image: Image, append: str, folder: Path) -> None:
 
 
 def ensure_base(image: Image, append: str) -> Path:
-    """The folder of the level `base`."""
+    """The folder of the level `base`, booted without KVM where KVM turns out to stop a guest."""
+    try:
+        return _ensure_base(image, append)
+    except GuestStopped as stopped:
+        if not give_up_kvm(image.folder):
+            raise
+        say(f"{stopped.problem.splitlines()[0]}; going on without KVM")
+        return _ensure_base(image, append)
+
+
+def _ensure_base(image: Image, append: str) -> Path:
     root = cache.cache_root()
     folder = root / f"base-{image.suite.name}-{base_key(image, append)}"
     cache.ensure(folder, "the booted guests", partial(_boot, image, append), cache.remove)

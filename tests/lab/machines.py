@@ -9,7 +9,7 @@ from typing import Self
 
 from tests.lab import qemu
 from tests.lab.build import Image
-from tests.lab.errors import LabError
+from tests.lab.errors import GuestStopped, LabError
 from tests.lab.guest import Guest
 from tests.lab.link import Link
 from tests.lab.recipe import ROLES
@@ -62,14 +62,18 @@ class Pair:
         woken = bool(guest.qemu.machine.state or guest.qemu.machine.checkpoint)
         if woken:
             guest.qemu.go_on()
-        limit = _WAKE_LIMIT if woken else _BOOT_LIMIT
-        deadline = time.monotonic() + limit
+        kvm = guest.qemu.machine.accelerator == "kvm"
+        deadline = time.monotonic() + (_WAKE_LIMIT if woken or kvm else _BOOT_LIMIT)
         while True:
             try:
                 guest.link.wait_until_it_answers(5)
                 break
             except LabError as error:
-                if not guest.qemu.alive() or time.monotonic() > deadline:
+                late = time.monotonic() > deadline
+                if kvm and (late or guest.qemu.broken()):
+                    problem = f"on KVM the {guest.name} guest does not get on\n{guest.qemu.last_words()}"
+                    raise GuestStopped(problem, "QVD_LAB_ACCEL=tcg runs the guests without KVM") from error
+                if late or not guest.qemu.alive():
                     raise LabError(f"{error}\n{guest.qemu.last_words()}") from error
         guest.set_clock()
 

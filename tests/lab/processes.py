@@ -36,6 +36,7 @@ def start(
     *,
     stdin: int = subprocess.DEVNULL,
     output: IO[bytes] | int | None = None,
+    errors: IO[bytes] | int | None = None,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Starts `command` in a session of its own; it is killed when this process ends.
@@ -46,7 +47,7 @@ def start(
         command,
         stdin=stdin,
         stdout=output,
-        stderr=output,
+        stderr=output if errors is None else errors,
         env=env,
         start_new_session=True,
         preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - two system calls, no lock taken

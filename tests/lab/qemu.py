@@ -124,6 +124,10 @@ class Qemu:
         """Whether the process still runs."""
         return self._process.poll() is None
 
+    def broken(self) -> bool:
+        """Whether its accelerator has stopped it, with no way to go on."""
+        return self.alive() and self.monitor.command("query-status")["status"] == "internal-error"
+
     def last_words(self) -> str:
         """What QEMU and the guest's serial line said last."""
         serial = self.machine.run / f"{self.machine.role.name}.serial.log"

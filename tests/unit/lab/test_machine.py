@@ -1,16 +1,17 @@
 """What the machines are made of and started with."""
 
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.lab import accelerator, product, qemu, recipe
-from tests.lab.build import archives_key, image_key
+from tests.lab import accelerator, levels, product, qemu, recipe
+from tests.lab.build import Image, archives_key, image_key
 from tests.lab.containers import base_config, plain_config
-from tests.lab.errors import LabError
+from tests.lab.errors import GuestStopped, LabError
 from tests.lab.lab import Lab
 
 
@@ -102,54 +103,96 @@ def test_the_product_key_follows_the_working_tree(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["tcg", "kvm"])
-def test_the_accelerator_is_as_ordered(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
-    accelerator.accelerator.cache_clear()
+def test_the_accelerator_is_as_ordered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, order: str) -> None:
     monkeypatch.setenv("QVD_LAB_ACCEL", order)
-    assert accelerator.accelerator() == order
-    accelerator.accelerator.cache_clear()
+    assert accelerator.accelerator(tmp_path) == order
+    assert not accelerator.give_up_kvm(tmp_path)
+    assert accelerator.accelerator(tmp_path) == order
 
 
 @pytest.fixture
-def on_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+def on_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """A QEMU that does what a shell script says, on a machine with /dev/kvm."""
-    accelerator.accelerator.cache_clear()
     monkeypatch.delenv("QVD_LAB_ACCEL", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("os.access", lambda *_: True)
     monkeypatch.setattr("tests.lab.needs.system_program", lambda _: str(tmp_path / "qemu"))
+    (tmp_path / "qvd-usbip-lab").mkdir()
 
     def behave(script: str) -> None:
         (tmp_path / "qemu").write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "qemu").chmod(0o755)
 
-    yield behave
-    accelerator.accelerator.cache_clear()
+    return behave
 
 
-def test_kvm_is_taken_where_a_machine_gets_through_its_firmware(on_kvm: Callable[[str], None]) -> None:
-    on_kvm("echo 'SeaBIOS (version 1)'; echo 'No bootable device.'; exec sleep 60")
-    assert accelerator.accelerator() == "kvm"
+FIRST_PROGRAM_RAN = "echo 'Kernel panic - not syncing: Attempted to kill init! exitcode=0'; exec sleep 60"
+
+
+def test_kvm_is_taken_where_the_guests_kernel_gets_to_its_first_program(
+    on_kvm: Callable[[str], None], tmp_path: Path
+) -> None:
+    on_kvm(f'test "$*" != "${{*#*-kernel {tmp_path}/vmlinuz}}" || exit 1; {FIRST_PROGRAM_RAN}')
+    assert accelerator.accelerator(tmp_path) == "kvm"
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo 'SeaBIOS (version 1)'; exec sleep 60", "exec sleep 60"])
 def test_kvm_is_not_taken_where_it_fails_or_hangs(
-    on_kvm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, script: str
+    on_kvm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str
 ) -> None:
     monkeypatch.setattr(accelerator, "_DEADLINE", 0.5)
     on_kvm(script)
-    assert accelerator.accelerator() == "tcg"
+    assert accelerator.accelerator(tmp_path) == "tcg"
 
 
-def test_without_a_kvm_device_none_is_started(on_kvm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kvm_that_cannot_do_an_instruction_is_not_waited_for(on_kvm: Callable[[str], None], tmp_path: Path) -> None:
+    on_kvm("echo 'KVM internal error. Suberror: 1' >&2; exec sleep 60")
+    began = time.monotonic()
+    assert accelerator.accelerator(tmp_path) == "tcg"
+    assert time.monotonic() - began < accelerator._DEADLINE / 2
+
+
+def test_kvm_that_stopped_a_guest_is_not_tried_again_by_any_run(on_kvm: Callable[[str], None], tmp_path: Path) -> None:
+    on_kvm(FIRST_PROGRAM_RAN)
+    assert accelerator.accelerator(tmp_path) == "kvm"
+    assert accelerator.give_up_kvm(tmp_path)
+    assert accelerator.accelerator(tmp_path) == "tcg"
+    accelerator._probed.cache_clear()  # another process
+    assert accelerator.accelerator(tmp_path) == "tcg"
+    assert not accelerator.give_up_kvm(tmp_path)
+
+
+def test_a_guest_that_kvm_stops_is_booted_without_it(
+    on_kvm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    on_kvm(FIRST_PROGRAM_RAN)
+    image = Image(suite=recipe.SUITES["trixie"], key="k", folder=tmp_path)
+    booted = []
+
+    def boot(booting: Image, _append: str, folder: Path) -> None:
+        booted.append(accelerator.accelerator(booting.folder))
+        if booted[-1] == "kvm":
+            raise GuestStopped("on KVM the server guest does not get on")
+        (folder / "server.state").touch()
+
+    monkeypatch.setattr(levels, "_boot", boot)
+    monkeypatch.setattr(levels, "_qemu_version", lambda: "1")
+    assert (levels.ensure_base(image, "") / "server.state").exists()
+    assert booted == ["kvm", "tcg"]
+
+
+def test_without_a_kvm_device_none_is_started(
+    on_kvm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("os.access", lambda *_: False)
-    on_kvm("echo 'No bootable device.'")
-    assert accelerator.accelerator() == "tcg"
+    on_kvm(FIRST_PROGRAM_RAN)
+    assert accelerator.accelerator(tmp_path) == "tcg"
 
 
-def test_a_wrong_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    accelerator.accelerator.cache_clear()
+def test_a_wrong_order_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("QVD_LAB_ACCEL", "xen")
     with pytest.raises(LabError, match="QVD_LAB_ACCEL=xen"):
-        accelerator.accelerator()
+        accelerator.accelerator(tmp_path)
 
 
 def test_an_unknown_level_is_refused() -> None:
