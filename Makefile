@@ -10,8 +10,12 @@ VENV := build/venv/bin
 PYTEST := QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest
 # Scenarios are named as they end, and the lab says meanwhile what it is doing.
 LAB := -v -p tests.lab.progress_shown
-# Two labs side by side: scenarios wait for guests half of their time. A file's own scenarios share one lab.
-BESIDE := -n 2 --dist loadfile
+# $(call BESIDE_LAB,SUITE,TESTS): tests that need no lab, while the lab they leave a processor to is built.
+define BESIDE_LAB
+@echo "building the lab ($(1)) beside: $(PYTEST) $(2)"; \
+$(VENV)/python -m tests.lab prepare --suite $(1) & lab=$$!; trap 'kill $$lab 2>/dev/null' EXIT INT TERM; \
+$(PYTEST) $(2) && wait $$lab
+endef
 SETUP := sh resources/install/setup.sh
 # Asked first and in words that every Python 3 understands: the installer itself is written for the product's own.
 TOO_OLD := error: $(PYTHON) is older than Python 3.11: name another one with PYTHON=
@@ -68,7 +72,7 @@ gui: setup venv ## tests of the windows, without a screen
 	$(PYTEST) tests/gui -m "not deep"
 
 test: setup lint ## the tests of every change: lint, unit, gui, core scenarios on real kernels (QEMU)
-	$(PYTEST) tests/unit tests/gui -m "not deep"
+	$(call BESIDE_LAB,trixie,tests/unit tests/gui -m "not deep")
 	$(PYTEST) $(LAB) tests/lab/scenarios -m core
 
 test-fast: setup lint ## the same without QEMU
@@ -77,8 +81,9 @@ test-fast: setup lint ## the same without QEMU
 	@echo "test-fast: no container was kept out, and the installed product did not run. \`make test\` shows these."
 
 test-deep: setup venv ## what `make test` leaves out: fault injection, every scenario, the second Debian
-	$(PYTEST) $(LAB) $(BESIDE) tests/lab/scenarios -m "core or cgroup_v1" --suite bookworm
-	$(PYTEST) $(LAB) $(BESIDE) tests/unit tests/gui tests/lab/scenarios -m deep
+	$(call BESIDE_LAB,bookworm,tests/unit tests/gui -m deep)
+	$(PYTEST) $(LAB) tests/lab/scenarios -m "core or cgroup_v1" --suite bookworm
+	$(PYTEST) $(LAB) tests/lab/scenarios -m deep
 
 CYCLES ?= 10000
 campaign: setup venv ## device numbers used again CYCLES=10000 times, the other tenant trying to open them (an hour)

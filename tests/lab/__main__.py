@@ -7,14 +7,15 @@ import shlex
 import sys
 from pathlib import Path
 
-from tests.lab import evidence, keeper, processes, terminal
+from tests.lab import evidence, keeper, levels, processes, terminal
 from tests.lab.errors import LabError
 from tests.lab.link import Link
-from tests.lab.recipe import CONTAINERS, ROLES, SUITES
+from tests.lab.recipe import CONTAINERS, ROLES, SUITES, suite_named
 
 _EXAMPLES = """examples:
   python3 -m tests.lab up                      both guests, the product installed, the containers running
   python3 -m tests.lab up --level base         both guests as Debian made them
+  python3 -m tests.lab prepare                 only build and store what `up` starts from
   python3 -m tests.lab run client lsusb
   python3 -m tests.lab run one ls -l /dev/bus/usb       a command in the container "one"
   python3 -m tests.lab shell server            a console; Ctrl-] leaves it
@@ -40,7 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--name", type=_name, default="default", help="which kept lab (default)")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for name, text in (("up", "start the lab and leave it running"), ("keep", argparse.SUPPRESS)):
+    whole = "build and store what the lab starts from"
+    for name, text in (("prepare", whole), ("up", "start the lab and leave it running"), ("keep", argparse.SUPPRESS)):
         verb = verbs.add_parser(name, help=text)
         verb.add_argument("--suite", choices=sorted(SUITES), default="trixie")
         verb.add_argument("--level", choices=["base", "product"], default="product")
@@ -76,6 +78,8 @@ def _run(name: str, where: str, command: list[str], timeout: float) -> int:
 
 def _do(arguments: argparse.Namespace) -> int:
     match arguments.verb:
+        case "prepare":
+            levels.ensure(suite_named(arguments.suite), arguments.level, "")
         case "up":
             keeper.up(arguments.name, arguments.suite, arguments.level)
         case "keep":

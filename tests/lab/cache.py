@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from tests.lab.errors import LabError
 from tests.lab.progress import say
 
 
@@ -42,8 +43,12 @@ def key_of_files(root: Path, files: Iterable[Path]) -> str:
 
 @contextlib.contextmanager
 def lock(path: Path, waiting_for: str, *, shared: bool = False) -> Iterator[None]:
-    """Holds the lock file `path`; says so once when another process has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Holds the lock file `path`; says so once when another process has it. Raises LabError where none can be made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"the lab's cache {path.parent} cannot be made: {error.strerror}"
+        raise LabError(problem, "set XDG_CACHE_HOME to a folder that you may write to") from error
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with path.open("w") as file:
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tests.lab import build, cache, evidence, health, levels, qemu, runs
+from tests.lab import cache, evidence, health, levels, qemu, runs
 from tests.lab.accelerator import accelerator
 from tests.lab.containers import Container
 from tests.lab.errors import LabError, Unhealthy
@@ -49,11 +49,7 @@ class Lab:
             name: shows in the name of the run's folder.
             append: more kernel arguments for both guests (another base level belongs to them).
         """
-        if level not in {"base", "product"}:
-            raise LabError(f"the lab knows no level {level!r}", "known: base, product")
-        image = build.ensure_image(suite_named(suite))
-        base = levels.ensure_base(image, append)
-        folder = levels.ensure_product(image, append) if level == "product" else base
+        image, base, folder = levels.ensure(suite_named(suite), level, append)
         with contextlib.ExitStack() as stack:
             for used in {image.folder, base, folder}:
                 stack.enter_context(cache.in_use(used))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tests.lab import cache, needs, product, runs
 from tests.lab.accelerator import accelerator, give_up_kvm
-from tests.lab.build import Image
-from tests.lab.errors import GuestStopped
+from tests.lab.build import Image, ensure_image
+from tests.lab.errors import GuestStopped, LabError
 from tests.lab.machines import Pair
 from tests.lab.progress import say, stage
+from tests.lab.recipe import Suite
 
 _HERE = Path(__file__).parent
 #: What decides the state of a guest that has booted, beside its image.
@@ -67,10 +68,21 @@ def _install(image: Image, base: Path, append: str, folder: Path) -> None:
         store_from(image, base, append, product.install, folder)
 
 
-def ensure_product(image: Image, append: str) -> Path:
-    """The folder of the level `product`, for the product as the working tree has it now."""
-    root = cache.cache_root()
+def ensure(suite: Suite, level: str, append: str) -> tuple[Image, Path, Path]:
+    """The image, the folder of its level `base`, and that of `level`: the same, or the product of the working tree.
+
+    Raises:
+        LabError: there is no such level, or it cannot be built.
+    """
+    if level not in {"base", "product"}:
+        raise LabError(f"the lab knows no level {level!r}", "known: base, product")
+    image = ensure_image(suite)
     base = ensure_base(image, append)
+    return image, base, _ensure_product(image, base, append) if level == "product" else base
+
+
+def _ensure_product(image: Image, base: Path, append: str) -> Path:
+    root = cache.cache_root()
     ways = cache.key_of_files(_HERE, [_HERE / name for name in _PRODUCT_INGREDIENTS])
     key = cache.key_of([base_key(image, append), ways, product.tree_key()])
     folder = root / f"product-{image.suite.name}-{key}"

@@ -1,6 +1,6 @@
 """A plugin of pytest (`-p`): what the lab says of its progress reaches the terminal, although pytest keeps output back.
 
-pytest loads it before it begins to capture, so standard error is still the terminal, in a worker of xdist as well.
+pytest loads it before it begins to capture, so standard error is still the terminal.
 """
 
 import os

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import cache
+from tests.lab.errors import LabError
 
 
 def test_the_key_depends_on_content_name_order_and_mode(tmp_path: Path) -> None:
@@ -65,3 +66,9 @@ def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/somebody")
     assert cache.cache_root() == Path("/home/somebody/.cache/qvd-usbip-lab")
+
+
+def test_a_cache_that_cannot_be_made_is_said_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LabError, match=r"(?s)file/cache cannot be made: Not a directory.*XDG_CACHE_HOME"):
+        cache.ensure(tmp_path / "file/cache/folder-key", "it", lambda _: None, cache.remove)

@@ -4,16 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_what_the_lab_says_passes_by_the_capture(tmp_path: Path, workers: str) -> None:
+def test_what_the_lab_says_passes_by_the_capture(tmp_path: Path) -> None:
     scenario = tmp_path / "test_it.py"
     scenario.write_text("from tests.lab.progress import say\n\n\ndef test_it() -> None:\n    say('a guest boots')\n")
-    options = ["-p", "tests.lab.progress_shown", "-p", "no:cacheprovider", "-n", workers]
+    options = ["-p", "tests.lab.progress_shown", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, scenario],
         check=False,
