@@ -8,12 +8,12 @@ from client_gui import rules
 from client_gui.helper.authorise import parse_policy
 from client_gui.inputs import is_only_one
 from client_gui.judgement import DEFAULT_BOOK, Assessment, Circumstances, agreed_words, judge, rulebook_of
-from client_gui.memory import Memory, Remembered
+from client_gui.memory import NOTHING, Memory, Remembered
 from client_gui.selection import keys_of, listed
 from client_gui.state import Asked
 from client_gui.usb_ids import UsbNames
 from client_gui.volumes import filesystems_of
-from client_gui.wishes import identity_of, is_ticked
+from client_gui.wishes import identity_of, is_ticked, twins_of
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.kinds import faces_of
 from qvd_usbip.system.files import read_text
@@ -219,6 +219,10 @@ class Advisor:
         if device.interfaces:
             self.change(device, lambda known: known if known.fingerprint else _chosen(known, device))
 
+    def of_present(self, device: UsbDevice) -> Remembered:
+        """What is remembered of a device that is plugged in."""
+        return self._memory.of(*self._names_of(device))
+
     def of_absent(self, key: str) -> Remembered:
         """What is remembered of a device that is not plugged in."""
         return self._memory.of(key)
@@ -233,11 +237,16 @@ class Advisor:
         Raises:
             QvdUsbError: it cannot be written down; it holds all the same until the program ends.
         """
-        key, identity = keys_of(self._present).get(device.busid, identity_of(device)), identity_of(device)
-        twin = any(other.busid != device.busid and identity_of(other) == identity for other in self._present)
+        key, identity = self._names_of(device)
         known = self._memory.of(key, identity)
         if change(known) != known:
-            self._memory.change(key if twin else identity, (key, identity), change)
+            apart = bool(twins_of(device, self._present)) or self._memory.of(key) != NOTHING
+            self._memory.change(key if apart else identity, (key, identity), change)
+
+    def _names_of(self, device: UsbDevice) -> tuple[str, str]:
+        """Under what a device may be remembered: its row's key, and its share list entry."""
+        identity = identity_of(device)
+        return keys_of(self._present).get(device.busid, identity), identity
 
 
 def _chosen(known: Remembered, device: UsbDevice) -> Remembered:

@@ -24,6 +24,8 @@ EXAMPLES = """examples:
   qvd-usb status --json             what the running session does
   qvd-usb watch                     each change as it happens
   qvd-usb explain 1-5               which rule decides about a device, and where it is written
+  qvd-usb mode 1-4.2 ask            from now on, ask before it is shared
+  qvd-usb name 1-4.2 "the scale"    call it that, here and in the picker
   qvd-usb policy                    all rules
   qvd-usb doctor                    what this computer lacks, and the command that repairs it
 
@@ -83,7 +85,17 @@ def _dispatch(parsed: argparse.Namespace) -> int:
         return connect(parsed.session, parsed.session_fd, as_json=parsed.json)
     if parsed.command == "list":
         return _run(["list", "--json"] if parsed.json else ["list"])
+    if parsed.command in {"mode", "name"}:
+        return _remember(parsed)
     return _change(parsed) if parsed.command in {"share", "unshare", "status"} else _inquire(parsed)
+
+
+def _remember(parsed: argparse.Namespace) -> int:
+    from client_gui import remembering
+
+    if parsed.command == "mode":
+        return remembering.mode(parsed.device, parsed.mode, as_json=parsed.json)
+    return remembering.name(parsed.device, parsed.nickname, as_json=parsed.json)
 
 
 def _inquire(parsed: argparse.Namespace) -> int:
@@ -115,6 +127,8 @@ def _change(parsed: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     import argparse
 
+    from client_gui.state import Mode
+
     class Parser(argparse.ArgumentParser):
         """Reports wrong usage like every other problem."""
 
@@ -131,12 +145,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 
-    def command(name: str, text: str, example: str) -> argparse.ArgumentParser:
+    def command(name: str, text: str, *examples: str) -> argparse.ArgumentParser:
         added = commands.add_parser(
             name,
             help=text,
             description=text.capitalize() + ".",
-            epilog=f"example:\n  {example}",
+            epilog="\n  ".join(("example:" if len(examples) == 1 else "examples:", *examples)),
             formatter_class=raw,
             allow_abbrev=False,
         )
@@ -150,6 +164,24 @@ def _parser() -> argparse.ArgumentParser:
     share.add_argument("device", nargs="+", help=device_help)
     unshare = command("unshare", "untick devices: they come back", "qvd-usb unshare 1-4.2")
     unshare.add_argument("device", nargs="+", help=device_help)
+    mode = command(
+        "mode",
+        "show or choose when a ticked device is shared",
+        "qvd-usb mode 1-4.2",
+        "qvd-usb mode 0bda:58c2@1234 ask",
+    )
+    mode.add_argument("device", help=device_help)
+    mode.add_argument(
+        "mode",
+        nargs="?",
+        choices=[str(each) for each in Mode],
+        help="manual: by hand only; ask: after a question at each plugging and session; automatic: at once",
+    )
+    name = command(
+        "name", "show or give a device's nickname", 'qvd-usb name 1-4.2 "the scale"', 'qvd-usb name 1-4.2 ""'
+    )
+    name.add_argument("device", help=device_help)
+    name.add_argument("nickname", nargs="?", help='what to call it, one line; "" for its own name again')
     connect = command(
         "connect",
         "share the ticked devices with a session, until it ends",

@@ -49,7 +49,7 @@ def share(
         device = _at(target, devices)
         _refuse_locked(device, locks)
         return wishes.tick(device, devices, now)
-    matching = _one_at_most(target, devices)
+    matching = one_of(target, devices)
     if matching is not None:
         _refuse_locked(matching, locks)
     return wishes.add(target, now)
@@ -65,7 +65,7 @@ def unshare(target: BusId | Entry, devices: Sequence[UsbDevice], now: Wishes) ->
         return wishes.untick(_at(target, devices), devices, now)
     if target in now.share_list.entries:
         return wishes.forget(target, now)
-    matching = _one_at_most(target, devices)
+    matching = one_of(target, devices)
     if matching is None:
         raise QvdUsbError(DEVICE_UNKNOWN, device=target)
     return wishes.untick(matching, devices, now)
@@ -78,11 +78,18 @@ def _at(busid: BusId, devices: Sequence[UsbDevice]) -> UsbDevice:
     raise QvdUsbError(DEVICE_UNKNOWN, device=busid)
 
 
-def _one_at_most(entry: Entry, devices: Sequence[UsbDevice]) -> UsbDevice | None:
-    matching = [device for device in devices if entry.matches(device)]
+def one_of(target: BusId | Entry, devices: Sequence[UsbDevice]) -> UsbDevice | None:
+    """Decides which of these devices is meant; None where an entry names one that is not plugged in.
+
+    Raises:
+        QvdUsbError: device-unknown, where nothing is at that port; device-ambiguous.
+    """
+    if isinstance(target, BusId):
+        return _at(target, devices)
+    matching = [device for device in devices if target.matches(device)]
     if len(matching) > 1:
         ports = ", ".join(str(device.busid) for device in matching)
-        raise QvdUsbError(DEVICE_AMBIGUOUS, device=entry, candidates=ports)
+        raise QvdUsbError(DEVICE_AMBIGUOUS, device=target, candidates=ports)
     return matching[0] if matching else None
 
 

@@ -7,12 +7,17 @@ _qvd_usb_devices() {
 _qvd_usb() {
     local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]}
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "list share unshare connect status watch explain policy doctor --help" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "list share unshare mode name connect status watch explain policy doctor --help" -- "$current")
         return
     fi
     case $command in
         share) mapfile -t COMPREPLY < <(compgen -W "--agree --json --help $(_qvd_usb_devices)" -- "$current") ;;
-        unshare | explain) mapfile -t COMPREPLY < <(compgen -W "--json --help $(_qvd_usb_devices)" -- "$current") ;;
+        mode)
+            local words="--json --help $(_qvd_usb_devices)"
+            ((COMP_CWORD > 2)) && words="manual ask automatic --json --help"
+            mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+            ;;
+        unshare | explain | name) mapfile -t COMPREPLY < <(compgen -W "--json --help $(_qvd_usb_devices)" -- "$current") ;;
         connect) mapfile -t COMPREPLY < <(compgen -W "--session --session-fd --json --help" -- "$current") ;;
         *) mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$current") ;;
     esac

@@ -13,6 +13,8 @@ _qvd_usb() {
         'list:show the devices that are plugged in or remembered'
         'share:tick devices'
         'unshare:untick devices'
+        'mode:show or choose when a ticked device is shared'
+        'name:show or give the nickname of a device'
         'connect:share the ticked devices with a session'
         'status:show what the running session does'
         'watch:print each change as it happens'
@@ -26,6 +28,8 @@ _qvd_usb() {
     fi
     case $words[2] in
         share) _arguments '--agree[say yes to what would be asked]' '--json[print JSON]' '*:device:_qvd_usb_devices' ;;
+        mode) _arguments '--json[print JSON]' '2:device:_qvd_usb_devices' '3:when:(manual ask automatic)' ;;
+        name) _arguments '--json[print JSON]' '2:device:_qvd_usb_devices' '3:nickname:' ;;
         unshare | explain) _arguments '--json[print JSON]' '*:device:_qvd_usb_devices' ;;
         connect) _arguments '--session[read the session from standard input]:-:(-)' '--session-fd[read it from a descriptor]:number' '--json[print JSON]' ;;
         *) _arguments '--json[print JSON]' ;;

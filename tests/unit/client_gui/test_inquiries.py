@@ -244,10 +244,12 @@ def test_bash_completes_devices_and_flags(repository: Path, tmp_path: Path) -> N
         f"source {repository}/resources/completion/qvd-usb.bash\n"
         'COMP_WORDS=(qvd-usb share "") COMP_CWORD=2; _qvd_usb; echo "${COMPREPLY[*]}"\n'
         'COMP_WORDS=(qvd-usb ex) COMP_CWORD=1; _qvd_usb; echo "${COMPREPLY[*]}"\n'
+        'COMP_WORDS=(qvd-usb mode 1) COMP_CWORD=2; _qvd_usb; echo "${COMPREPLY[*]}"\n'
+        'COMP_WORDS=(qvd-usb mode 1-4.2 "") COMP_CWORD=3; _qvd_usb; echo "${COMPREPLY[*]:0:3}"\n'
     )
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env=environment)
-    assert done.stdout.splitlines() == ["--agree --json --help 1-4.2", "explain"]
+    assert done.stdout.splitlines() == ["--agree --json --help 1-4.2", "explain", "1-4.2", "manual ask automatic"]
 
 
 def test_watch_shows_what_the_engine_that_shares_does(bench: Bench, repository: Path) -> None:
