@@ -1,4 +1,4 @@
-"""EFFECT: what the engine's thread holds: devices, wishes, the session, a `Lending` for each device."""
+"""EFFECT: what the engine's thread holds: devices, wishes, the session, what is lent; and what it does with them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from client_gui import selection, settings, wishes
 from client_gui.advisor import Advisor, incarnation_of
 from client_gui.judgement import Assessment, kinds_refused
-from client_gui.lending import Lending, Means
+from client_gui.lending import Means
 from client_gui.line import Line
+from client_gui.loans import Loans
 from client_gui.recovery import Recovery
 from client_gui.scan import Scanner
 from client_gui.selection import Situation
 from client_gui.state import DeviceState, Snapshot
-from client_gui.steps import NOT_HOME, Phase, standing
+from client_gui.steps import Phase
 from client_gui.troubles import Standing, fault_of, trouble_of
 from client_gui.unmount import unmount
 from qvd_usbip.errors import SHARING_DISABLED, QvdUsbError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from client_gui.advisor import Incarnation
-    from client_gui.exporter import Exporter
     from client_gui.loop import Loop
     from client_gui.memory import Remembered
     from client_gui.session import Session
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from qvd_usbip.ids import BusId
     from qvd_usbip.usb import UsbDevice
 
-LEAVE_LIMIT = 2.0
-"""How long helpers that were let go of are waited for at the very end, in seconds."""
 CHECK_EVERY = 10.0
 """How old the answer may be whether helper and kernel are there, in seconds."""
 
@@ -63,8 +61,7 @@ class Desk:
         self._advisor = Advisor(files)
         self._assessments: dict[BusId, Assessment] = {}
         self._unmounting: set[Incarnation] = set()
-        self._lendings: dict[BusId, Lending] = {}
-        self._leaving: list[Exporter] = []
+        self._loans = Loans(loop, self._moved)
         self._line = Line(loop, self._moved, self.refresh)
         self._asleep = False
         self._recovery = Recovery()
@@ -75,7 +72,7 @@ class Desk:
 
     def refresh(self) -> None:
         """Reads everything anew and takes the next steps."""
-        self._leaving[:] = [exporter for exporter in self._leaving if not exporter.ended()]
+        self._loans.sweep()
         self._reload()
         root = Path(self._settings.usbroot)
         if self._scanner is None or self._scanner.usbroot != root:
@@ -130,10 +127,8 @@ class Desk:
         )
 
     def _standings(self) -> dict[BusId, Standing]:
-        now = time.monotonic()
-        all_of_them = {busid: standing(lending.machine, now) for busid, lending in self._lendings.items()}
         unmounting = {name[0]: Standing(state=DeviceState.RELEASING) for name in self._unmounting}
-        return {**unmounting, **{busid: found for busid, found in all_of_them.items() if found is not None}}
+        return {**unmounting, **self._loans.standings()}
 
     def _obstacle(self) -> Fault | None:
         if not self._read_once:
@@ -160,7 +155,7 @@ class Desk:
             self._line.ask()
         chosen = () if self._asleep else selection.wanted(self._devices, self._situation())
         wanted = {device.busid: device for device in chosen}
-        self._bring_home(wanted)
+        self._loans.bring_home(wanted, {device.busid: device for device in self._devices})
         self._recover()
         if self._line.is_known:
             self._send_out(wanted)
@@ -169,34 +164,20 @@ class Desk:
         """Devices that a killed helper left on the export driver, and that nobody wants, are given back."""
         if self._assessments and self._settings.needed_to_enable == "" and self._requirement_fault() is None:
             left = [device.busid for device in self._devices if device.driver == selection.EXPORT_DRIVER]
-            if set(left) - set(self._lendings):
+            if any(busid not in self._loans for busid in left):
                 self._recovery.begin(self._settings.helper, "start")
-        for lending in self._lendings.values():
-            machine = lending.machine
-            if not machine.wanted and machine.fault is not None and machine.fault.code in NOT_HOME:
-                self._recovery.begin(self._settings.helper, (lending, machine.failures))
+        for reason in self._loans.stranded():
+            self._recovery.begin(self._settings.helper, reason)
 
     def _learn(self) -> bool:
         """Takes over what the helper found that the descriptors do not say; then its user is asked."""
-        news = {self._advisor.learn(each.device, kinds_refused(each.machine.fault)) for each in self._lendings.values()}
+        news = {self._advisor.learn(each.device, kinds_refused(each.machine.fault)) for each in self._loans}
         return True in news  # each was heard, whatever the first one said
 
-    def _bring_home(self, wanted: Mapping[BusId, UsbDevice]) -> None:
-        present = {device.busid: device for device in self._devices}
-        for busid, lending in list(self._lendings.items()):
-            if busid not in wanted or not _same(lending.device, present.get(busid)):
-                lending.want(None)
-                if lending.machine.phase is Phase.IDLE:
-                    del self._lendings[busid]
-
     def _send_out(self, wanted: Mapping[BusId, UsbDevice]) -> None:
-        for busid, device in wanted.items():
-            if self._has_to_wait(device):
-                continue
-            if busid not in self._lendings:
-                self._lendings[busid] = Lending(device, self._loop, self._moved, self._leaving)
-            if _same(self._lendings[busid].device, device):  # else the one that was there before has to come home first
-                self._lendings[busid].want(self._means(device))
+        for device in wanted.values():
+            if not self._has_to_wait(device):
+                self._loans.send_out(device, self._means(device))
 
     def _means(self, device: UsbDevice) -> Means | None:
         session = self._line.session
@@ -210,7 +191,7 @@ class Desk:
         """Whether the device's volumes have to be unmounted first, which is begun then."""
         if incarnation_of(device) in self._unmounting:
             return True
-        if device.busid in self._lendings or not self._assessments[device.busid].is_mounted:
+        if device.busid in self._loans or not self._assessments[device.busid].is_mounted:
             self._remember(lambda: self._advisor.seen(device))
             return False
         self._unmount(device)
@@ -247,14 +228,14 @@ class Desk:
             self.refresh()
         if self._unreachable():
             self._line.look_up_again()
-        if any(lending.machine.phase is Phase.IDLE for lending in self._lendings.values()):
+        if self._loans.any_in(Phase.IDLE):
             self.refresh()
         else:
             self._on_change()
 
     def _unreachable(self) -> bool:
-        faults = [lending.machine.fault for lending in self._lendings.values()]
-        return any(fault is not None and fault.code == "slave-unreachable" for fault in (*faults, self._line.fault))
+        faults = (*self._loans.faults(), self._line.fault)
+        return any(fault is not None and fault.code == "slave-unreachable" for fault in faults)
 
     def set_session(self, session: Session | None) -> None:
         """Shares with this session from now on, and with no other; None: with none."""
@@ -315,7 +296,7 @@ class Desk:
     def unmount(self, key: str) -> None:
         """Unmounts the device's volumes."""
         device = self._device_of(key)
-        if device is not None and incarnation_of(device) not in self._unmounting and device.busid not in self._lendings:
+        if device is not None and incarnation_of(device) not in self._unmounting and device.busid not in self._loans:
             self._unmount(device)
             self._on_change()
 
@@ -333,8 +314,8 @@ class Desk:
         """Tries at once again what failed for this device."""
         self._checked_at = float("-inf")
         device = self._device_of(key)
-        if device is not None and device.busid in self._lendings:
-            self._lendings[device.busid].retry()
+        if device is not None:
+            self._loans.retry(device.busid)
         self.refresh()
 
     def sleep(self, asleep: bool) -> None:
@@ -358,10 +339,9 @@ class Desk:
             memory_fault,
         )  # fmt: skip
         problems = tuple(dict.fromkeys(trouble_of(fault) for fault in faults if fault is not None))
-        shared = any(lending.machine.phase is Phase.SHARED for lending in self._lendings.values())
         return Snapshot(
             rows=selection.rows_of(self._devices, situation),
-            session=self._line.view(shared=shared),
+            session=self._line.view(shared=self._loans.any_in(Phase.SHARED)),
             problems=problems,
             generation=generation,
             fitness=self._line.fitness,
@@ -369,32 +349,20 @@ class Desk:
 
     def resting(self) -> bool:
         """Whether a countdown to the next try is shown."""
-        return any(lending.machine.phase is Phase.RESTING for lending in self._lendings.values())
+        return self._loans.any_in(Phase.RESTING)
 
     # The end.
 
     def all_home(self) -> bool:
         """Whether every device is back and every helper gone."""
-        self._leaving[:] = [exporter for exporter in self._leaving if not exporter.ended()]
-        return (
-            not self._leaving and self._recovery.ended() and all(lending.at_rest for lending in self._lendings.values())
-        )
+        return self._recovery.ended() and self._loans.all_home()
 
     def abandon(self) -> None:
         """Lets go of every device at once; their helpers return them, which is waited for a little."""
         self._line.hang_up()
-        for lending in self._lendings.values():
-            lending.abandon()
-        deadline = time.monotonic() + LEAVE_LIMIT
-        while any(not exporter.ended() for exporter in self._leaving) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        self._loans.abandon()
 
 
 def _forgotten(key: str, now: Wishes) -> Wishes:
     entry = next((entry for entry in now.share_list.entries if str(entry) == key), None)
     return now if entry is None else wishes.forget(entry, now)
-
-
-def _same(one: UsbDevice, other: UsbDevice | None) -> bool:
-    """Whether this is the device that was plugged in then, not one that came to its port later."""
-    return other is not None and (one.busnum, one.devnum, one.vidpid) == (other.busnum, other.devnum, other.vidpid)
