@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from client_gui import rules
 from client_gui.helper.authorise import parse_policy
 from client_gui.inputs import is_only_one
 from client_gui.judgement import DEFAULT_BOOK, Assessment, Circumstances, agreed_words, judge, rulebook_of
-from client_gui.memory import NOTHING, Memory, Remembered
+from client_gui.memory import NOTHING, Change, Memory, Remembered
 from client_gui.selection import keys_of, listed
 from client_gui.state import Asked
 from client_gui.usb_ids import UsbNames
@@ -21,7 +22,7 @@ from qvd_usbip.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from client_gui.judgement import Rulebook
@@ -74,6 +75,7 @@ class Advisor:
         self.book = DEFAULT_BOOK
         self.book_fault: QvdUsbError | None = None
         self._present: tuple[UsbDevice, ...] = ()
+        self._keys: dict[BusId, str] = {}
         self._wished: frozenset[Incarnation] = frozenset()
         self._agreed: dict[Incarnation, frozenset[Asked]] = {}
         self._armed: set[Incarnation] = set()
@@ -112,17 +114,16 @@ class Advisor:
         """Looks at every device, and decides about it."""
         present = listed(devices)
         self._take_stock(present)
-        keys = keys_of(present)
         self.filesystems = {device.busid: filesystems_of(device, usbroot) for device in present}
-        found = {device.busid: self._assessed(device, keys[device.busid], wishes) for device in present}
+        found = {device.busid: self._assessed(device, wishes) for device in present}
         self._wished = frozenset(
             incarnation_of(device) for device in present if found[device.busid].wished(ticked=is_ticked(device, wishes))
         )
         return found
 
-    def _assessed(self, device: UsbDevice, key: str, wishes: Wishes) -> Assessment:
+    def _assessed(self, device: UsbDevice, wishes: Wishes) -> Assessment:
         name = incarnation_of(device)
-        known = self._memory.of(key, identity_of(device))
+        known = self.of_present(device)
         volumes = tuple(each.volume for each in self.filesystems[device.busid])
         followed = name in self._followed
         around = Circumstances(
@@ -148,11 +149,10 @@ class Advisor:
         """Forgets what went, and follows what comes to a port that is followed."""
         now = time.monotonic()
         names = {incarnation_of(device) for device in present}
-        keys = keys_of(self._present)
         for device in self._present:
             name = incarnation_of(device)
             if name not in names and name in self._wished:
-                own = self._memory.of(keys[device.busid], identity_of(device)).follow
+                own = self.of_present(device).follow
                 seconds = own or self._followed.get(name, 0)
                 self._vacant[device.busid] = now + seconds, seconds
         self._vacant = {port: (until, seconds) for port, (until, seconds) in self._vacant.items() if now < until}
@@ -164,6 +164,7 @@ class Advisor:
         self._unmount_faults = {name: fault for name, fault in self._unmount_faults.items() if name in names}
         self._found = {name: kinds for name, kinds in self._found.items() if name in names}
         self._present = tuple(present)
+        self._keys = keys_of(present)
 
     # What its user says.
 
@@ -214,10 +215,15 @@ class Advisor:
         """Notes what the device is as its user chooses it; what was agreed of something else counts no more."""
         self.change(device, lambda known: _chosen(known, device))
 
-    def seen(self, device: UsbDevice) -> None:
-        """Notes what the device is when it is shared for the first time without having been chosen here."""
-        if device.interfaces:
-            self.change(device, lambda known: known if known.fingerprint else _chosen(known, device))
+    def seen(self, devices: Iterable[UsbDevice]) -> None:
+        """Notes what devices are when they are shared for the first time without having been chosen here; one write.
+
+        Raises:
+            QvdUsbError: it cannot be written down; it holds all the same until the program ends.
+        """
+        new = [device for device in devices if device.interfaces and not self.of_present(device).fingerprint]
+        if new:
+            self._memory.change_all([self._change_of(device, partial(_chosen, device=device)) for device in new])
 
     def of_present(self, device: UsbDevice) -> Remembered:
         """What is remembered of a device that is plugged in."""
@@ -237,16 +243,19 @@ class Advisor:
         Raises:
             QvdUsbError: it cannot be written down; it holds all the same until the program ends.
         """
-        key, identity = self._names_of(device)
-        known = self._memory.of(key, identity)
+        known = self.of_present(device)
         if change(known) != known:
-            apart = bool(twins_of(device, self._present)) or self._memory.of(key) != NOTHING
-            self._memory.change(key if apart else identity, (key, identity), change)
+            self._memory.change_all([self._change_of(device, change)])
+
+    def _change_of(self, device: UsbDevice, change: Callable[[Remembered], Remembered]) -> Change:
+        key, identity = self._names_of(device)
+        apart = bool(twins_of(device, self._present)) or self._memory.of(key) != NOTHING
+        return Change(key=key if apart else identity, known_as=(key, identity), change=change)
 
     def _names_of(self, device: UsbDevice) -> tuple[str, str]:
         """Under what a device may be remembered: its row's key, and its share list entry."""
         identity = identity_of(device)
-        return keys_of(self._present).get(device.busid, identity), identity
+        return self._keys.get(device.busid, identity), identity
 
 
 def _chosen(known: Remembered, device: UsbDevice) -> Remembered:

@@ -175,9 +175,10 @@ class Desk:
         return True in news  # each was heard, whatever the first one said
 
     def _send_out(self, wanted: Mapping[BusId, UsbDevice]) -> None:
-        for device in wanted.values():
-            if not self._has_to_wait(device):
-                self._loans.send_out(device, self._means(device))
+        ready = [device for device in wanted.values() if not self._has_to_wait(device)]
+        self._remember(lambda: self._advisor.seen(ready))
+        for device in ready:
+            self._loans.send_out(device, self._means(device))
 
     def _means(self, device: UsbDevice) -> Means | None:
         session = self._line.session
@@ -192,7 +193,6 @@ class Desk:
         if incarnation_of(device) in self._unmounting:
             return True
         if device.busid in self._loans or not self._assessments[device.busid].is_mounted:
-            self._remember(lambda: self._advisor.seen(device))
             return False
         self._unmount(device)
         return True

@@ -14,7 +14,7 @@ from qvd_usbip.values import dataclass, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 LONGEST_NICKNAME = 60
@@ -39,6 +39,15 @@ class Remembered:
 
 
 NOTHING = Remembered()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change of what is remembered of one device: see `Memory.change`."""
+
+    key: str
+    known_as: tuple[str, ...]
+    change: Callable[[Remembered], Remembered]
 
 
 def parse(text: str) -> dict[str, Remembered]:
@@ -153,12 +162,22 @@ class Memory:
         Raises:
             QvdUsbError: config-…, settings-malformed; until the program ends, the change holds all the same.
         """
-        after = change(self.of(key, *known_as))
-        self._known = {**self._known, key: after}
+        self.change_all([Change(key=key, known_as=known_as, change=change)])
+
+    def change_all(self, changes: Sequence[Change]) -> None:
+        """Makes all of these changes with one write: each write waits for the disk.
+
+        Raises:
+            QvdUsbError: as `change` does.
+        """
+        after: dict[str, Remembered] = {}
+        self._known = dict(self._known)
+        for each in changes:
+            after[each.key] = self._known[each.key] = each.change(self.of(each.key, *each.known_as))
         with locked_folder(self._path.parent):
             now = self._read()
-            if now.get(key, NOTHING) != after:
-                now[key] = after
+            if any(now.get(key, NOTHING) != new for key, new in after.items()):
+                now.update(after)
                 save_atomic(self._path, format_memory(now).encode(), 0o600)
             self._known = now
             self._signature = self._signature_now()

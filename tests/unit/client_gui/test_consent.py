@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from client_gui import memory
 from client_gui.state import Asked, DeviceState, Mode, Row, Volume
 from client_gui.troubles import Fault
 from client_gui.volumes import Filesystem
 from qvd_usbip.errors import CONFIG_UNWRITABLE, QvdUsbError
+from qvd_usbip.system.files import save_atomic
 from tests.unit.client_gui.bench import Bench
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from client_gui.engine import Engine
 
 ENTRY = "0bda:58c2@1234"
@@ -107,6 +111,30 @@ def test_a_changed_device_that_is_ticked_anew_is_what_it_is_now(bench: Bench) ->
     bench.wait_state(DeviceState.NOT_SHARED)
     engine.toggle(ENTRY, True)
     bench.wait_state(DeviceState.IN_USE)
+
+
+def test_what_many_devices_are_at_their_first_share_is_written_down_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each write waits for the disk, and the engine with it."""
+    written: list[bytes] = []
+
+    def save(path: Path, data: bytes, mode: int) -> None:
+        written.append(data)
+        save_atomic(path, data, mode)
+
+    monkeypatch.setattr("client_gui.memory.save_atomic", save)
+    serials = sorted(f"s{port}" for port in range(1, 25))
+    for port, serial in enumerate(serials, 1):
+        bench.bus.plug(f"1-{port}", serial=serial)
+    bench.configure("0bda:58c2")
+    bench.run().set_session(bench.session())
+    bench.wait(lambda seen: len(seen.rows) == 24 and all(row.state is DeviceState.IN_USE for row in seen.rows), "used")
+    assert [sorted(memory.parse(data.decode())) for data in written] == [
+        sorted(f"0bda:58c2@{each}" for each in serials)
+    ]
+    known = memory.parse(written[0].decode())
+    assert all(each.fingerprint for each in known.values())
 
 
 def test_a_denied_device_is_not_shared_and_the_rule_is_told(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from client_gui.memory import (
     LONGEST_FOLLOW,
     NOTHING,
+    Change,
     Memory,
     Remembered,
     format_memory,
@@ -84,6 +86,31 @@ def test_the_first_key_that_is_known_counts_and_a_change_is_written_under_the_ke
     memory.change("0bda:58c2/1-4", ("0bda:58c2",), lambda known: replace(known, mode=Mode.ASK))
     assert memory.of("0bda:58c2/1-4").nickname == "one of two"
     assert memory.of("0bda:58c2").mode is Mode.AUTOMATIC
+
+
+def test_several_changes_are_one_write_and_none_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr("client_gui.memory.save_atomic", lambda _path, data, _mode: written.append(data))
+    memory = Memory(tmp_path / "devices.json")
+    changes = [Change(key=key, known_as=(), change=partial(with_nickname, nickname=key)) for key in "abc"]
+    memory.change_all(changes)
+    assert [sorted(parse(data.decode())) for data in written] == [["a", "b", "c"]]
+    monkeypatch.undo()
+    memory.change_all(changes)
+    before = (tmp_path / "devices.json").stat().st_ino
+    memory.change_all(changes)
+    assert (tmp_path / "devices.json").stat().st_ino == before
+
+
+def test_a_change_sees_those_before_it(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "devices.json")
+    memory.change_all(
+        [
+            Change(key="a", known_as=(), change=lambda known: with_nickname(known, "one of two")),
+            Change(key="a/1-4", known_as=("a",), change=lambda known: with_mode(known, Mode.ASK)),
+        ]
+    )
+    assert (memory.of("a/1-4").nickname, memory.of("a/1-4").mode) == ("one of two", Mode.ASK)
 
 
 def test_a_broken_file_is_told_and_not_written_over(tmp_path: Path) -> None:
