@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from client_gui import selection, settings
 from client_gui.advisor import Advisor
-from client_gui.listing import table
+from client_gui.listing import session_text, table
 from client_gui.mirror import give_order
 from client_gui.orders import Order
 from client_gui.presence import read_status, runtime_folder
-from client_gui.reported import rows_of_status
+from client_gui.reported import rows_of_status, session_of_status
 from client_gui.scan import Scanner
 from client_gui.settings import Files
 from client_gui.state import Asked
@@ -133,9 +133,9 @@ def show_status(*, as_json: bool) -> int:
     if as_json:
         _print_json(status)
         return 0
-    session = status.get("session")
-    if isinstance(session, dict):
-        print(printable(str(session.get("text", ""))))
+    session = session_of_status(status)
+    if session is not None:
+        print(session_text(session))
     for trouble in _dicts(status.get("problems")):
         print(printable(f"error: {trouble.get('text')} {trouble.get('remedy')}"), file=sys.stderr)
     rows = rows_of_status(status)

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 from client_gui import settings
 from client_gui.engine import Engine
-from client_gui.listing import json_of_row, json_of_session, json_of_troubles, name_of, state_text
+from client_gui.listing import (
+    json_of_row,
+    json_of_session,
+    json_of_troubles,
+    lasting,
+    name_of,
+    session_text,
+    state_text,
+)
 from client_gui.requirements import check
 from client_gui.session import require_privacy
 from client_gui.session_pipe import at_end, read_session
@@ -102,8 +110,8 @@ class Report:
 
     def show(self, snapshot: Snapshot) -> None:
         """Prints what is new in the snapshot."""
-        if snapshot.session is not None and snapshot.session != self._before.session:
-            self._print("session", json_of_session(snapshot.session), snapshot.session.text)
+        if snapshot.session is not None and lasting(snapshot.session) != lasting(self._before.session):
+            self._print("session", json_of_session(snapshot.session), session_text(snapshot.session))
         for trouble in snapshot.problems:
             if trouble not in self._before.problems:
                 self._print("problem", json_of_troubles([trouble])[0], "")
@@ -115,10 +123,10 @@ class Report:
 
     def _show_row(self, row: Row) -> None:
         before = self._rows.get(row.key)
-        lasting = replace(row, retry_in=None)
-        if lasting == before or (before is None and not row.ticked):
+        now = replace(row, retry_in=None)
+        if now == before or (before is None and not row.ticked):
             return
-        self._rows[row.key] = lasting
+        self._rows[row.key] = now
         self._print(
             "device",
             json_of_row(row),

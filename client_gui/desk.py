@@ -13,6 +13,7 @@ from client_gui.judgement import Assessment, kinds_refused
 from client_gui.lending import Means
 from client_gui.line import Line
 from client_gui.loans import Loans
+from client_gui.reach import GONE
 from client_gui.recovery import Recovery
 from client_gui.scan import Scanner
 from client_gui.selection import Situation
@@ -226,16 +227,20 @@ class Desk:
     def _after_move(self) -> None:
         if self._learn():
             self.refresh()
-        if self._unreachable():
-            self._line.look_up_again()
+        self._look_after_line()
         if self._loans.any_in(Phase.IDLE):
             self.refresh()
         else:
             self._on_change()
 
-    def _unreachable(self) -> bool:
-        faults = (*self._loans.faults(), self._line.fault)
-        return any(fault is not None and fault.code == "slave-unreachable" for fault in faults)
+    def _look_after_line(self) -> None:
+        codes = {fault.code for fault in self._loans.faults()}
+        if codes & GONE:
+            self._line.doubt()
+        if self._line.fault is not None:
+            codes.add(self._line.fault.code)
+        if "slave-unreachable" in codes:
+            self._line.look_up_again()
 
     def set_session(self, session: Session | None) -> None:
         """Shares with this session from now on, and with no other; None: with none."""
@@ -349,7 +354,7 @@ class Desk:
 
     def resting(self) -> bool:
         """Whether a countdown to the next try is shown."""
-        return self._loans.any_in(Phase.RESTING)
+        return self._loans.any_in(Phase.RESTING) or self._line.counts_down
 
     # The end.
 

@@ -14,7 +14,16 @@ from client_gui import selection, settings
 from client_gui.advisor import Advisor, read_rulebook
 from client_gui.doctor import examine
 from client_gui.engine import Engine
-from client_gui.listing import json_of_consent, json_of_row, json_of_rule, json_of_session, name_of, state_text
+from client_gui.listing import (
+    json_of_consent,
+    json_of_row,
+    json_of_rule,
+    json_of_session,
+    lasting,
+    name_of,
+    session_text,
+    state_text,
+)
 from client_gui.scan import Scanner
 from client_gui.selection import Situation
 from client_gui.settings import Files
@@ -154,9 +163,9 @@ class Watcher:
             self.over.set()  # nobody reads any more
 
     def _show(self, snapshot: Snapshot) -> None:
-        if snapshot.session != self._session:
-            self._session = snapshot.session
-            text = "no session" if snapshot.session is None else snapshot.session.text
+        if lasting(snapshot.session) != self._session:
+            self._session = lasting(snapshot.session)
+            text = "no session" if snapshot.session is None else session_text(snapshot.session)
             self._print("session", json_of_session(snapshot.session), text)
         now = {row.key: replace(row, retry_in=None) for row in snapshot.rows}
         for key, row in now.items():

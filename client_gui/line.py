@@ -9,6 +9,7 @@ from client_gui.reach import Reach
 from client_gui.session import require_privacy, view_of
 from client_gui.troubles import fault_of, trouble_of
 from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,11 @@ class Line:
             self._reach = Reach(self._loop, self.session, self.candidates, self._on_reach)
             self._reach.ask()
 
+    def doubt(self) -> None:
+        """Finds out whether the session still answers: a device lost it."""
+        if self._reach is not None:
+            self._reach.doubt()
+
     def look_up_again(self) -> None:
         """Finds out anew where the session listens: its address may have changed."""
         if self.session is not None and not self._looking_up:
@@ -121,4 +127,10 @@ class Line:
         if shared or self._reach is None or self._reach.answered is None:
             return view_of(self.session, connected=shared)
         trouble = "" if self._reach.fault is None else trouble_of(self._reach.fault).text
-        return view_of(self.session, connected=self._reach.answered, trouble=trouble)
+        view = view_of(self.session, connected=self._reach.answered, trouble=trouble)
+        return replace(view, lost=self._reach.lost, retry_in=self._reach.retry_in)
+
+    @property
+    def counts_down(self) -> bool:
+        """Whether a session that was lost is about to be tried again."""
+        return self._reach is not None and self._reach.retry_in is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from client_gui.state import DeviceState
 from qvd_usbip.errors import printable
+from qvd_usbip.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def json_of_session(session: SessionView | None) -> Json | None:
         "connected": session.connected,
         "encryption": session.encryption,
         "text": session.text,
+        "lost": session.lost,
+        "retry_in": session.retry_in,
     }
 
 
@@ -123,6 +126,20 @@ def json_of_fitness(fitness: Fitness | None) -> Json | None:
     if fitness is None:
         return None
     return {"round_trip": fitness.round_trip, "jitter": fitness.jitter, "throughput": fitness.throughput}
+
+
+def lasting(session: SessionView | None) -> SessionView | None:
+    """What of a session is news when it changes: not the seconds of a countdown."""
+    return None if session is None else replace(session, retry_in=None)
+
+
+def session_text(session: SessionView) -> str:
+    """How the session stands, in words, and when one that was lost is tried again."""
+    text = session.text
+    if session.lost:
+        again = "trying again" if session.retry_in is None else f"trying again in {session.retry_in:.0f} s"
+        text += f"; session lost, {again}"
+    return printable(text)
 
 
 def state_text(row: Row) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,8 @@ AGAIN_WHEN_BAD = 5.0
 AGAIN_AT_FIRST = 1.0
 """Until ROUND_TRIPS were measured."""
 ROUND_TRIPS = 5
+GONE = frozenset({"peer-gone", "slave-silent", "slave-unreachable"})
+"""Problems after which the session, or the way to it, may be gone."""
 
 
 class Reach:
@@ -41,6 +45,8 @@ class Reach:
         self._on_change = on_change
         self._probe: Probe | None = None
         self._timer: Timer | None = None
+        self._asked_at = self._again_at = time.monotonic()
+        self._was_there = False
         self.answered: bool | None = None
         self.fault: Fault | None = None
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)
@@ -51,9 +57,27 @@ class Reach:
         """How good the way is, by the round trips that were measured last."""
         return fitness_of(tuple(self._round_trips))
 
+    @property
+    def lost(self) -> bool:
+        """Whether it was there before and seems gone: one that only refuses is not lost."""
+        return self._was_there and self.fault is not None and self.fault.code in GONE
+
+    @property
+    def retry_in(self) -> float | None:
+        """In how many whole seconds one that was lost is asked again; None while it is being asked."""
+        if not self.lost or self._probe is not None:
+            return None
+        return float(max(0, math.ceil(self._again_at - time.monotonic())))
+
+    def doubt(self) -> None:
+        """Asks at once, where the last good answer is not of this very moment: something has happened since."""
+        if self.answered and self._probe is None and time.monotonic() - self._asked_at >= AGAIN_WHEN_BAD:
+            self.ask()
+
     def ask(self) -> None:
         """Asks now."""
         self.stop()
+        self._asked_at = time.monotonic()
         self._probe = Probe(self._session, self._candidates())
         self._timer = self._loop.call_later(ANSWER_LIMIT, self._give_up)
         self._advance()
@@ -86,8 +110,15 @@ class Reach:
         self.stop()
         before = (self.answered, self.fault, self._shown)
         self.answered, self.fault, self._shown = fault is None, fault, self.fitness
-        self._timer = self._loop.call_later(self._pause(), self.ask)
+        self._was_there = self._was_there or self.answered
+        self._again_at = time.monotonic() + self._pause()
+        self._timer = self._loop.call_later(self._pause(), self._ask_again)
         if before != (self.answered, self.fault, self._shown):
+            self._on_change()
+
+    def _ask_again(self) -> None:
+        self.ask()
+        if self.lost:  # nobody counts down any more
             self._on_change()
 
     def _pause(self) -> float:

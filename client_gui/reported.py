@@ -145,10 +145,10 @@ def _number(device: Mapping[str, object], name: str) -> int:
 
 def snapshot_of_status(status: Mapping[str, object]) -> Snapshot:
     """Reads everything that another engine shows; what is not understood is left out."""
-    session, problems = status.get("session"), status.get("problems")
+    problems = status.get("problems")
     return Snapshot(
         rows=rows_of_status(status),
-        session=_session(session) if isinstance(session, dict) else None,
+        session=session_of_status(status),
         problems=tuple(
             Trouble(code=_text(each, "code"), text=_text(each, "text"), remedy=_text(each, "remedy"))
             for each in (problems if isinstance(problems, list) else [])
@@ -166,7 +166,15 @@ def _session(value: Mapping[str, object]) -> SessionView:
         connected=value.get("connected") is True,
         encryption=_text(value, "encryption"),
         text=_text(value, "text"),
+        lost=value.get("lost") is True,
+        retry_in=_real(value.get("retry_in")),
     )
+
+
+def session_of_status(status: Mapping[str, object]) -> SessionView | None:
+    """Reads the session."""
+    session = status.get("session")
+    return _session(session) if isinstance(session, dict) else None
 
 
 def _fitness(value: object) -> Fitness | None:

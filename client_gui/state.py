@@ -150,13 +150,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionView:
-    """The session as it may be shown: never the key."""
+    """The session as it may be shown: never the key.
+
+    `lost` says that it was there, is not, and may come back; `retry_in` is in how many seconds that is tried, None
+    while it is being tried.
+    """
 
     name: str
     address: str
     connected: bool
     encryption: str
     text: str
+    lost: bool = False
+    retry_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ class MessageBar(QWidget):
         super().__init__(parent)
         self._look = look
         self._label = Label(look, "note", "text", self, text=text, wrap=True)
+        self._label.setContentsMargins(0, 6, 0, 6)  # where it takes several lines
         self.button = Button(look, button, Face.TEXT, self, height=30, font="status")
         self.button.clicked.connect(self.answered)
         self._layout = QHBoxLayout(self)

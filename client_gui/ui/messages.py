@@ -147,6 +147,10 @@ def session_line(session: SessionView | None, troubles: tuple[Trouble, ...] = ()
     """Says in one line how the session stands; of the troubles, the one that keeps it away."""
     if session is None:
         return tr("No session. Ticked devices wait for it.")
+    if session.lost:
+        if session.retry_in is None:
+            return tr("Connecting…")
+        return tr("Session lost. Trying again in {n} s.", n=math.ceil(session.retry_in))
     if not session.connected:
         standing = session.text.removeprefix(f"{session.name}: ").rpartition(" (")[0]
         trouble = next((each for each in troubles if each.text.rstrip(".") == standing), None)

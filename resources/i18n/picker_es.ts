@@ -480,6 +480,10 @@
       <translation>usbip-host; normalmente {drivers}</translation>
     </message>
     <message>
+      <source>Session lost. Trying again in {n} s.</source>
+      <translation>Sesión perdida. Nuevo intento en {n} s.</translation>
+    </message>
+    <message>
       <source>No session. Ticked devices wait for it.</source>
       <translation>Sin sesión. Los dispositivos marcados la esperan.</translation>
     </message>

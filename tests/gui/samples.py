@@ -35,6 +35,11 @@ SESSION_REFUSED = Trouble(
     text="The session refused its key.",
     remedy="Reconnect the session: the key changes with each one.",
 )
+SESSION_GONE = Trouble(
+    code="slave-unreachable",
+    text="The session at 10.9.1.11:11100 cannot be reached: Connection refused.",
+    remedy="Check that the desktop is running and the address is right.",
+)
 MODULE_MISSING = Trouble(
     code="usbip-host-unavailable",
     text="The kernel part that lends USB devices (usbip-host) is not available: module not loaded.",

@@ -20,7 +20,7 @@ from PySide6.QtGui import QFont, QPainter, QPixmap
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from client_gui.state import Asked, Consent, DeviceState, Snapshot
+from client_gui.state import Asked, Consent, DeviceState, Snapshot, Trouble
 from client_gui.ui import accessible
 from client_gui.ui.language import speak
 from client_gui.ui.look import Look
@@ -60,7 +60,6 @@ def scenes() -> tuple[Scene, ...]:
     full = samples_now(*samples.EVERY_KIND_OF_ROW)
     idle = replace(samples.BRIO, ticked=False, state=DeviceState.NOT_SHARED, steps=())
     broken = samples_now(idle, samples.STICK, problems=(samples.HELPER_MISSING, samples.MODULE_MISSING))
-    refused = samples.SESSION_REFUSED
     hostile = samples.device("h", "<b>x</b> \u202e evil\nname " + "W" * 90, "R&D <img src=x>", samples.STICK.kind)
     asks = replace(idle, ticked=True, state=DeviceState.CONFIRM, consent=Consent(asked=Asked.PLUGGED))
     return (
@@ -87,18 +86,10 @@ def scenes() -> tuple[Scene, ...]:
         Scene(name="problem", snapshot=broken, prepare=_focus_check_again),
         Scene(
             name="session-lost",
-            snapshot=replace(
-                samples_now(
-                    *(replace(row, state=DeviceState.WAITING, steps=()) for row in (samples.BRIO, samples.YUBIKEY))
-                ),
-                session=replace(
-                    samples.SESSION, connected=False, text=f"Work desktop: {refused.text[:-1]} (encrypted)"
-                ),
-                problems=(refused,),
-                fitness=None,
-            ),
+            snapshot=_waiting(samples.SESSION_GONE, lost=True, retry_in=4.0),
             prepare=_nothing,
         ),
+        Scene(name="session-refused", snapshot=_waiting(samples.SESSION_REFUSED), prepare=_nothing),
         Scene(name="empty", snapshot=samples_now(), prepare=_focus_empty),
         Scene(name="no-match", snapshot=full, prepare=lambda picker: picker.search.edit.setText("plotter")),
         Scene(name="filter", snapshot=full, prepare=lambda picker: picker.search.edit.setText("adapter")),
@@ -110,6 +101,14 @@ def scenes() -> tuple[Scene, ...]:
         ),
         Scene(name="hostile", snapshot=samples_now(hostile, samples.HEADSET), prepare=_open_first),
     )
+
+
+def _waiting(trouble: Trouble, **session: object) -> Snapshot:
+    """Two devices wait for a session that this trouble keeps away."""
+    rows = (replace(row, state=DeviceState.WAITING, steps=()) for row in (samples.BRIO, samples.YUBIKEY))
+    text = f"Work desktop: {trouble.text[:-1]} (encrypted)"
+    view = replace(samples.SESSION, connected=False, text=text, **session)  # type: ignore[arg-type]  # the names are SessionView's
+    return replace(samples.snapshot(*rows), session=view, problems=(trouble,), fitness=None)
 
 
 def at_other_sizes() -> tuple[Scene, ...]:
@@ -147,7 +146,18 @@ def all_scenes() -> tuple[Scene, ...]:
     """Returns every picture in its order."""
     light = scenes()
     dark = tuple(replace(scene, name=f"{scene.name}-dark", dark=True) for scene in light)
-    shown_in_spanish = ("main", "states", "details", "storage", "changed", "unlock", "problem", "empty", "no-session")
+    shown_in_spanish = (
+        "main",
+        "states",
+        "details",
+        "storage",
+        "changed",
+        "unlock",
+        "problem",
+        "empty",
+        "no-session",
+        "session-lost",
+    )
     spanish = tuple(
         replace(scene, name=f"{scene.name}-es", spanish=True, snapshot=_named_in_spanish(scene.snapshot))
         for scene in light

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import string
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -16,6 +17,7 @@ from client_gui import unmount
 from client_gui.ui import accessible, problem_words
 from client_gui.ui.language import speak
 from client_gui.ui.look import Look
+from client_gui.ui.messages import session_line
 from client_gui.ui.picker import Picker
 from client_gui.volumes import Filesystem
 from qvd_usbip.errors import DEVICE_GONE, HELPER_MISSING, HELPER_SILENT, PROBLEMS, Problem, QvdUsbError
@@ -117,6 +119,11 @@ def test_window_speaks_spanish(spanish: None, qtbot: QtBot, look: Look, memory: 
     assert seen.has("Compartir Ultra Fit")
     assert seen.has("Filtrar dispositivos")
     assert "Buena para vídeo y sonido" in seen.texts()
+
+
+def test_lost_session_is_said_in_spanish(spanish: None) -> None:
+    lost = replace(samples.SESSION, connected=False, lost=True, retry_in=4.0)
+    assert session_line(lost) == "Sesión perdida. Nuevo intento en 4 s."
 
 
 def test_english_is_spoken_where_no_translation_fits(qapp: QApplication, tmp_path: Path) -> None:

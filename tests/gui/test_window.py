@@ -59,6 +59,23 @@ def test_session_that_is_not_reached_says_why(engine: FakeEngine, seen: Seen) ->
     assert seen.widget("Share BRIO Ultra HD Webcam").isEnabled()
 
 
+def test_lost_session_counts_down_and_the_reason_stays_below(engine: FakeEngine, seen: Seen) -> None:
+    reason = "The session at h:1 cannot be reached: Connection refused."
+    trouble = Trouble(code="slave-unreachable", text=reason, remedy="Check that the desktop is running.")
+    lost = session(connected=False, text=f"Work desktop: {reason[:-1]} (encrypted)", lost=True, retry_in=4.0)
+    engine.show(samples.BRIO, session=lost, problems=(trouble,))
+    below = f"{reason} Check that the desktop is running."
+    assert seen.texts()[1] == "Session lost. Trying again in 4 s."
+    assert below in seen.texts()
+    engine.show(samples.BRIO, session=replace(lost, retry_in=3.0), problems=(trouble,))
+    assert seen.texts()[1] == "Session lost. Trying again in 3 s."
+    engine.show(samples.BRIO, session=replace(lost, retry_in=None), problems=(trouble,))
+    assert seen.texts()[1] == "Connecting…", "it is being tried"
+    assert below in seen.texts()
+    engine.show(samples.BRIO, session=session(), problems=())
+    assert seen.texts()[1] == "Connected · encrypted"
+
+
 def test_long_session_name_is_cut_but_read_in_full(engine: FakeEngine, seen: Seen) -> None:
     name = "Desktop of the department of very long names " * 3
     engine.show(samples.BRIO, session=session(name=name))

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client_gui.listing import WORDS, json_of_row, json_of_snapshot, name_of, state_text, table
-from client_gui.reported import rows_of_status, with_reported
+from client_gui.listing import (
+    WORDS,
+    json_of_row,
+    json_of_snapshot,
+    lasting,
+    name_of,
+    session_text,
+    state_text,
+    table,
+)
+from client_gui.reported import rows_of_status, session_of_status, with_reported
 from client_gui.selection import rows_of
 from client_gui.state import DeviceState, Row, SessionView, Snapshot, Step
 from client_gui.wishes import Wishes
@@ -93,4 +104,16 @@ def test_the_session_is_told_without_a_key() -> None:
     view = SessionView(name="Work", address="h:1", connected=True, encryption="none", text="Work: connected")
     told = json_of_snapshot(Snapshot(session=view))["session"]
     assert isinstance(told, dict)
-    assert set(told) == {"name", "address", "connected", "encryption", "text"}
+    assert set(told) == {"name", "address", "connected", "encryption", "text", "lost", "retry_in"}
+
+
+@pytest.mark.parametrize("retry_in", [None, 4.0])
+def test_a_lost_session_is_read_as_it_was_written_and_told_with_its_next_try(retry_in: float | None) -> None:
+    view = SessionView(
+        name="Work", address="h:1", connected=False, encryption="none", text="Work: gone", lost=True, retry_in=retry_in
+    )
+    told = json.loads(json.dumps(json_of_snapshot(Snapshot(session=view))))
+    assert session_of_status(told) == view
+    again = "trying again" if retry_in is None else "trying again in 4 s"
+    assert session_text(view) == f"Work: gone; session lost, {again}"
+    assert lasting(view) == lasting(replace(view, retry_in=3.0)) != lasting(replace(view, lost=False))
