@@ -28,7 +28,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup venv pins lint lint-python lint-shell lint-launcher lint-units unit gui test test-fast test-deep \
-  campaign demo bench run translations screenshots install uninstall stage clean
+  campaign demo bench run man translations screenshots install uninstall stage clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -95,6 +95,9 @@ demo: ## the main job, shown on two guests: a timeline and pictures in build/dem
 
 bench: venv ## speed, goal by goal: met or missed
 	$(VENV)/python -m tests.bench
+
+man: ## the manual pages, made of what programs and settings files say of themselves, in build/man
+	@$(PYTHON) -B resources/install/manual.py build/man
 
 translations: ## the picker's translations, compiled to build/i18n
 	@$(SETUP) python

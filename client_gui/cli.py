@@ -74,7 +74,7 @@ def _run(arguments: list[str]) -> int:
         from client_gui.list_devices import show_list
 
         return show_list(as_json=len(arguments) == 2)
-    parsed = _parser().parse_args(arguments)
+    parsed = parser().parse_args(arguments)
     return _dispatch(parsed)
 
 
@@ -124,7 +124,8 @@ def _change(parsed: argparse.Namespace) -> int:
             return commands.show_status(as_json=parsed.json)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """What the command takes, and what it says of it: --help and the manual page are made of it."""
     import argparse
 
     from client_gui.state import Mode
@@ -136,14 +137,14 @@ def _parser() -> argparse.ArgumentParser:
             raise QvdUsbError(USAGE, reason=f"{self.prog}: {message}")
 
     raw = argparse.RawDescriptionHelpFormatter
-    parser = Parser(
+    made = Parser(
         prog="qvd-usb",
         description="Lends USB devices of this computer to a remote desktop.",
         epilog=EXAMPLES,
         formatter_class=raw,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 
     def command(name: str, text: str, *examples: str) -> argparse.ArgumentParser:
         added = commands.add_parser(
@@ -198,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("device", help=device_help)
     command("policy", "show all rules of which devices may be shared, in order", "qvd-usb policy")
     command("doctor", "look for what this computer lacks, and tell the command that repairs it", "qvd-usb doctor")
-    return parser
+    return made
 
 
 def _descriptor(text: str) -> int:

@@ -20,22 +20,56 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-DEFAULTS: Mapping[str, str] = {
-    "client.slave.command.qvd-client-slaveclient-usbip": "${path.qvd.bin}/qvd-client-slaveclient-usbip",
-    "client.slave.enable": "1",
-    "client.usb.allow_plaintext": "0",
-    "client.usb.enable": "0",
-    "client.usb.implementation": "USBIP",
-    "client.usb.on-fail": "",
-    "client.usb.on-return": "",
-    "client.usb.on-share": "",
-    "client.usb.share_all": "0",
-    "client.usb.share_list": "",
-    "client.usb.share_ports": "",
-    "path.qvd.bin": "/usr/lib/qvd/bin",
-    "path.usb.database": "/usr/share/hwdata/usb.ids,/var/lib/usbutils/usb.ids",
-    "path.usb.usbroot": "/sys/bus/usb/devices",
+LAYERS = ("/etc/qvd/client.conf", "~/.qvd/client.conf")
+ABOUT = """The keys of QVD's client that are about USB devices. A key of the user's own file comes before the machine's,
+and ${key} in a value stands for the value of that key.
+The picker and qvd-usb change client.usb.share_list and client.usb.share_ports in it, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key: what holds where no file sets it, and what it is about."""
+
+    default: str
+    about: str
+
+
+KEYS: Mapping[str, Key] = {
+    "client.slave.command.qvd-client-slaveclient-usbip": Key(
+        default="${path.qvd.bin}/qvd-client-slaveclient-usbip",
+        about="The setuid helper that takes a device from its driver and gives it back.",
+    ),
+    "client.slave.enable": Key(default="1", about="Whether the session may have channels beside its screen, as USB's."),
+    "client.usb.allow_plaintext": Key(
+        default="0", about="1: devices may go over an unencrypted way that leaves this computer, for all to read."
+    ),
+    "client.usb.enable": Key(default="0", about="Whether USB devices are shared at all: 1 or 0."),
+    "client.usb.implementation": Key(default="USBIP", about="How they are shared; we are USBIP."),
+    "client.usb.on-fail": Key(
+        default="",
+        about="A command that is run when a device could not be shared. It finds what happened in its environment: "
+        "QVD_USB_EVENT, QVD_USB_BUSID, QVD_USB_DEVICE, QVD_USB_NAME, QVD_USB_PROBLEM.",
+    ),
+    "client.usb.on-return": Key(default="", about="A command that is run when a device is back on this computer."),
+    "client.usb.on-share": Key(default="", about="A command that is run when a device is in the remote desktop."),
+    "client.usb.share_all": Key(default="0", about="1: every device is shared that may be, whatever the list says."),
+    "client.usb.share_list": Key(
+        default="",
+        about="The devices that are shared with each session: vid:pid or vid:pid@serial, separated by commas.",
+    ),
+    "client.usb.share_ports": Key(
+        default="",
+        about="Entries of the list that stand for the device at one port only, as entry/busid, separated by commas: "
+        "for devices that are alike.",
+    ),
+    "path.qvd.bin": Key(default="/usr/lib/qvd/bin", about="Where QVD's programs are."),
+    "path.usb.database": Key(
+        default="/usr/share/hwdata/usb.ids,/var/lib/usbutils/usb.ids",
+        about="Names of vendors and products, for devices that do not say theirs.",
+    ),
+    "path.usb.usbroot": Key(default="/sys/bus/usb/devices", about="Where the kernel shows USB devices."),
 }
+DEFAULTS: Mapping[str, str] = {name: key.default for name, key in KEYS.items()}
 
 _YES = frozenset({"1", "yes", "true", "on"})
 _NO = frozenset({"0", "no", "false", "off", ""})

@@ -36,7 +36,7 @@ EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is the problem's own."""
     try:
-        options = _parser().parse_args(argv)
+        options = parser().parse_args(argv)
         return int(options.command(options))
     except QvdUsbError as error:
         print(report(error), file=sys.stderr)
@@ -299,14 +299,15 @@ class Parser(argparse.ArgumentParser):
         raise QvdUsbError(USAGE, reason=f"{self.prog}: {message}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
+def parser() -> argparse.ArgumentParser:
+    """What the command takes, and what it says of it: --help and the manual page are made of it."""
+    made = Parser(
         prog="qvd-usb-agent",
         description="Lends virtual USB hubs to containers and gives each the right to exactly its own devices.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    verbs = made.add_subparsers(required=True, metavar="COMMAND")
 
     def verb(
         name: str, command: Callable[[argparse.Namespace], int], text: str, example: str
@@ -354,22 +355,20 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("container", help="the container's name")
     added.add_argument("busid", help="the device as this host sees it, from: qvd-usb-agent status")
     _add_config(verbs.add_parser("config", help="read and set keys of /etc/qvd/node.conf"))
-    return parser
+    return made
 
 
 def _add_config(config: argparse.ArgumentParser) -> None:
     parts = config.add_subparsers(required=True, metavar="get|set|list")
     example = "example: qvd-usb-agent config get vm.lxc.use_vhci_hubs"
     get = parts.add_parser("get", help="print a key's value, or all", epilog=example)
-    get.add_argument("key", nargs="?")
+    get.add_argument("key", nargs="?", help="which one")
     get.set_defaults(command=config_get)
     listed = parts.add_parser("list", help="print all keys", epilog="example: qvd-usb-agent config list --json")
     listed.set_defaults(command=config_get, key=None)
-    example = (
-        "examples: qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1,tenant_id=-1, or: config set KEY VALUE"
-    )
+    example = "example: qvd-usb-agent config set vm.lxc.use_vhci_hubs 1"
     put = parts.add_parser("set", help="set a key", epilog=example)
-    put.add_argument("words", nargs="+", metavar="key=KEY,value=VALUE", help="or KEY VALUE")
+    put.add_argument("words", nargs="+", metavar="key=KEY,value=VALUE", help="as QVD has it, or: KEY VALUE")
     put.set_defaults(command=config_set)
     for added in (get, listed, put):
         added.add_argument("--json", action="store_true", help="print JSON")

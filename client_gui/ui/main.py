@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns: 0 when the window was closed and every device is home, or the exit status of what stood in the way.
     """
     try:
-        return _run(_descriptor(_options(argv)))
+        return _run(_descriptor(parser().parse_args(argv)))
     except QvdUsbError as error:
         print(report(error), file=sys.stderr)
         return error.problem.exit_status
@@ -39,17 +39,18 @@ class Parser(argparse.ArgumentParser):
         raise QvdUsbError(USAGE, reason=f"{self.prog}: {message}")
 
 
-def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = Parser(
+def parser() -> argparse.ArgumentParser:
+    """What the command takes, and what it says of it: --help and the manual page are made of it."""
+    made = Parser(
         prog="qvd-usb-picker",
         description="A window to choose which USB devices the remote desktop gets.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    source = parser.add_mutually_exclusive_group()
+    source = made.add_mutually_exclusive_group()
     source.add_argument("--session", metavar="-", choices=["-"], help="read the session from standard input")
     source.add_argument("--session-fd", metavar="N", type=int, help="read the session from file descriptor N")
-    return parser.parse_args(argv)
+    return made
 
 
 def _descriptor(options: argparse.Namespace) -> int | None:

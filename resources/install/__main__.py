@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from errors import InstallError
-from layout import ROLES, SHARED_PACKAGE, UNITS, Item, Role, roles_of
+from layout import ROLES, UNITS, Item, Role, roles_of
 from place import Placement, interpreter_path
 from system import make_groups, make_run_folders, reload_running_system
 
@@ -65,9 +65,10 @@ def _uninstall(placement: Placement, roles: tuple[Role, ...]) -> None:
     for role in roles:
         for unit, wanted_by in role.enable:
             placement.disable(unit, wanted_by)
-    still_used = any(placement.has(role) for role in ROLES.values() if role not in roles)
+    others = tuple(role for role in ROLES.values() if role not in roles and placement.has(role))
+    still_used = set(_items(others))
     for item in _items(roles):
-        if not (still_used and item.source == SHARED_PACKAGE):
+        if item not in still_used:
             _say(placement.remove(item))
     placement.remove_empty_folders()
     if any(role.sysusers for role in roles):
@@ -75,9 +76,9 @@ def _uninstall(placement: Placement, roles: tuple[Role, ...]) -> None:
 
 
 def _items(roles: tuple[Role, ...]) -> list[Item]:
-    """Everything of these roles, the shared package once; packages first, so that no start script lacks its modules."""
-    packages = dict.fromkeys(item for role in roles for item in role.packages)
-    return [*packages, *(item for role in roles for item in role.items)]
+    """Everything of these roles, what they share once; packages first, so that no start script lacks its modules."""
+    packages = [item for role in roles for item in role.packages]
+    return list(dict.fromkeys([*packages, *(item for role in roles for item in role.items)]))
 
 
 def _options() -> argparse.Namespace:

@@ -23,13 +23,14 @@ class Kind(StrEnum):
     PACKAGE = "package"  # a folder of Python modules, byte-compiled
     TRANSLATION = "translation"  # compiled from resources/i18n
     LAUNCHER = "launcher"  # compiled from resources/launcher
+    MAN = "man"  # made of what programs and settings files say of themselves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One thing to install.
 
-    `source` is a path in the repository, for LINK what the link says, for START "module:function".
+    `source` is a path in the repository, for LINK what the link says, for START "module:function", for MAN the page.
     `flags` are the interpreter's, for START only.
     """
 
@@ -73,6 +74,14 @@ def _start(target: str, source: str, flags: str = "-I") -> Item:
     return Item(kind=Kind.START, target=target, source=source, mode=0o755, flags=flags)
 
 
+def _man(*pages: str) -> tuple[Item, ...]:
+    """Manual pages by their file names, and the one that belongs to every role."""
+    return tuple(
+        Item(kind=Kind.MAN, target=f"/usr/share/man/man{page[-1]}/{page}", source=page)
+        for page in (*pages, "qvd-usbip-problems.7")
+    )
+
+
 CLIENT = Role(
     name="client",
     package="client_gui",
@@ -103,6 +112,10 @@ CLIENT = Role(
         Item(kind=Kind.TRANSLATION, target="/usr/share/qvd-usbip/i18n/es.qm", source="resources/i18n/picker_es.ts"),
         _copy("/usr/lib/sysusers.d/qvd-usbip-client.conf", "sysusers.d/qvd-usbip-client.conf"),
         _copy("/usr/lib/tmpfiles.d/qvd-usbip-client.conf", "tmpfiles.d/qvd-usbip-client.conf"),
+        *_man(
+            *("qvd-usb.1", "qvd-usb-picker.1", "qvd-client-slaveclient-usbip.8"),
+            *("qvd-usbip-client.conf.5", "usbip-policy.conf.5", "usbip-rules.conf.5"),
+        ),
     ),
 )
 
@@ -118,6 +131,7 @@ SERVER = Role(
         _copy("/usr/lib/modules-load.d/qvd-usbip.conf", "modules-load.d/qvd-usbip.conf"),
         _copy("/usr/lib/udev/rules.d/10-qvd-usbip-host.rules", "udev/10-qvd-usbip-host.rules"),
         _settings("node.conf"),
+        *_man("qvd-usb-agent.8", "qvd-usbip-node.conf.5"),
     ),
 )
 
@@ -140,6 +154,10 @@ VMA = Role(
         _copy("/usr/lib/udev/rules.d/70-qvd-create-device.rules", "udev/70-qvd-create-device.rules"),
         _copy("/usr/lib/sysusers.d/qvd-usbip-vma.conf", "sysusers.d/qvd-usbip-vma.conf"),
         _settings("vma.conf"),
+        *_man(
+            *("qvd-create-device.8", "qvd-usb-slaveserver.8", "qvd-vma-slaveserver-usbip.8"),
+            "qvd-usbip-vma.conf.5",
+        ),
     ),
 )
 

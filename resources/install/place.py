@@ -9,6 +9,7 @@ from pathlib import Path
 
 from launcher import compile_launcher
 from layout import PYTHON_HOME, Item, Kind, Role, start_script
+from manual import build
 from translations import compile_ts
 
 # What belongs to a package: modules, and the data that its windows show.
@@ -91,6 +92,8 @@ class Placement:
             return start_script(template, item, self.interpreter).encode()
         if item.kind is Kind.LAUNCHER:
             return compile_launcher(self.source / item.source, interpreter=self.interpreter, cc=self.cc)
+        if item.kind is Kind.MAN:
+            return build(item.source, self.source).encode("ascii")
         if item.kind is Kind.TRANSLATION:
             return compile_ts((self.source / item.source).read_text(encoding="utf-8"))
         return (self.source / item.source).read_bytes()

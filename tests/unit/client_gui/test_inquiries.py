@@ -222,7 +222,7 @@ def test_doctor_s_exit_status_is_that_of_the_first_failure(
 
 
 def subcommands() -> set[str]:
-    parser = cli._parser()
+    parser = cli.parser()
     (action,) = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
     return set(action.choices)
 

@@ -28,6 +28,13 @@ CLIENT: Modes = {
     "usr/share/fish/vendor_completions.d/qvd-usb.fish": 0o644,
     "usr/share/zsh/vendor-completions/_qvd-usb": 0o644,
     "usr/lib/tmpfiles.d/qvd-usbip-client.conf": 0o644,
+    "usr/share/man/man1/qvd-usb-picker.1": 0o644,
+    "usr/share/man/man1/qvd-usb.1": 0o644,
+    "usr/share/man/man5/qvd-usbip-client.conf.5": 0o644,
+    "usr/share/man/man5/usbip-policy.conf.5": 0o644,
+    "usr/share/man/man5/usbip-rules.conf.5": 0o644,
+    "usr/share/man/man7/qvd-usbip-problems.7": 0o644,
+    "usr/share/man/man8/qvd-client-slaveclient-usbip.8": 0o644,
     "usr/share/qvd-usbip/i18n/es.qm": 0o644,
 }
 SERVER: Modes = {
@@ -37,6 +44,9 @@ SERVER: Modes = {
     "usr/lib/systemd/system/qvd-usb-agent.service": 0o644,
     "usr/lib/udev/rules.d/10-qvd-usbip-host.rules": 0o644,
     "usr/sbin/qvd-usb-agent": 0o755,
+    "usr/share/man/man5/qvd-usbip-node.conf.5": 0o644,
+    "usr/share/man/man7/qvd-usbip-problems.7": 0o644,
+    "usr/share/man/man8/qvd-usb-agent.8": 0o644,
     "usr/share/qvd-usbip/lxc/container.seccomp": 0o644,
 }
 VMA: Modes = {
@@ -49,6 +59,11 @@ VMA: Modes = {
     "usr/lib/systemd/system/qvd-usb-slaveserver.socket": 0o644,
     "usr/lib/sysusers.d/qvd-usbip-vma.conf": 0o644,
     "usr/lib/udev/rules.d/70-qvd-create-device.rules": 0o644,
+    "usr/share/man/man5/qvd-usbip-vma.conf.5": 0o644,
+    "usr/share/man/man7/qvd-usbip-problems.7": 0o644,
+    "usr/share/man/man8/qvd-create-device.8": 0o644,
+    "usr/share/man/man8/qvd-usb-slaveserver.8": 0o644,
+    "usr/share/man/man8/qvd-vma-slaveserver-usbip.8": 0o644,
 }
 EXPECTED: dict[str, Modes] = {"client": CLIENT, "server": SERVER, "vma": VMA, "all": CLIENT | SERVER | VMA}
 OWN_PACKAGES = {

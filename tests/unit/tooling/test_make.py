@@ -10,7 +10,7 @@ from tests.unit.tooling.making import run_make
 TARGETS = [
     *("help", "setup", "venv", "pins"),
     *("lint", "unit", "gui", "test", "test-fast", "test-deep"),
-    *("campaign", "demo", "bench", "translations", "screenshots", "run"),
+    *("campaign", "demo", "bench", "man", "translations", "screenshots", "run"),
     *("install", "uninstall", "stage", "clean"),
 ]
 
