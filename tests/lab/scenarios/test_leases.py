@@ -10,9 +10,11 @@ import pytest
 from tests.lab import Lab
 from tests.lab.containers import base_config
 from tests.lab.guest import Guest
+from tests.lab.scenarios.rights_seen import needed, opened, rights
 
 pytestmark = pytest.mark.deep
 
+DRIVER = "/sys/bus/platform/drivers/vhci_hcd"
 INSIDE = Path(__file__).with_name("inside")
 SERIALS = {"one": "1234", "two": "5678"}
 LEFT = "ls /sys/fs/bpf/qvd /sys/fs/cgroup/qvd /var/lib/qvd/storage/devicefs /run/qvd-usbip/broker"
@@ -76,6 +78,36 @@ def both(lab: Lab) -> Tenants:
     return Tenants(lab)
 
 
+def each_has_its_own_alone(both: Tenants, hub: str) -> dict[str, str]:
+    """A device for each of two tenants on one hub: nodes and rights are its own tenant's alone; the serial ports."""
+    for name in SERIALS:
+        inside = both.lab.container(name)
+        inside.wait()
+        shown = inside.run(f"ls /sys/devices/platform /sys/devices/platform/{hub}").out
+        assert "attach" not in shown
+        assert shown.count("usb") == 2
+    closed = {name: rights(both.lab, name) for name in SERIALS}
+    for name in SERIALS:
+        both.plug(name)
+        both.hand_over(name)
+    terminals = {name: both.terminal(name) for name in SERIALS}
+    given = {name: rights(both.lab, name) - closed[name] for name in SERIALS}
+    assert not given["one"] & given["two"]
+    assert given["one"] | given["two"] == needed(both.lab, hub)
+    for name, other in (("one", "two"), ("two", "one")):
+        inside = both.lab.container(name)
+        inside.run("udevadm settle")
+        both.server.until(f"lxc-attach -n {name} -- test -c /dev/{terminals[name]}")
+        assert len(both.nodes(name)) == 2, "its terminal and its usbfs node, nothing of the other's"
+        assert f"/dev/{terminals[name]}" in both.nodes(name)
+        inside.run(f"exec 3<>/dev/{terminals[name]}", user="user")
+        assert opened(both.lab, name, given[name]) == given[name]
+        assert not opened(both.lab, name, given[other]), "by no node of its own making"
+        seen = inside.run(f"cat /sys/devices/platform/{hub}/usb*/*/serial", check=False).out.split()
+        assert sorted(seen) == sorted(SERIALS.values()), "what a shared hub does not hide"
+    return terminals
+
+
 def test_two_tenants_on_one_hub_have_each_their_own_ports_nodes_and_rights(both: Tenants) -> None:
     one, two = (both.lab.container(name) for name in SERIALS)
     for container in (one, two):
@@ -86,29 +118,7 @@ def test_two_tenants_on_one_hub_have_each_their_own_ports_nodes_and_rights(both:
     assert both.tenants("vhci_hcd.3") == {"one": "1-4", "two": "5-8"}
     assert both.agent("reserve third") == "third has vhci_hcd.3 ports 9-12"
     assert both.server.run("qvd-usb-agent reserve fourth", check=False).rc == 62
-    for container in (one, two):
-        container.wait()
-        shown = container.run("ls /sys/devices/platform /sys/devices/platform/vhci_hcd.3").out
-        assert "attach" not in shown
-        assert shown.count("usb") == 2
-
-    for name in SERIALS:
-        both.plug(name)
-        both.hand_over(name)
-    terminals = {name: both.terminal(name) for name in SERIALS}
-    assert terminals["one"] != terminals["two"]
-    for name, other in (("one", "two"), ("two", "one")):
-        inside = both.lab.container(name)
-        inside.run("udevadm settle")
-        both.server.until(f"lxc-attach -n {name} -- test -c /dev/{terminals[name]}")
-        assert len(both.nodes(name)) == 2, "its terminal and its usbfs node, nothing of the other's"
-        assert f"/dev/{terminals[name]}" in both.nodes(name)
-        inside.run(f"exec 3<>/dev/{terminals[name]}", user="user")
-        assert both.opens(name, terminals[name])
-        assert not both.opens(name, terminals[other]), "by no node of its own making"
-        seen = inside.run("cat /sys/devices/platform/vhci_hcd.3/usb*/*/serial", check=False).out.split()
-        assert sorted(seen) == sorted(SERIALS.values()), "what a shared hub does not hide"
-
+    terminals = each_has_its_own_alone(both, "vhci_hcd.3")
     both.server.run("rm /var/lib/qvd-usbip/ledger.json; systemctl restart qvd-usb-agent", timeout=120)
     assert both.tenants("vhci_hcd.3") == {"one": "1-4", "two": "5-8"}, "as the kernel and the folders have it"
     one.stop(kill=True)
@@ -121,6 +131,29 @@ def test_two_tenants_on_one_hub_have_each_their_own_ports_nodes_and_rights(both:
     again = both.terminal("one")
     assert both.opens("one", again)
     assert not both.opens("two", again)
+
+
+def test_the_only_hub_of_a_kernel_is_lent_by_ports_which_become_free_again(both: Tenants) -> None:
+    """The kernel is built for one hub: a host with this one alone still serves more than one container."""
+    one, two, server = both.lab.container("one"), both.lab.container("two"), both.server
+    for container in (one, two):
+        container.stop(kill=True)
+    server.push(INSIDE / "single_hub.py", "/usr/local/bin/single_hub.py")
+    server.run("python3 /usr/local/bin/single_hub.py /run/vhci-hcd.ko && rmmod vhci_hcd && insmod /run/vhci-hcd.ko")
+    assert server.run(f"cd {DRIVER} && ls -d vhci_hcd.* vhci_hcd.*/status*").out.split() == [
+        "vhci_hcd.0", "vhci_hcd.0/status",
+    ]  # fmt: skip
+    server.until("qvd-usb-agent hubs | grep -q vhci_hcd.0")
+    for container in (one, two):
+        container.start()
+    assert both.tenants("vhci_hcd.0") == {"one": "1-4", "two": "5-8"}
+    terminals = each_has_its_own_alone(both, "vhci_hcd.0")
+
+    one.stop(kill=True)
+    both.until_home(1)
+    assert both.tenants("vhci_hcd.0") == {"two": "5-8"}
+    assert both.agent("reserve third") == "third has vhci_hcd.0 ports 1-4"
+    assert both.opens("two", terminals["two"])
 
 
 def test_an_agent_to_which_no_event_comes_gets_everything_right_by_looking(both: Tenants) -> None:

@@ -4,9 +4,7 @@ What holds is read from the kernels, by the witnesses of the demo and here; `qvd
 says to its user.
 """
 
-import json
 import shlex
-import struct
 import time
 from collections.abc import Callable
 
@@ -16,31 +14,16 @@ from tests.lab import Lab
 from tests.lab.demo.back import INTRUDE
 from tests.lab.demo.there import OPEN
 from tests.lab.demo.witness import Facts, Witness
+from tests.lab.scenarios.rights_seen import PINS, READ_WRITE, Right, rights
 from tests.lab.scenarios.terminal import SHARE_LIST_FILE, USER, Terminal
 
 pytestmark = pytest.mark.core
 
 IDENTITY = "0bda:58c2@1234"
 TTY = "ttyACM0"
-READ_WRITE = 6
 PATIENCE = 90.0  # seconds; the machine may be busy
-PINS = "/sys/fs/bpf/qvd"
 #: A right that nobody gave: the kernel's key and value of the character device 4:64, read and write.
 STRAY = "key hex 02 00 00 00 04 00 00 00 40 00 00 00 value hex 06 00 00 00"
-Right = tuple[str, int, int, int]
-
-
-def right_of(entry: dict[str, list[str]]) -> Right:
-    """An entry of a device map as bpftool shows it: the bytes of key and value, as hexadecimal words."""
-    raw = bytes(int(byte, 16) for byte in entry["key"] + entry["value"])
-    kind, major, minor, access = struct.unpack("<IIII", raw)
-    return {1: "b", 2: "c"}[kind], major, minor, access
-
-
-def rights(lab: Lab, container: str) -> frozenset[Right]:
-    """Every right that the device map of a container holds: kind, major, minor, access."""
-    entries = json.loads(lab.server.run(f"bpftool -j map dump pinned {PINS}/{container}").out)
-    return frozenset(map(right_of, entries))
 
 
 class Road:
