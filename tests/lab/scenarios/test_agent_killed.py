@@ -41,7 +41,7 @@ class Trial:
         folder = f"/run/systemd/system/{AGENT}.d"
         self.server.push(PROGRAM, "/usr/local/bin/dying_agent.py")
         self.server.run(f"mkdir -p {folder} && cat >{folder}/dying.conf", stdin=DYING)
-        self.server.run(f"systemctl daemon-reload; systemctl restart {AGENT}; rm /run/effects", timeout=120)
+        self.server.run(f"systemctl daemon-reload; systemctl restart {AGENT}; rm -f /run/effects", timeout=120)
         self.lab.expected_failures.add(AGENT)
 
     def given(self) -> frozenset[Right]:

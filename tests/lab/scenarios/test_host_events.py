@@ -1,6 +1,5 @@
 """What the host hears of its devices, and from whom: the kernel's own events lost in a storm, udevd started anew."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,7 @@ def test_udevd_started_anew_on_the_host_changes_nothing_and_serves_the_next_devi
     lab.container("one").run(f"systemd-run -q --unit=reader cat /dev/{terminal}")
     lab.container("one").run("udevadm settle")
     before = standing(both)
-    assert json.loads(before["deeds"].splitlines()[-1])["event"]
+    assert "grant" in before["deeds"]
     old = server.run("systemctl show -P MainPID systemd-udevd").out
     server.run("systemctl restart systemd-udevd && udevadm control --ping && udevadm settle")
     assert server.run("systemctl show -P MainPID systemd-udevd").out != old

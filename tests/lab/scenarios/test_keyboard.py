@@ -37,6 +37,7 @@ class Keyboard:
     def take_back(self) -> None:
         self.host.agent(f"revoke one {self.host.devices()[0]['busid']}")
         self.server.until("cat /sys/bus/usb/drivers/usbip-host/*/usbip_status | grep -qx 1")
+        self.server.until("! lxc-attach -n one -- sh -c 'ls /dev/hidraw*'")
 
     def heard(self, name: str) -> dict[str, str]:
         """Presses a key, then Alt-Print-H; what the container, the console, an event's reader and the kernel got."""
