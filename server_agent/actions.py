@@ -126,6 +126,13 @@ class Authorise(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InhibitKeys(Action):
+    """Let the kernel give the keys of an input device to nobody on this host."""
+
+    devpath: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MakeNode(Action):
     """Make a node in the folder that a container has in its /dev."""
 

@@ -18,7 +18,7 @@ from server_agent.chronicle import Chronicle, Entry, Kind
 from server_agent.decide import decide
 from server_agent.executor import CONTAINER_ACTIONS, QUICK_ACTIONS, RIGHTS_ACTIONS, SLOW_ACTIONS, Executor
 from server_agent.kernel.observe import Observer
-from server_agent.kernel.udev import LostEventsError, Monitor, event_of, heard_of, is_hint, is_root_hub
+from server_agent.kernel.udev import LostEventsError, Monitor, event_of, heard_of, is_hint, is_root_hub, keys_of
 from server_agent.ledger import Ledger
 from server_agent.records import Records
 from server_agent.state import SETTLE_SECONDS, Stage, State
@@ -330,9 +330,9 @@ class Daemon:
                     self.submit(event)
                 elif is_hint(found) or is_root_hub(found):
                     self.look_soon()
-                heard = heard_of(self.state, found, self.now)
-                if heard is not None:
-                    self.submit(heard)
+                for more in (keys_of(self.state, found, self.now), heard_of(self.state, found, self.now)):
+                    if more is not None:
+                        self.submit(more)
         except LostEventsError:
             LOG.warning("kernel events were lost: looking around")
             self._wiring.records.add(Entry(at=self.now, kind=Kind.OVERFLOW))

@@ -92,6 +92,7 @@ def _register() -> None:
         (events.UsbRemoved, devices.usb_removed),
         (events.NodeAdded, devices.node_added),
         (events.NodeRemoved, devices.node_removed),
+        (events.KeysAdded, devices.keys_added),
         (events.Inspected, devices.inspected),
         (events.Granted, devices.granted),
         (events.GrantFailed, devices.grant_failed),

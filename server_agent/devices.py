@@ -6,7 +6,7 @@ from qvd_usbip import vhci
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import VmId
 from server_agent import events, leases
-from server_agent.actions import AttachPort, Authorise, DetachPort, Inspect, Judged, LookAround
+from server_agent.actions import AttachPort, Authorise, DetachPort, InhibitKeys, Inspect, Judged, LookAround
 from server_agent.draft import Draft
 from server_agent.judgement import judge
 from server_agent.lending import Lease
@@ -213,6 +213,11 @@ def node_added(draft: Draft, event: events.NodeAdded) -> None:
         lose(draft, stale, event.right)
         device = draft.state.devices[event.port]
     draft.grant(replace(device, names={**device.names, event.right: event.name}), event.right)
+
+
+def keys_added(draft: Draft, event: events.KeysAdded) -> None:
+    """Keys of a stranger: no listener of this host gets them, whoever the device was lent to; it is read as hidraw."""
+    draft.do(InhibitKeys(devpath=event.devpath))
 
 
 def node_removed(draft: Draft, event: events.NodeRemoved) -> None:

@@ -125,6 +125,14 @@ class Heard(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeysAdded(Event):
+    """Something that a person could type with has appeared below a port, as an input device of this host."""
+
+    port: Port
+    devpath: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clock(Event):
     """A deadline may have passed."""
 

@@ -25,7 +25,7 @@ LOG = logging.getLogger(__name__)
 CONTAINER_ACTIONS = (actions.PutInForce, actions.TearDown, actions.ClearLeftover, actions.CloseGate)
 QUICK_ACTIONS = (actions.AttachPort, actions.MakeNode, actions.RemoveNode)
 RIGHTS_ACTIONS = (actions.Grant, actions.Revoke)
-SLOW_ACTIONS = (actions.DetachPort, actions.Inspect, actions.Authorise)
+SLOW_ACTIONS = (actions.DetachPort, actions.Inspect, actions.Authorise, actions.InhibitKeys)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,15 @@ class Executor:
         except (OSError, ChangedError) as error:
             return events.AuthoriseFailed(at=self.clock(), port=action.port, number=action.number, detail=_words(error))
         return events.Authorised(at=self.clock(), port=action.port, number=action.number)
+
+    @perform.register
+    def _(self, action: actions.InhibitKeys) -> None:
+        try:
+            self.gate.inhibit_keys(action.devpath)
+        except ChangedError:
+            LOG.debug("gone before it could be inhibited device=%s", action.devpath)
+        except OSError as error:  # a rule of udev tries the same
+            LOG.warning("keys reach this host device=%s error=%s", action.devpath, _words(error))
 
     @perform.register
     def _(self, action: actions.Grant) -> events.Event:

@@ -12,6 +12,7 @@ from server_agent.kernel.vhci import Vhci
 from server_agent.state import Right
 
 CLOSED, OPEN = "0", "1"
+INHIBITED = "1"
 
 
 class ChangedError(Exception):
@@ -87,6 +88,26 @@ class Gate:
         """
         with self._same(busid, number) as folder:
             _write(folder / "authorized", OPEN)
+
+    def inhibit_keys(self, devpath: str) -> None:
+        """Let the kernel give what an input device says to nobody; who listens already hears no more of it.
+
+        Source: Documentation/input/input-programming.rst, inhibiting input devices.
+
+        Args:
+            devpath: its place, as the kernel's event has it.
+
+        Raises:
+            ChangedError: it is gone.
+            OSError: the kernel would not, or is older than 5.11.
+        """
+        folder = self.sysfs / devpath.removeprefix("/")
+        try:
+            _write(folder / "inhibited", INHIBITED)
+        except OSError as error:
+            if folder.exists():
+                raise
+            raise ChangedError(f"{devpath} is gone") from error
 
     @contextmanager
     def _same(self, busid: BusId, number: Right) -> Iterator[Path]:

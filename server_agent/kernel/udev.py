@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -18,6 +19,9 @@ LOG = logging.getLogger(__name__)
 BUFFER_BYTES = 64 << 20  # room for a storm while one event is decided
 ADD, REMOVE = "add", "remove"
 PASSED_ON = frozenset({ADD, REMOVE, "change", "bind", "unbind", "move", "online", "offline"})
+# Source: include/uapi/linux/input-event-codes.h, BTN_MISC and KEY_OK: in between are buttons, which type nothing.
+FIRST_BUTTON, FIRST_AFTER_BUTTONS = 0x100, 0x160
+WORD_BITS = 8 * struct.calcsize("l")  # the kernel's bitmaps are words of this size, the highest first
 NOT_KEPT = frozenset({"ACTION", "DEVPATH", "SEQNUM", "SUBSYSTEM", "DEVNAME"})
 
 
@@ -107,6 +111,30 @@ def _device_event(event: Uevent, place: uevent.HubPlace, port: Port, right: Righ
     if event.action == ADD:
         return events.UsbAdded(at=at, port=port, busid=place.busid, number=right, name=event.devname or "")
     return events.UsbRemoved(at=at, port=port, number=right)
+
+
+def keys_of(state: State, event: Uevent, at: float) -> events.KeysAdded | None:
+    """An input device with keys that appears below one of our hubs; None for anything else.
+
+    Source: input_dev_uevent, drivers/input/input.c.
+    """
+    place = uevent.place_of(event.devpath) if event.action == ADD and event.subsystem == "input" else None
+    port = state.place(place.bus, place.rhport) if place is not None and not is_hint(event) else None
+    if place is None or port is None or port.hub != place.hub or not has_keys(event.properties.get("KEY", "")):
+        return None
+    return events.KeysAdded(at=at, port=port, devpath=event.devpath)
+
+
+def has_keys(bitmap: str) -> bool:
+    """Whether a person could type with what has these keys and buttons; what cannot be read counts as if."""
+    bits = 0
+    try:
+        for word in bitmap.split():
+            bits = bits << WORD_BITS | int(word, 16)
+    except ValueError:
+        return True
+    buttons = (1 << FIRST_AFTER_BUTTONS) - (1 << FIRST_BUTTON)
+    return bits & ~buttons > 1  # the lowest stands for no key at all
 
 
 def heard_of(state: State, event: Uevent, at: float) -> events.Heard | None:

@@ -317,3 +317,17 @@ def test_in_a_storm_without_an_end_a_look_tells_what_there_is(run: Run, monkeypa
         assert bench.kernel.looks == looks + 1
 
     run(work)
+
+
+def test_a_keyboard_is_inhibited_when_the_kernel_tells_of_it_whether_or_not_its_device_is_known(run: Run) -> None:
+    async def work(bench: Bench) -> None:
+        devpath = "/devices/platform/vhci_hcd.1/usb3/3-1/3-1:1.0/0003:0627:0001.0001/input/input5"
+        words = {"ACTION": "add", "DEVPATH": devpath, "SUBSYSTEM": "input", "KEY": "ff"}
+        await bench.daemon.look()
+        bench.kernel.incoming += [from_environment(words), from_environment({**words, "KEY": "1f0000 0 0 0 0"})]
+        bench.daemon._read_monitor()
+        inhibited = actions.InhibitKeys(devpath=devpath)
+        await bench.until(lambda: inhibited in bench.kernel.performed)
+        assert bench.kernel.performed == [inhibited]
+
+    run(work)

@@ -304,6 +304,21 @@ def test_a_container_whose_nodes_the_host_makes_gets_a_folder_and_loses_it(
     assert list(nodes.root.iterdir()) == []
 
 
+def test_keys_that_cannot_be_kept_from_the_host_are_said_and_a_keyboard_that_is_gone_is_not(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = bench.kernel.root / "devices/platform/vhci_hcd.1/usb5/5-2/5-2:1.0/input/input5"
+    keys = actions.InhibitKeys(devpath=f"/{folder.relative_to(bench.kernel.root)}")
+    assert bench.executor.perform(keys) is None
+    assert not caplog.records
+    folder.mkdir(parents=True)
+    assert bench.executor.perform(keys) is None
+    assert "keys reach this host" in caplog.text
+    (folder / "inhibited").write_text("0")
+    bench.executor.perform(keys)
+    assert (folder / "inhibited").read_text() == "1"
+
+
 @pytest.mark.parametrize(
     ("backend", "fault", "code", "words"),
     [

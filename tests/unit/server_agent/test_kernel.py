@@ -169,6 +169,19 @@ def test_a_device_is_read_and_authorised_while_it_is_the_same(stock: FakeVhci) -
     assert (folder / "authorized").read_text().strip() == "1"
 
 
+def test_keys_are_inhibited_and_what_is_gone_is_told_from_what_the_kernel_refuses(stock: FakeVhci) -> None:
+    folder = stock.plug(1, "hs", 1, authorised=True) / "5-2:1.0/0003:0627:0001.0001/input/input5"
+    folder.mkdir(parents=True)
+    gate, devpath = Gate(sysfs=stock.root), f"/{folder.relative_to(stock.root)}"
+    with pytest.raises(FileNotFoundError):  # a kernel that is too old for it
+        gate.inhibit_keys(devpath)
+    (folder / "inhibited").write_text("0\n")
+    gate.inhibit_keys(devpath)
+    assert (folder / "inhibited").read_text() == "1\n"
+    with pytest.raises(ChangedError, match="gone"):
+        gate.inhibit_keys(devpath.replace("input5", "input6"))
+
+
 def test_another_device_in_the_same_place_is_neither_read_nor_authorised(stock: FakeVhci) -> None:
     folder = stock.plug(1, "hs", 1, devnum=3)
     gate, busid = Gate(sysfs=stock.root), BusId.parse("5-2")

@@ -7,7 +7,7 @@ import pytest
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.uevent import from_environment
 from server_agent import events
-from server_agent.kernel.udev import LostEventsError, Monitor, event_of, heard_of, is_hint
+from server_agent.kernel.udev import LostEventsError, Monitor, event_of, has_keys, heard_of, is_hint, keys_of
 from server_agent.state import Container, Device, HostNodes, HubBuses, Phase, Port, Right, State, Thing
 
 STATE = State(hubs={HubId(3): HubBuses(hs=9, ss=10)}, ports_per_half=15)
@@ -77,6 +77,56 @@ def test_an_event_somebody_wrote_is_a_hint_and_no_proof() -> None:
     written = from_environment({**properties, "DEVTYPE": "usb_device"})
     assert event_of(STATE, written, 1.0) is None
     assert is_hint(written)
+
+
+KEYBOARD = "1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe"
+INPUT = f"{BELOW}/9-2:1.0/0003:0627:0001.0001/input/input5"
+
+
+@pytest.mark.parametrize(
+    ("bitmap", "typed"),
+    [
+        (KEYBOARD, True),
+        ("1f0000 0 0 0 0", False),  # a mouse
+        ("7cdb000000000000 0 0 0 0", False),  # a game pad
+        ("1000000000000 c000000000000 0", True),  # a headset
+        ("1 0 0 0 0 0", False),  # the last button
+        ("100000000 0 0 0 0 0", True),  # the first key after them
+        ("1", False),  # KEY_RESERVED
+        ("", False),
+        ("what", True),
+    ],
+)
+def test_keys_are_told_from_buttons(bitmap: str, typed: bool) -> None:
+    assert has_keys(bitmap) == typed
+
+
+def keys(action: str = "add", devpath: str = INPUT, **more: str) -> events.KeysAdded | None:
+    words = {"ACTION": action, "DEVPATH": devpath, "SUBSYSTEM": "input", "KEY": KEYBOARD, **more}
+    return keys_of(STATE, from_environment(words), 5.0)
+
+
+def test_a_keyboard_of_a_strangers_is_noticed_wherever_it_is_below_a_port() -> None:
+    assert keys() == events.KeysAdded(at=5.0, port=PORT, devpath=INPUT)
+    behind = f"{BELOW}/9-2:1.2/0003:046D:C52B.0003/0003:046D:4024.0004/input/input9"
+    assert keys(devpath=behind) == events.KeysAdded(at=5.0, port=PORT, devpath=behind)
+
+
+@pytest.mark.parametrize(
+    ("action", "devpath", "more"),
+    [
+        ("remove", INPUT, {}),
+        ("add", INPUT.replace("vhci_hcd.3", "vhci_hcd.4"), {}),
+        ("add", "/devices/pci0000:00/0000:00:14.0/usb9/9-2/9-2:1.0/input/input5", {}),
+        ("add", INPUT, {"SUBSYSTEM": "hid"}),
+        ("add", INPUT, {"KEY": "1f0000 0 0 0 0"}),
+        ("add", INPUT, {"SYNTH_UUID": "0"}),
+    ],
+)
+def test_the_hosts_own_keyboards_and_what_has_no_keys_are_left_alone(
+    action: str, devpath: str, more: dict[str, str]
+) -> None:
+    assert keys(action, devpath, **more) is None
 
 
 class FakeMonitor:
