@@ -2,6 +2,8 @@
 
 import errno
 import logging
+import os
+import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -55,7 +57,9 @@ class Monitor:
             try:
                 device = self._monitor.poll(timeout=0)
             except OSError as error:
-                if error.errno == errno.ENOBUFS:
+                # pyudev sees that the socket has an error before it asks which: then there is no number yet, and the
+                # error would stay, and with it every event be held up, until somebody asks.
+                if (error.errno or pending_error(self._monitor.fileno())) == errno.ENOBUFS:
                     raise LostEventsError from error
                 raise
             except (ValueError, OverflowError) as error:  # what pyudev makes of a message libudev could not read
@@ -66,6 +70,12 @@ class Monitor:
                 yield uevent.from_environment(dict(device.properties))
             except QvdUsbError as error:
                 LOG.debug("event left out: %s", error)
+
+
+def pending_error(fd: int) -> int:
+    """The error that a socket waits to tell, which it forgets by that; 0 for none. Source: socket(7), SO_ERROR."""
+    with socket.socket(fileno=os.dup(fd)) as found:
+        return found.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
 def is_hint(event: Uevent) -> bool:

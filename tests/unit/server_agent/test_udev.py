@@ -1,13 +1,26 @@
 """Kernel events become events about ports of our hubs, or nothing."""
 
 import errno
+import os
+import select
+import socket
+from collections.abc import Iterator
 
 import pytest
 
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.uevent import from_environment
 from server_agent import events
-from server_agent.kernel.udev import LostEventsError, Monitor, event_of, has_keys, heard_of, is_hint, keys_of
+from server_agent.kernel.udev import (
+    LostEventsError,
+    Monitor,
+    event_of,
+    has_keys,
+    heard_of,
+    is_hint,
+    keys_of,
+    pending_error,
+)
 from server_agent.state import Container, Device, HostNodes, HubBuses, Phase, Port, Right, State, Thing
 
 STATE = State(hubs={HubId(3): HubBuses(hs=9, ss=10)}, ports_per_half=15)
@@ -135,6 +148,9 @@ class FakeMonitor:
     def __init__(self, *played: object) -> None:
         self._played = list(played)
 
+    def fileno(self) -> int:
+        return 7
+
     def poll(self, timeout: float) -> object:
         assert timeout == 0
         found = self._played.pop(0) if self._played else None
@@ -163,9 +179,38 @@ def test_an_overflow_or_an_unreadable_message_is_a_loss(trouble: Exception) -> N
         list(monitor.read())
 
 
-def test_other_trouble_is_not_hidden() -> None:
-    with pytest.raises(PermissionError):
-        list(Monitor(FakeMonitor(PermissionError())).read())
+@pytest.fixture
+def refused() -> Iterator[int]:
+    """The descriptor of a socket with an error that nobody has asked for yet."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s,
+    ):
+        free.bind(("127.0.0.1", 0))
+        s.connect(free.getsockname())
+        free.close()
+        s.send(b"x")
+        assert select.select([s], [], [], 5)[0]
+        yield s.fileno()
+
+
+def test_the_error_of_a_socket_is_asked_for_once(refused: int) -> None:
+    assert pending_error(refused) == errno.ECONNREFUSED
+    assert pending_error(refused) == 0
+    os.fstat(refused)  # and it is still open
+
+
+def test_an_overflow_that_pyudev_sees_by_polling_is_a_loss_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server_agent.kernel.udev.pending_error", {7: errno.ENOBUFS}.__getitem__)
+    with pytest.raises(LostEventsError):
+        list(Monitor(FakeMonitor(OSError("Error while polling fd: 7"))).read())
+
+
+def test_other_trouble_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server_agent.kernel.udev.pending_error", {7: errno.ENOTCONN}.__getitem__)
+    for trouble in (PermissionError(errno.EPERM, "no"), OSError("Error while polling fd: 7")):
+        with pytest.raises(OSError, match=r"no|polling"):
+            list(Monitor(FakeMonitor(trouble)).read())
 
 
 # what a container on its own is told ---------------------------------------------------------------------------------
