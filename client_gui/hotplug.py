@@ -39,5 +39,9 @@ class Hotplug:
             try:
                 if self._monitor.poll(timeout=0) is None:
                     return
-            except OSError:
-                return  # ENOBUFS: there were more than fit
+            except OSError as error:  # ENOBUFS: there were more than fit
+                if error.errno is None:  # pyudev saw it by polling: it stays until somebody asks what it is
+                    from qvd_usbip.system.sockets import pending_error
+
+                    pending_error(self.fileno())
+                return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import os
 import select
 import socket
 import time
@@ -20,6 +21,12 @@ _KEEPALIVE_INTERVAL = 2
 _KEEPALIVE_COUNT = 3
 _USER_TIMEOUT = 8000  # milliseconds
 _INT = array.array("i").itemsize
+
+
+def pending_error(fd: int) -> int:
+    """The error that a socket waits to tell, which it forgets by that; 0 for none. Source: socket(7), SO_ERROR."""
+    with socket.socket(fileno=os.dup(fd)) as found:
+        return found.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
 def tune(connection: socket.socket) -> None:

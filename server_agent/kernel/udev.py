@@ -2,8 +2,6 @@
 
 import errno
 import logging
-import os
-import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ import pyudev
 
 from qvd_usbip import uevent
 from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.system.sockets import pending_error
 from qvd_usbip.uevent import Uevent
 from server_agent import events
 from server_agent.kernel.vhci import HUB_PREFIX
@@ -70,12 +69,6 @@ class Monitor:
                 yield uevent.from_environment(dict(device.properties))
             except QvdUsbError as error:
                 LOG.debug("event left out: %s", error)
-
-
-def pending_error(fd: int) -> int:
-    """The error that a socket waits to tell, which it forgets by that; 0 for none. Source: socket(7), SO_ERROR."""
-    with socket.socket(fileno=os.dup(fd)) as found:
-        return found.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
 def is_hint(event: Uevent) -> bool:

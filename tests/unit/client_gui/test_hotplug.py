@@ -13,6 +13,7 @@ import pyudev
 from client_gui.engine import Engine
 from client_gui.hotplug import Hotplug
 from client_gui.state import DeviceState
+from tests.kit.unread_error import is_readable, refused
 
 if TYPE_CHECKING:
     from tests.unit.client_gui.bench import Bench
@@ -88,6 +89,22 @@ def test_lost_events_do_no_harm(bench: Bench, monitor: FakeMonitor) -> None:
     monitor.overflow = True
     monitor.event()
     bench.wait_state(DeviceState.NOT_SHARED)
+
+
+def test_an_overflow_that_pyudev_sees_by_polling_wakes_the_engine_once() -> None:
+    class Overflowed:
+        def __init__(self, fd: int) -> None:
+            self._fd = fd
+
+        def fileno(self) -> int:
+            return self._fd
+
+        def poll(self, timeout: float | None = None) -> object | None:
+            raise OSError(f"Error while polling fd: {self._fd}")
+
+    with refused() as fd:
+        Hotplug(Overflowed(fd)).drain()
+        assert not is_readable(fd)
 
 
 @pytest.mark.parametrize("problem", [OSError("no netlink"), ImportError("no libudev")])

@@ -1,10 +1,6 @@
 """Kernel events become events about ports of our hubs, or nothing."""
 
 import errno
-import os
-import select
-import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,7 +15,6 @@ from server_agent.kernel.udev import (
     heard_of,
     is_hint,
     keys_of,
-    pending_error,
 )
 from server_agent.state import Container, Device, HostNodes, HubBuses, Phase, Port, Right, State, Thing
 
@@ -177,27 +172,6 @@ def test_an_overflow_or_an_unreadable_message_is_a_loss(trouble: Exception) -> N
     monitor = Monitor(FakeMonitor(trouble))
     with pytest.raises(LostEventsError):
         list(monitor.read())
-
-
-@pytest.fixture
-def refused() -> Iterator[int]:
-    """The descriptor of a socket with an error that nobody has asked for yet."""
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s,
-    ):
-        free.bind(("127.0.0.1", 0))
-        s.connect(free.getsockname())
-        free.close()
-        s.send(b"x")
-        assert select.select([s], [], [], 5)[0]
-        yield s.fileno()
-
-
-def test_the_error_of_a_socket_is_asked_for_once(refused: int) -> None:
-    assert pending_error(refused) == errno.ECONNREFUSED
-    assert pending_error(refused) == 0
-    os.fstat(refused)  # and it is still open
 
 
 def test_an_overflow_that_pyudev_sees_by_polling_is_a_loss_too(monkeypatch: pytest.MonkeyPatch) -> None:

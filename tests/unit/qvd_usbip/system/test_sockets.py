@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -18,6 +19,7 @@ from qvd_usbip import errors, wire
 from qvd_usbip.device_line import format_device_line, parse_device_line
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.system import sockets
+from tests.kit.unread_error import is_readable, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -234,3 +236,10 @@ def test_read_exact() -> None:
         ours.sendall(b"0123456789")
         assert sockets.read_exact(theirs, 4, soon()) == b"0123"
         assert sockets.read_exact(theirs, 6, soon()) == b"456789"
+
+
+def test_the_error_of_a_socket_is_told_once_and_the_socket_stays_open() -> None:
+    with refused() as fd:
+        assert sockets.pending_error(fd) == errno.ECONNREFUSED
+        assert sockets.pending_error(fd) == 0
+        assert not is_readable(fd)
