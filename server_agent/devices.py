@@ -174,15 +174,16 @@ def grant_failed(draft: Draft, event: events.GrantFailed) -> None:
 
 
 def authorised(draft: Draft, event: events.Authorised) -> None:
-    """Drivers have it. For a device that was found rather than attached, look for what came before."""
+    """Drivers have it, or had it before it was found: look for what came unheard."""
     device = current(draft, event.port, event.number, Stage.AUTHORISING)
     if device is None:
         return
     device = draft.put_device(replace(device, stage=Stage.AUTHORISED, deadline=None))
     draft.reach(device, AckState.AUTHORISED)
     progress = draft.state.progress.get(device.attach_id)
-    if progress is None:
+    if progress is None or device.names.keys() - device.rights.keys():
         draft.do(LookAround())
+    if progress is None:
         return
     if progress.node:
         draft.reach(device, AckState.READY)

@@ -174,6 +174,9 @@ def adopt(draft: Draft, seen: Observed, container: Container, device: Device | N
             draft,
             UsbAdded(at=draft.now, port=found.port, busid=found.busid, number=found.number, name=found.name),
         )
+        judged = devices.current(draft, found.port, found.number, Stage.INSPECTING)
+        if judged is not None:  # no event will tell of what drivers have made of it already
+            draft.put_device(replace(judged, names={**judged.names, **found.children}))
         return
     device = device or Device(port=found.port, container=container.name)
     names = {found.number: found.name, **found.children}

@@ -334,6 +334,22 @@ def test_what_happened_while_the_agent_was_away_is_made_up_for() -> None:
     assert world.maps == {ONE: set(), TWO: {world.plugged[second].number, *world.plugged[second].children}}
 
 
+def test_killed_in_the_middle_of_a_revoke_it_looks_for_what_drivers_had_made_already() -> None:
+    world = started()
+    in_use(world)
+    world.child(FIRST)
+    world.deliver_uevent()
+    everything = set(world.maps[ONE])
+    assert len(everything) == 2
+    world.maps[ONE].clear()
+    world.restart()
+    while world.slow:
+        world.deliver_slow()
+    assert world.looks_wanted
+    world.look()
+    assert world.maps == {ONE: everything}
+
+
 def test_a_peer_that_went_before_anything_enumerated_is_a_failure() -> None:
     world = started()
     attach(world)

@@ -58,6 +58,7 @@ class World:
     stubborn: set[Port] = field(default_factory=set)  # ports that will not become free
     revoke_fails: bool = False
     disk_full: bool = False
+    looks_wanted: int = 0
     results_lost: bool = False
     deaf: bool = False  # no event of the kernel arrives
     grants_fail: bool = False  # and come true all the same
@@ -103,7 +104,7 @@ class World:
             case actions.CloseBroker(container=name):
                 self.brokers.discard(name)
             case actions.LookAround() | actions.Judged():
-                pass
+                self.looks_wanted += isinstance(action, actions.LookAround)
             case actions.Grant() | actions.Revoke() if self._takes_long(action):
                 self.slow.append(action)
             case actions.Grant() | actions.Revoke() | actions.AttachPort():
