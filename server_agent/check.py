@@ -204,11 +204,26 @@ def apparmor() -> Finding:
     switch = SYSFS / "module/apparmor/parameters/enabled"
     enabled = switch.exists() and switch.read_text(encoding="ascii").strip() == "Y"
     if enabled and shutil.which("apparmor_parser"):
-        return Finding(name="apparmor", text="enabled")
+        return _profile()
     return Finding(
         name="apparmor",
         text="AppArmor is not active: root of a container can reach other containers' hubs",
         remedy="Install apparmor and boot with it (kernel parameter apparmor=1 security=apparmor).",
+        exit_status=LXC_CONFIG_MISSING.exit_status,
+    )
+
+
+def _profile() -> Finding:
+    """Whether the profile of privileged containers is in force; only root can see it."""
+    loaded = SYSFS / "kernel/security/apparmor/profiles"
+    if not os.access(loaded, os.R_OK):
+        return Finding(name="apparmor", text="enabled")
+    if f"{lxc.PROFILE} (enforce)" in loaded.read_text(encoding="utf-8", errors="replace").splitlines():
+        return Finding(name="apparmor", text=f"enabled, {lxc.PROFILE} is loaded")
+    return Finding(
+        name="apparmor",
+        text=f"{lxc.PROFILE} is not loaded: no privileged container that names it starts",
+        remedy=f"apparmor_parser --replace --write-cache {lxc.PROFILE_FILE}",
         exit_status=LXC_CONFIG_MISSING.exit_status,
     )
 

@@ -28,7 +28,9 @@ def check_container(name: VmId) -> list[Finding]:
         Finding(name=str(name), text=each.text, remedy=f"{each.remedy} (in {config})", exit_status=status)
         for each in found
     ]
-    return lines or [Finding(name=str(name), text=f"every line it needs is in force in {config}")]
+    if terms.own_attach:
+        lines.append(Finding(name=str(name), text=f"{lxc.OWN_ATTACH_PROFILE}: {' '.join(lxc.OWN_ATTACH_COSTS)}"))
+    return lines if found else [Finding(name=str(name), text=f"every line it needs is in force in {config}"), *lines]
 
 
 def terms_of(name: VmId, effective: list[lacks.Setting]) -> lxc.ContainerTerms:
@@ -41,6 +43,7 @@ def terms_of(name: VmId, effective: list[lacks.Setting]) -> lxc.ContainerTerms:
         broker_gid=_number(lacks.value_of("--broker-gid", words)),
         backend=Backend(backend) if backend in set(Backend) else default_backend(),
         root_uid=_number(lacks.value_of("--root-uid", words)),
+        own_attach=lacks.in_force(effective).get("lxc.apparmor.profile") == [lxc.OWN_ATTACH_PROFILE],
     )
 
 

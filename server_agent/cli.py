@@ -7,18 +7,16 @@ import os
 import sys
 import syslog
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NoReturn
 
-from qvd_usbip.errors import AGENT_UNREACHABLE, INTERNAL, NO_FREE_HUB, USAGE, USERNS_UNMAPPED, QvdUsbError, report
+from qvd_usbip.errors import AGENT_UNREACHABLE, INTERNAL, NO_FREE_HUB, USAGE, QvdUsbError, report
 from qvd_usbip.ids import BusId, VmId
 from qvd_usbip.system.files import save_atomic
-from server_agent import check, container_config, control, display, idmap, lxc, settings
+from server_agent import check, container_config, control, display, lxc, settings
 from server_agent.check_container import check_container
 from server_agent.kernel.rights import default_backend
 from server_agent.state import Backend
 
-GROUP = "qvduser"  # createdevice.acl.group of an image that does not say otherwise
 NO_GID = (1 << 32) - 1
 EXAMPLES = """examples:
   qvd-usb-agent check                                   what this host has and lacks
@@ -134,14 +132,19 @@ def explain(options: argparse.Namespace) -> int:
 
 def lxc_config(options: argparse.Namespace) -> int:
     """Print the lines to append to a container's configuration."""
-    terms = _with_ids(
+    terms = container_config.with_ids(
         lxc.ContainerTerms(
             name=VmId.parse(options.container), devicefs=settings.load().devicefs, broker_gid=options.broker_gid,
             backend=Backend(options.backend or default_backend()), root_uid=options.root_uid,
+            own_attach=options.own_attach,
         ),
         userns=options.userns,
     )  # fmt: skip
+    if terms.own_attach and terms.root_uid:
+        raise QvdUsbError(USAGE, reason="--own-attach: in a user namespace its root may not write attach at all")
     lines = lxc.config_lines(terms)
+    if terms.own_attach:
+        print(" ".join(lxc.OWN_ATTACH_COSTS), file=sys.stderr)
     if options.write:
         save_atomic(lxc.include_file(terms.name), "".join(f"{line}\n" for line in lines).encode(), 0o644)
         lines = [lxc.include_line(terms.name)]
@@ -150,34 +153,6 @@ def lxc_config(options: argparse.Namespace) -> int:
     else:
         print("\n".join(lines))
     return 0
-
-
-def _with_ids(terms: lxc.ContainerTerms, *, userns: bool) -> lxc.ContainerTerms:
-    """The ids of a container in a user namespace, as far as they were not given: from its configuration and image.
-
-    Raises:
-        QvdUsbError: userns-unmapped when there has to be a user namespace and none can be found.
-    """
-    path = container_config.CONTAINERS / str(terms.name) / "config"
-    try:
-        entries = list(container_config.entries(path))
-        ids = idmap.idmap_of(entries)
-    except FileNotFoundError:
-        entries, ids = [], None
-    except ValueError as error:
-        raise QvdUsbError(USERNS_UNMAPPED, container=terms.name, reason=f"{path}: {error}") from error
-    if ids is None:
-        if userns and not terms.root_uid:
-            raise QvdUsbError(USERNS_UNMAPPED, container=terms.name, reason=f"{path} has no lxc.idmap")
-        return terms
-    root, root_group = ids.uid(0), ids.gid(0)
-    if not root or root_group is None:
-        raise QvdUsbError(USERNS_UNMAPPED, container=terms.name, reason="its root is not mapped")
-    group = container_config.image_group(entries, GROUP)
-    gid = ids.gid(group) if group is not None else root_group
-    if gid is None:
-        raise QvdUsbError(USERNS_UNMAPPED, container=terms.name, reason=f"its group {GROUP} is not mapped")
-    return replace(terms, root_uid=terms.root_uid or root, broker_gid=terms.broker_gid or gid)
 
 
 def hook(options: argparse.Namespace) -> int:
@@ -340,6 +315,10 @@ def parser() -> argparse.ArgumentParser:
             _add_terms(added)
         if command is lxc_config:
             added.add_argument("--userns", action="store_true", help="fail if it has no lxc.idmap")
+            added.add_argument(
+                "--own-attach", action="store_true",
+                help="for an image that writes its hub's attach itself, past the agent; says what that costs",
+            )  # fmt: skip
             added.add_argument(
                 "--write", action="store_true",
                 help="write the lines to a file, and print the one line that includes it",

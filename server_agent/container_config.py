@@ -1,14 +1,18 @@
-"""EFFECT: what a container's configuration says already, and which number a group has in its image."""
+"""EFFECT: what a container's configuration says already, and which numbers its root and group have."""
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from qvd_usbip.errors import USERNS_UNMAPPED, QvdUsbError
 from qvd_usbip.system.files import read_text
+from server_agent import idmap, lxc
 
 CONTAINERS = Path("/var/lib/lxc")
 INCLUDE, ROOT = "lxc.include", "lxc.rootfs.path"
 DEPTH = 8
+GROUP = "qvduser"  # createdevice.acl.group of an image that does not say otherwise
 GROUP_BYTES = 1 << 20
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -39,6 +43,38 @@ def _included(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(path.glob("*.conf"))
     return [path] if path.exists() else []
+
+
+def with_ids(terms: lxc.ContainerTerms, *, userns: bool) -> lxc.ContainerTerms:
+    """The ids of a container in a user namespace, as far as they were not given: from its configuration and image.
+
+    Args:
+        terms: what is known of it.
+        userns: whether it has to be in one.
+
+    Raises:
+        QvdUsbError: userns-unmapped when there has to be a user namespace and none can be found.
+    """
+    path = CONTAINERS / str(terms.name) / "config"
+    try:
+        found = list(entries(path))
+        ids = idmap.idmap_of(found)
+    except FileNotFoundError:
+        found, ids = [], None
+    except ValueError as error:
+        raise QvdUsbError(USERNS_UNMAPPED, container=terms.name, reason=f"{path}: {error}") from error
+    if ids is None:
+        if userns and not terms.root_uid:
+            raise QvdUsbError(USERNS_UNMAPPED, container=terms.name, reason=f"{path} has no lxc.idmap")
+        return terms
+    root, root_group = ids.uid(0), ids.gid(0)
+    if not root or root_group is None:
+        raise QvdUsbError(USERNS_UNMAPPED, container=terms.name, reason="its root is not mapped")
+    group = image_group(found, GROUP)
+    gid = ids.gid(group) if group is not None else root_group
+    if gid is None:
+        raise QvdUsbError(USERNS_UNMAPPED, container=terms.name, reason=f"its group {GROUP} is not mapped")
+    return replace(terms, root_uid=terms.root_uid or root, broker_gid=terms.broker_gid or gid)
 
 
 def image_group(found: Iterable[tuple[str, str]], group: str) -> int | None:

@@ -53,6 +53,7 @@ class Row:
 EVERYTHING = Row(kind="a", access="rwm")
 
 # What a system in a container cannot be without; nodes of any number may be made, opening them is another matter.
+# Not 5:1: that is the host's console. A container's /dev/console is a pseudo-terminal.
 BASE = (
     Row(kind="c", access="m"),
     Row(kind="b", access="m"),
@@ -62,7 +63,6 @@ BASE = (
     Row(kind="c", major=1, minor=8, access="rwm"),  # random
     Row(kind="c", major=1, minor=9, access="rwm"),  # urandom
     Row(kind="c", major=5, minor=0, access="rwm"),  # tty
-    Row(kind="c", major=5, minor=1, access="rwm"),  # console
     Row(kind="c", major=5, minor=2, access="rwm"),  # ptmx
     Row(kind="c", major=136, access="rwm"),  # pseudo-terminals
     Row(kind="c", major=10, minor=229, access="rwm"),  # fuse

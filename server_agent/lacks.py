@@ -11,7 +11,7 @@ from itertools import pairwise
 from server_agent import lxc
 
 AUTO = "lxc.mount.auto"
-LISTS = ("lxc.hook.", "lxc.mount.", "lxc.apparmor.raw", "lxc.cgroup.devices.", "lxc.cgroup2.devices.")
+LISTS = ("lxc.hook.", "lxc.mount.", "lxc.cgroup.devices.", "lxc.cgroup2.devices.")
 DENY = ".devices.deny"
 WHY = {
     "lxc.hook.": "without it no hub is lent and no device program is in force, or neither is taken back",
@@ -19,8 +19,8 @@ WHY = {
     "lxc.cgroup2.devices.": "without it LXC's own list refuses what the agent has granted",
     "lxc.cgroup.devices.": "without it LXC's own list decides beside the agent",
     "lxc.mount.": "without it the container does not see its hub alone, or does not reach the agent",
-    "lxc.apparmor.": "without it container root reaches other containers' hubs and the host's drivers",
-    "lxc.seccomp.": "without it container root reaches them by calls that AppArmor does not see",
+    "lxc.apparmor.": "without it container root reaches other containers' hubs, drivers and the host's kernel",
+    "lxc.seccomp.": "without it container root reaches them by calls and mounts that AppArmor does not see",
 }
 
 

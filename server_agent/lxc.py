@@ -25,14 +25,12 @@ WAYS = {
     Backend.V1: "the files of cgroup v1",
 }
 
-APPARMOR_RULES = (
-    "deny /{,**/}vhci_hcd.*/** wklx,",
-    "deny /{,**/}bus/{usb,platform}/{drivers,drivers_probe,drivers_autoprobe}{,/**} wklx,",
-    "deny mount fstype=sysfs,",
-    "deny mount /sys/{,**},",
-    "deny mount /dev/.lxc/{,**},",
-    "deny mount /{,**/}vhci_hcd.*{,/,/**},",
-    "deny pivot_root /sys/{,**},",
+PROFILE_FILE = "/etc/apparmor.d/lxc-container-qvd"
+PROFILE, OWN_ATTACH_PROFILE = "lxc-container-qvd", "lxc-container-qvd-own-attach"
+OWN_ATTACH_COSTS = (
+    "Its root may write its hub's attach and detach without the agent: devices come and go unannounced, though still",
+    "judged before they have a driver. For kernels whose hubs have an attach file of their own; a container that has",
+    "hub 0 of another one reaches every port.",
 )
 
 
@@ -46,6 +44,7 @@ class ContainerTerms:
         broker_gid: the group, as the host counts it, whose members may hand devices over.
         backend: how its device rights are set.
         root_uid: the container's root as the host counts it, for one in a user namespace; the host makes its nodes.
+        own_attach: its image writes its hub's attach itself.
     """
 
     name: VmId
@@ -53,6 +52,7 @@ class ContainerTerms:
     broker_gid: int = 0
     backend: Backend = Backend.MAP
     root_uid: int = 0
+    own_attach: bool = False
 
 
 def config_lines(terms: ContainerTerms) -> list[str]:
@@ -81,9 +81,7 @@ def config_lines(terms: ContainerTerms) -> list[str]:
         "# The way to the agent; /run is mounted first, so that the image's init leaves it alone.",
         "lxc.mount.entry = tmpfs run tmpfs rw,nosuid,nodev,mode=755,create=dir 0 0",
         f"lxc.mount.entry = {BROKERS}/{name} run/qvd-usbip none bind,ro,create=dir 0 0",
-        "lxc.apparmor.profile = generated",
-        "lxc.apparmor.allow_nesting = 1",
-        *([] if terms.root_uid else _guard()),
+        *(_outside() if terms.root_uid else _guard(terms)),
     ]
 
 
@@ -111,10 +109,18 @@ def _own_sys(terms: ContainerTerms) -> list[str]:
     ]
 
 
-def _guard() -> list[str]:
+def _outside() -> list[str]:
+    """For a user namespace: the modes of the host's files keep its root away, so LXC's own profile is enough."""
+    return ["lxc.apparmor.profile = generated", "lxc.apparmor.allow_nesting = 1"]
+
+
+def _guard(terms: ContainerTerms) -> list[str]:
+    """For a container whose root is the host's: profile and seccomp policy hold together, neither does alone."""
     return [
-        "# Container root must reach neither another hub nor a driver, by whatever mount.",
-        *(f"lxc.apparmor.raw = {rule}" for rule in APPARMOR_RULES),
+        "# Container root reaches neither another hub nor a driver nor the host's kernel, by whatever mount.",
+        *(f"# {line}" for line in OWN_ATTACH_COSTS if terms.own_attach),
+        f"lxc.apparmor.profile = {OWN_ATTACH_PROFILE if terms.own_attach else PROFILE}",
+        "lxc.apparmor.allow_nesting = 0",
         f"lxc.seccomp.profile = {SECCOMP}",
     ]
 

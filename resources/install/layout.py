@@ -10,6 +10,8 @@ from enum import StrEnum
 PYTHON_HOME = "/usr/lib/qvd-usbip/python"
 QVD_BIN = "/usr/lib/qvd/bin"
 UNITS = "/usr/lib/systemd/system"
+APPARMOR = "/etc/apparmor.d"
+PROFILE = f"{APPARMOR}/lxc-container-qvd"
 SHARED_PACKAGE = "qvd_usbip"
 
 
@@ -127,6 +129,9 @@ SERVER = Role(
         _start("/usr/sbin/qvd-usb-agent", "server_agent.cli:main"),
         _copy(f"{UNITS}/qvd-usb-agent.service", "systemd/qvd-usb-agent.service"),
         _copy("/usr/share/qvd-usbip/lxc/container.seccomp", "lxc/container.seccomp"),
+        # Copied over an older one, unlike settings: what an administrator adds belongs into local/.
+        _copy(f"{APPARMOR}/abstractions/qvd-container", "apparmor.d/abstractions/qvd-container"),
+        _copy(PROFILE, "apparmor.d/lxc-container-qvd"),
         _copy("/usr/lib/systemd/network/05-qvd-usbip-host.network", "network/05-qvd-usbip-host.network"),
         _copy("/usr/lib/modules-load.d/qvd-usbip.conf", "modules-load.d/qvd-usbip.conf"),
         _copy("/usr/lib/udev/rules.d/10-qvd-usbip-host.rules", "udev/10-qvd-usbip-host.rules"),

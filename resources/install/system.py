@@ -1,11 +1,11 @@
-"""EFFECT: what the system must be told after an installation: groups, folders below /run, units, rules."""
+"""EFFECT: what the system must be told after an installation: groups, folders below /run, units, rules, profiles."""
 
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
-from layout import Role
+from layout import PROFILE, Role
 
 
 def make_groups(root: Path, role: Role) -> str:
@@ -40,8 +40,14 @@ def make_run_folders(roles: tuple[Role, ...]) -> None:
 
 
 def reload_running_system() -> None:
-    """Lets systemd and udev, where they run, read again what they have read before; nothing is started."""
+    """Lets systemd, udev and AppArmor, where they run, read again what they have read before; nothing is started.
+
+    The compiled profile is kept, so that the next boot has it before the first container. A profile that was removed
+    stays loaded until then: what runs in it would be free without it.
+    """
     if Path("/run/systemd/system").is_dir():
         subprocess.run(["systemctl", "daemon-reload"], check=True)
     if Path("/run/udev/control").exists():
         subprocess.run(["udevadm", "control", "--reload"], check=True)
+    if Path(PROFILE).exists() and Path("/sys/kernel/security/apparmor/.replace").exists():
+        subprocess.run(["apparmor_parser", "--replace", "--write-cache", PROFILE], check=True)

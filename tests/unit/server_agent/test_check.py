@@ -25,6 +25,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path, content in (
         ("sys/fs/cgroup/cgroup.controllers", "cpu memory\n"),
         ("sys/module/apparmor/parameters/enabled", "Y\n"),
+        ("sys/kernel/security/apparmor/profiles", "/usr/bin/lxc-start (enforce)\nlxc-container-qvd (enforce)\n"),
         ("sys/module/usbip_core/parameters/usbip_debug_flag", "0\n"),
         (check.RULES, "# ours\n"),
         ("usr/sbin/ModemManager", ""),
@@ -68,6 +69,13 @@ def test_a_host_that_has_everything(host: Path, capsys: pytest.CaptureFixture[st
         ("sys/fs/cgroup/cgroup.controllers", None, "cgroup", "bpf-unavailable", "cgroup v2"),
         ("mounts", "", "bpf", "bpf-unavailable", "/sys/fs/bpf"),
         ("sys/module/apparmor/parameters/enabled", "N\n", "apparmor", "lxc-config-missing", "apparmor=1"),
+        (
+            "sys/kernel/security/apparmor/profiles",
+            "lxc-container-qvd (complain)\n",
+            "apparmor",
+            "lxc-config-missing",
+            "apparmor_parser --replace",
+        ),
         ("seccomp", None, "lxc", "lxc-config-missing", "make install ROLE=server"),
         ("usr/sbin/pcscd", "", "program", "host-program", "systemctl mask --now pcscd.socket pcscd.service"),
         (check.RULES, None, "programs", "host-program", "make install ROLE=server"),

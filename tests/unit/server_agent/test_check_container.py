@@ -50,7 +50,7 @@ def test_a_folder_of_includes_is_read_too(containers: Path, capsys: pytest.Captu
     (containers / "desk1/config").write_text(f"lxc.include = {containers}/parts\n")
     status, found = checked(capsys)
     assert status == PROBLEMS["lxc-config-missing"].exit_status
-    assert [line.split("'")[1] for line in found] == ["lxc.apparmor.profile = generated"]
+    assert [line.split("'")[1] for line in found] == ["lxc.apparmor.profile = lxc-container-qvd"]
 
 
 def test_what_is_missing_is_named_with_its_remedy(containers: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,7 +58,7 @@ def test_what_is_missing_is_named_with_its_remedy(containers: Path, capsys: pyte
     assert cli.main(["check", "desk1"]) == PROBLEMS["lxc-config-missing"].exit_status
     out = capsys.readouterr().out
     assert "FAIL  desk1: 'lxc.hook.pre-start = /usr/sbin/qvd-usb-agent hook --container desk1 --backend map" in out
-    assert f"Append: lxc.apparmor.profile = generated (in {containers}/desk1/config)" in out
+    assert f"Append: lxc.apparmor.profile = lxc-container-qvd (in {containers}/desk1/config)" in out
 
 
 def test_a_file_that_includes_itself_ends(containers: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,6 +69,28 @@ def test_a_file_that_includes_itself_ends(containers: Path, capsys: pytest.Captu
 
 def test_a_container_that_is_not_there(containers: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["check", "desk2"]) == PROBLEMS["container-unknown"].exit_status
+
+
+def test_an_image_that_attaches_by_itself_is_named_and_lacks_nothing(
+    containers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (containers / "desk1/config").write_text(lines(capsys, "--own-attach"))
+    status, (complete, cost) = checked(capsys)
+    assert status == 0
+    assert "every line it needs" in complete
+    assert "without the agent" in cost
+
+
+def test_the_lines_of_an_older_version_are_not_enough(containers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They named LXC's own profile, with rules added that do not hold against every mount."""
+    older = ("profile = generated", "allow_nesting = 1", "raw = deny mount fstype=sysfs,")
+    text = "".join(f"lxc.apparmor.{line}\n" for line in older)
+    (containers / "desk1/config").write_text(f"{lines(capsys)}{text}")
+    status, found = checked(capsys)
+    assert status == PROBLEMS["lxc-config-missing"].exit_status
+    assert [line.split("'")[1] for line in found] == [
+        "lxc.apparmor.profile = lxc-container-qvd", "lxc.apparmor.allow_nesting = 0",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("word", ["x", "--broker-gid", "--broker-gid -3", "--broker-gid ٣"])

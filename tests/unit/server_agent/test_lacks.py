@@ -48,7 +48,7 @@ def test_without_the_line_that_empties_it_lxcs_own_sysfs_comes_back() -> None:
     [
         ("lxc.apparmor.profile = unconfined", ["lxc.apparmor.profile=unconfined"]),
         ("lxc.seccomp.profile =", ["lxc.seccomp.profile="]),
-        ("lxc.apparmor.allow_nesting = 0", ["lxc.apparmor.allow_nesting=0"]),
+        ("lxc.apparmor.allow_nesting = 1", ["lxc.apparmor.allow_nesting=1"]),
         ("lxc.cgroup.dir.container = elsewhere", ["lxc.cgroup.dir.container=elsewhere"]),
         ("lxc.mount.auto = sys:rw", ["lxc.mount.auto=cgroup:mixed proc:mixed | sys:rw"]),
         ("lxc.cgroup2.devices.deny = a", ["lxc.cgroup2.devices.allow="] * 2),

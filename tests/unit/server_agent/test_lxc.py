@@ -76,13 +76,31 @@ def test_run_is_mounted_before_the_brokers_folder() -> None:
     assert "bind,ro" in entries[broker]
 
 
-def test_the_whole_set_against_container_root_is_there() -> None:
-    assert len(values("lxc.apparmor.raw")) == len(lxc.APPARMOR_RULES) == 7
+def test_profile_and_seccomp_policy_against_container_root_are_there() -> None:
+    assert values("lxc.apparmor.profile") == [lxc.PROFILE]
+    assert values("lxc.apparmor.allow_nesting") == ["0"]
     assert values("lxc.seccomp.profile") == [lxc.SECCOMP]
     refused = (ROOT / "resources/lxc/container.seccomp").read_text().split("[all]\n")[1].splitlines()
     assert {line.split()[0] for line in refused} >= {
+        "unshare", "clone", "clone3", "pivot_root", "mount_setattr", "open_by_handle_at",
         "bpf", "open_tree", "move_mount", "fsopen", "fsmount", "fspick", "init_module", "finit_module", "kexec_load",
     }  # fmt: skip
+
+
+def test_an_image_that_attaches_by_itself_has_the_other_profile_and_its_price_beside_it() -> None:
+    lines = lxc.config_lines(replace(TERMS, own_attach=True))
+    at = lines.index(f"lxc.apparmor.profile = {lxc.OWN_ATTACH_PROFILE}")
+    assert lines[at - len(lxc.OWN_ATTACH_COSTS) : at] == [f"# {line}" for line in lxc.OWN_ATTACH_COSTS]
+    assert [line for line in lines if line[0] != "#" and "apparmor.profile" not in line] == [
+        line for line in lxc.config_lines(TERMS) if line[0] != "#" and "apparmor.profile" not in line
+    ]
+
+
+def test_the_names_are_those_of_the_file_that_is_installed() -> None:
+    text = (ROOT / "resources/apparmor.d" / Path(lxc.PROFILE_FILE).name).read_text()
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("profile ")] == [
+        lxc.PROFILE, lxc.OWN_ATTACH_PROFILE,
+    ]  # fmt: skip
 
 
 def test_a_hook_hears_of_its_container_by_environment_or_arguments() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qvd_usbip.errors import PROBLEMS
 from server_agent import cli, container_config, lxc
 from server_agent.container_config import entries, image_group, image_roots
 from server_agent.idmap import LAST_ID, idmap_of, parse_range
@@ -62,8 +63,15 @@ def test_nodes_and_hub_are_mounted_and_no_rule_is_needed_against_its_root(
     assert f"{lxc.NODES}/three dev/qvd none bind,create=dir 0 0" in mounts
     assert f"{lxc.NODES}/three/bus/usb dev/bus/usb none bind,create=dir 0 0" in mounts
     assert any(mount.endswith("three sys/devices/platform none rbind 0 0") for mount in mounts)
-    assert not any(line.startswith(("lxc.apparmor.raw", "lxc.seccomp")) for line in lines)
+    assert "lxc.apparmor.profile = generated" in lines
+    assert not any(line.startswith("lxc.seccomp") for line in lines)
     assert not any(mount.startswith("/sys ") for mount in mounts)
+
+
+def test_it_cannot_attach_by_itself(containers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    del containers
+    assert cli.main(["lxc-config", "--own-attach", "three"]) == PROBLEMS["usage"].exit_status
+    assert "may not write attach" in capsys.readouterr().err
 
 
 def test_what_is_given_counts_before_what_is_found(containers: Path, capsys: pytest.CaptureFixture[str]) -> None:

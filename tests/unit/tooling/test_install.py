@@ -38,6 +38,8 @@ CLIENT: Modes = {
     "usr/share/qvd-usbip/i18n/es.qm": 0o644,
 }
 SERVER: Modes = {
+    "etc/apparmor.d/abstractions/qvd-container": 0o644,
+    "etc/apparmor.d/lxc-container-qvd": 0o644,
     "etc/qvd/node.conf": 0o644,
     "usr/lib/modules-load.d/qvd-usbip.conf": 0o644,
     "usr/lib/systemd/network/05-qvd-usbip-host.network": 0o644,

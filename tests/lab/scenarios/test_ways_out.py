@@ -1,0 +1,143 @@
+"""The ways by which root of a privileged container gets round the isolation of devices: each is tried, none is open.
+
+`inside/ways_out.py` has the ways. A container without our lines is the control that they are ways at all.
+"""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Lab
+from tests.lab.containers import Container, base_config, plain_config
+from tests.lab.scenarios.test_agent import Host
+
+WAYS = Path(__file__).with_name("inside") / "ways_out.py"
+PROGRAM = "/usr/local/bin/ways_out.py"
+REFUSED = {"EACCES", "EPERM", "ENOSYS", "EROFS"}
+OUTSIDER = "sleep 4242"
+SERVICE = "systemd-run -q --wait --pipe"  # as a process of the container, not one of lxc-attach
+# Of a container that nothing confines: what LXC itself refuses is off as well.
+UNCONFINED = """lxc.apparmor.profile = unconfined
+lxc.seccomp.profile =
+lxc.cap.drop =
+lxc.cgroup2.devices.allow = a
+"""
+FREE_HUB = 5
+
+
+class Prison:
+    """A container, and what its root finds out in it."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        container.run(f"cat >{PROGRAM}", stdin=WAYS.read_text())
+
+    def outcomes(self, groups: str = "", *, within: str = "") -> dict[str, dict[str, str]]:
+        """What became of each way, by group; `within` is the command that runs the program."""
+        done = self.container.run(f"{within} python3 {PROGRAM} {groups}", timeout=240)
+        found: dict[str, dict[str, str]] = json.loads(done.out.splitlines()[-1])
+        return found
+
+    def let_in(self) -> None:
+        """A process of the host's in the container's process namespace, as each of lxc-attach is on its way in."""
+        server, name = self.container.server, self.container.name
+        server.spawn(f"exec nsenter -t $(lxc-info -n {name} -pH) -p {OUTSIDER}", f"outsider-{name}")
+        server.until(f"lxc-attach -n {name} -- pgrep -fx {shlex.quote(OUTSIDER)}")
+
+
+def assert_none_is_open(found: dict[str, dict[str, str]]) -> None:
+    """What has to work works, everything else is refused; a way that could not be tried counts as open."""
+    for group, outcomes in found.items():
+        good = {"open"} if group == "works" else REFUSED
+        assert {way: outcome for way, outcome in outcomes.items() if outcome not in good} == {}, group
+
+
+@pytest.mark.core
+def test_hubs_drivers_and_foreign_numbers_are_shut_to_a_process_of_the_container(lab: Lab) -> None:
+    label = lab.server.run("cat /proc/$(lxc-info -n one -pH)/attr/current").out
+    assert label == "lxc-container-qvd (enforce)"
+    assert_none_is_open(Prison(lab.container("one")).outcomes("works devices files", within=SERVICE))
+
+
+@pytest.mark.deep
+def test_none_of_the_ways_is_open_to_a_process_of_the_container_and_to_lxc_attach(lab: Lab) -> None:
+    prison = Prison(lab.container("one"))
+    for within in ("", SERVICE):
+        found = prison.outcomes(within=within)
+        assert sum(map(len, found.values())) > 100
+        assert_none_is_open(found)
+    prison.let_in()
+    assert_none_is_open(prison.outcomes("outsider"))
+
+
+@pytest.mark.deep
+def test_its_system_and_its_udevd_run_and_a_lent_device_is_used_while_every_way_is_refused(lab: Lab) -> None:
+    host = Host(lab)
+    one = host.one
+    assert one.run("systemctl --failed --plain --no-legend").out == ""
+    assert one.run("systemctl is-active systemd-udevd").out == "active"
+    one.run("systemd-run -q --wait -p PrivateTmp=yes -p ProtectSystem=strict true")
+    host.hand_over()
+    host.until_granted()
+    host.server.until("lxc-attach -n one -- test -c /dev/ttyACM0")
+    one.run("exec 3<>/dev/ttyACM0", user="user")
+    assert one.run("udevadm info -q property -n ttyACM0 | grep -x ID_VENDOR_ID=0bda").out
+    node = one.run("find /dev/bus/usb -type c").out
+    assert one.run(f"head -c 18 {node} | wc -c", user="user").out == "18", "its descriptor, through usbfs"
+    assert one.run("exec 3<>/dev/ttyACM0", user="other", check=False).rc
+
+    prison = Prison(one)
+    for within in ("", SERVICE):
+        assert_none_is_open(prison.outcomes(within=within))
+    held = "exec 9</sys/devices/platform/vhci_hcd.*/; umount -l /sys/devices/platform/vhci_hcd.*"
+    written = "for file in /proc/self/fd/9/usb*/authorized_default; do echo 1 >$file && echo written; done"
+    assert "written" not in one.run(f"{held}; {written}", check=False).out
+    one.run("exec 3<>/dev/ttyACM0", user="user")
+    assert host.devices(), "and the device is still lent"
+
+
+@pytest.mark.deep
+def test_without_the_lines_the_ways_are_open(lab: Lab) -> None:
+    """What this file shows it shows by this: the program finds the ways where they are."""
+    two = lab.container("two")
+    two.stop(kill=True)
+    two.make_plain(FREE_HUB)
+    two.write_config(f"{plain_config('two', FREE_HUB)}{UNCONFINED}")
+    two.start()
+    two.wait()
+    prison = Prison(two)
+    prison.let_in()
+    found = prison.outcomes("works files calls devices outsider 'file systems'")
+    refusing = REFUSED - {"EROFS"}  # /proc/sys is mounted read-only, as LXC does it
+    refused = {way for outcomes in found.values() for way, outcome in outcomes.items() if outcome in refusing}
+    # A kernel without calls of x32, and one that makes no new hierarchy for a container, need none of our lines.
+    assert {way for way in refused if not way.endswith(", x32")} <= {"mount cgroup v1"}, found
+    places = prison.outcomes("places")["places"]
+    assert list(places.values()).count("open") > 10, places
+
+
+@pytest.mark.deep
+def test_an_image_that_attaches_by_itself_reaches_attach_and_nothing_else(lab: Lab) -> None:
+    """Of a stock kernel only hub 0 has an `attach` to try it with."""
+    two = lab.container("two")
+    two.stop(kill=True)
+    lines = lab.server.run("qvd-usb-agent lxc-config --own-attach two").out
+    assert "attach and detach without the agent" in lines
+    two.write_config(f"{base_config('two')}{lines}\n")
+    assert "every line it needs is in force" in lab.server.run("qvd-usb-agent check two").out
+    folder = "/run/lab/two/platform"
+    lab.server.run(f"mkdir -p {folder}/vhci_hcd.0")
+    lab.server.run(
+        f"sed -i 's,^lxc.mount.entry = .* sys/devices/platform none.*,"
+        f"lxc.mount.entry = {folder} sys/devices/platform none bind 0 0\\n"
+        "lxc.mount.entry = /sys/devices/platform/vhci_hcd.0 sys/devices/platform/vhci_hcd.0 none bind 0 0,' "
+        "/var/lib/lxc/two/config"
+    )
+    two.start()
+    two.wait()
+    attach = "/sys/devices/platform/vhci_hcd.0/attach"
+    assert "Invalid argument" in two.run(f"echo nonsense >{attach}", check=False).out
+    prison = Prison(two)
+    assert_none_is_open(prison.outcomes())
