@@ -1,6 +1,9 @@
-"""PURE: one thing that `qvd-usb doctor` or `qvd-usb-agent check` looked at, and what came of it."""
+"""PURE: one thing that `qvd-usb doctor` or a `check` looked at, and what came of it; how a list of them is told."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from qvd_usbip.errors import QvdUsbError, printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +43,21 @@ class Finding:
             "text": self.text,
             "remedy": self.remedy,
         }
+
+
+def finding_of(name: str, error: QvdUsbError) -> Finding:
+    """A line for a problem, with its own sentence and remedy."""
+    return Finding(name=name, text=str(error), remedy=error.remedy(), exit_status=error.problem.exit_status)
+
+
+def as_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """The findings for a person: a line each, and below it the remedy where there is one."""
+    for each in findings:
+        yield printable(f"{each.mark:>4}  {each.name}: {each.text}")
+        if each.remedy:
+            yield printable(f"      {each.remedy}")
+
+
+def exit_status_of(findings: Sequence[Finding]) -> int:
+    """What the command ends with: 0, or what the first failure says."""
+    return next((each.exit_status for each in findings if each.failed), 0)

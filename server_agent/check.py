@@ -21,7 +21,7 @@ from qvd_usbip.errors import (
     Problem,
     QvdUsbError,
 )
-from qvd_usbip.finding import Finding
+from qvd_usbip.finding import Finding, finding_of
 from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
 from qvd_usbip.port_range import ALL_PORTS
 from server_agent import bystanders, control, lxc, settings
@@ -49,8 +49,7 @@ Look = Callable[[], "Finding | list[Finding]"]
 
 def failed(name: str, problem: Problem, **context: object) -> Finding:
     """A line for a problem, with its own sentence and remedy."""
-    error = QvdUsbError(problem, **context)
-    return Finding(name=name, text=str(error), remedy=error.remedy(), exit_status=problem.exit_status)
+    return finding_of(name, QvdUsbError(problem, **context))
 
 
 def check_host() -> list[Finding]:
@@ -62,7 +61,7 @@ def _looked(name: str, look: Look) -> list[Finding]:
     try:
         found = look()
     except QvdUsbError as error:
-        found = failed(name, error.problem, **error.context)
+        found = finding_of(name, error)
     return found if isinstance(found, list) else [found]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from qvd_usbip.errors import AGENT_UNREACHABLE, INTERNAL, NO_FREE_HUB, USAGE, QvdUsbError, report
+from qvd_usbip.finding import as_lines, exit_status_of
 from qvd_usbip.ids import BusId, VmId
 from qvd_usbip.system.files import save_atomic
 from server_agent import check, container_config, control, display, lxc, settings
@@ -59,11 +60,8 @@ def check_host(options: argparse.Namespace) -> int:
     if options.json:
         _print_json({"v": 1, "checks": [line.as_json() for line in lines]})
     else:
-        for line in lines:
-            print(f"{line.mark:>4}  {line.name}: {line.text}")
-            if line.remedy:
-                print(f"      {line.remedy}")
-    return next((line.exit_status for line in lines if line.failed), 0)
+        print("\n".join(as_lines(lines)))
+    return exit_status_of(lines)
 
 
 def status(options: argparse.Namespace) -> int:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SETTINGS_FILE = "/etc/qvd/vma.conf"
+USER_GROUPS = "vma.user.default.groups"
 DEFAULTS = {
+    USER_GROUPS: "qvduser",
     "createdevice.acl.enable": "1",
     "createdevice.acl.group": "qvduser",
     "createdevice.acl.permissions": "rw",
@@ -34,15 +36,17 @@ class Access:
 class Settings:
     """`access` is what a device node gives and to whom (None: root only); `key_file` holds the slave key.
 
-    `group` may speak with the agent, whether nodes give it anything or not.
+    `group` may speak with the agent, whether nodes give it anything or not; `user_groups` are those that the VMA puts
+    the accounts in that it makes.
     """
 
-    __slots__ = ("access", "group", "key_file")
+    __slots__ = ("access", "group", "key_file", "user_groups")
 
-    def __init__(self, access: Access | None, group: str, key_file: str) -> None:
+    def __init__(self, access: Access | None, group: str, key_file: str, user_groups: tuple[str, ...] = ()) -> None:
         self.access = access
         self.group = group
         self.key_file = key_file
+        self.user_groups = user_groups
 
 
 def load_settings(path: str = SETTINGS_FILE) -> Settings:
@@ -90,7 +94,8 @@ def parse_settings(values: "Mapping[str, str]", path: str) -> Settings:
         raise refuse("createdevice.acl.permissions", "r, w and x, as in rw or rw-")
     if not key_file.startswith("/"):
         raise refuse("internal.vma.slave.config", "the full path of a file")
-    return Settings(Access(group, bits) if enable in _YES else None, group, key_file)
+    user_groups = tuple(filter(None, (each.strip() for each in values[USER_GROUPS].split(","))))
+    return Settings(Access(group, bits) if enable in _YES else None, group, key_file, user_groups)
 
 
 def group_number(name: str) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from qvd_usbip.errors import PROBLEMS
 from tests.lab import Lab
 from tests.lab.containers import Container
 from tests.lab.product import SLAVE_KEYS
@@ -167,3 +168,20 @@ def test_killed_at_each_effect_the_hook_leaves_nothing_wide_and_nothing_stray(sh
         assert rights(one, usbfs) == RIGHT, number
         assert one.run(f"ls -A {Path(usbfs).parent}").out == Path(usbfs).name, number
         assert len(one.run(f"ls -A {RECORDS}").out.split()) == 1
+
+
+@pytest.mark.deep
+def test_the_image_says_what_it_lacks(lab: Lab) -> None:
+    one = lab.container("one")
+    found = one.run("qvd-usb-image check user; qvd-usb-image check --root /")
+    assert "FAIL" not in found.out, found.out
+    assert "the agent on the host answers" in found.out
+    assert "which keeps access lists" in found.out
+    outsider = one.run("qvd-usb-image check other", check=False)
+    assert outsider.rc == PROBLEMS["node-unusable"].exit_status
+    assert "usermod -aG qvduser other" in outsider.out
+    one.run("mkdir -p /etc/udev/rules.d && ln -s /dev/null /etc/udev/rules.d/70-qvd-create-device.rules")
+    masked = one.run("qvd-usb-image check", check=False)
+    one.run("rm /etc/udev/rules.d/70-qvd-create-device.rules")
+    assert masked.rc == PROBLEMS["node-refused"].exit_status
+    assert "Remove /etc/udev/rules.d/70-qvd-create-device.rules" in masked.out

@@ -66,6 +66,10 @@ VMA: Modes = {
     "usr/share/man/man8/qvd-create-device.8": 0o644,
     "usr/share/man/man8/qvd-usb-slaveserver.8": 0o644,
     "usr/share/man/man8/qvd-vma-slaveserver-usbip.8": 0o644,
+    "usr/sbin/qvd-usb-image": 0o755,
+    "usr/share/bash-completion/completions/qvd-usb-image": 0o644,
+    "usr/share/fish/vendor_completions.d/qvd-usb-image.fish": 0o644,
+    "usr/share/zsh/vendor-completions/_qvd-usb-image": 0o644,
 }
 EXPECTED: dict[str, Modes] = {"client": CLIENT, "server": SERVER, "vma": VMA, "all": CLIENT | SERVER | VMA}
 OWN_PACKAGES = {
@@ -163,6 +167,7 @@ def test_every_module_is_compiled_under_the_path_it_will_have(staged: Path) -> N
         ("usr/lib/qvd/bin/qvd-create-device", "-IS", "vma_hooks.create_device:start"),
         ("usr/lib/qvd/bin/qvd-usb-slaveserver", "-I", "vma_hooks.slave_server:main"),
         ("usr/lib/qvd/bin/qvd-vma-slaveserver-usbip", "-I", "vma_hooks.attach:main"),
+        ("usr/sbin/qvd-usb-image", "-I", "vma_hooks.image:main"),
     ],
 )
 def test_start_script_names_interpreter_and_module(
