@@ -226,3 +226,8 @@ def clamp_speed(speed: int, highest: int = SUPER_PLUS) -> int:
     """
     known = (LOW, FULL, HIGH, SUPER, SUPER_PLUS)
     return max((number for number in known if number <= min(speed, highest)), default=LOW)
+
+
+def speeds_to_try(speed: int) -> "tuple[int, ...]":
+    """The speeds to write to `attach`, the next one where the kernel answers EINVAL: it may not know SUPER_PLUS."""
+    return tuple(dict.fromkeys((clamp_speed(speed), clamp_speed(speed, SUPER))))

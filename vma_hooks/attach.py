@@ -15,7 +15,8 @@ from qvd_usbip import broker
 from qvd_usbip.device_line import parse_device_line
 from qvd_usbip.errors import SLAVE_PROTOCOL, USAGE, QvdUsbError
 from qvd_usbip.system.sockets import read_line, tune
-from vma_hooks.broker_client import BrokerClient
+from vma_hooks.broker_client import Agent, BrokerClient
+from vma_hooks.mounted_hub import way_to_host
 from vma_hooks.words import complain
 
 LINE_SECONDS = 5.0
@@ -23,13 +24,14 @@ HELP = """\
 usage: qvd-vma-slaveserver-usbip
 
 Reads the line "DEVID SPEED" from the connection on standard input and hands that connection to qvd-usb-agent on the
-host, which attaches the device to this container. QVD's slave server starts it; to try one end by hand:
+host, which attaches the device to this container. On a host without it, run by root, it writes the mounted hub's own
+attach. QVD's slave server starts it; to try one end by hand:
 
   socat TCP-LISTEN:11101 EXEC:/usr/lib/qvd/bin/qvd-vma-slaveserver-usbip,nofork
 """
 
 
-def attach(connection: socket.socket, attach_id: str, agent: BrokerClient, seconds: float = LINE_SECONDS) -> None:
+def attach(connection: socket.socket, attach_id: str, agent: Agent, seconds: float = LINE_SECONDS) -> None:
     """Read the device line and let the agent attach the device.
 
     Args:
@@ -75,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     match list(sys.argv[1:] if argv is None else argv):
         case []:
-            return attach_standard_input(BrokerClient())
+            return attach_standard_input(way_to_host(BrokerClient()))
         case ["--help" | "-h"]:
             sys.stdout.write(HELP)
             return 0
@@ -83,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return complain(QvdUsbError(USAGE, reason="no arguments are taken"))
 
 
-def attach_standard_input(agent: BrokerClient) -> int:
+def attach_standard_input(agent: Agent) -> int:
     """Attach the device behind standard input through this agent; returns the exit status."""
     try:
         with standard_input() as connection:

@@ -3,6 +3,7 @@
 import socket
 import threading
 from pathlib import Path
+from typing import Protocol
 
 from qvd_usbip import broker
 from qvd_usbip.errors import AGENT_UNREACHABLE, BROKER_MISSING, QvdUsbError, problem_of
@@ -13,6 +14,13 @@ AT_ONCE = 6  # the agent takes 8 connections from a container, and others in it 
 _ANSWER_SECONDS = 10.0
 
 
+class Agent(Protocol):
+    """Who attaches devices and says how far they are: the agent, or what stands in for it on a host without one."""
+
+    def ask(self, request: broker.Request, connection: socket.socket | None = None) -> broker.Answer:
+        """Send one request and wait for its answer. Raises: QvdUsbError."""
+
+
 class BrokerClient:
     """Asks the agent on the host; may be used by several threads at once."""
 
@@ -20,6 +28,10 @@ class BrokerClient:
         self._path = path
         self._patience = patience
         self._turns = threading.BoundedSemaphore(AT_ONCE)
+
+    def is_there(self) -> bool:
+        """Whether this host has an agent for this container, running or not."""
+        return self._path.parent.is_dir()
 
     def ask(self, request: broker.Request, connection: socket.socket | None = None) -> broker.Answer:
         """Send one request and wait for its answer.
@@ -40,7 +52,7 @@ class BrokerClient:
                 send_fd(channel, broker.encode_request(request), None if connection is None else connection.fileno())
                 data = channel.recv(broker.MAX_ANSWER + 1)
             except FileNotFoundError as error:
-                if not self._path.parent.is_dir():
+                if not self.is_there():
                     raise QvdUsbError(BROKER_MISSING, path=self._path.parent) from None
                 raise QvdUsbError(AGENT_UNREACHABLE, reason=f"{self._path}: {error.strerror}") from error
             except TimeoutError:

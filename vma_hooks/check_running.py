@@ -19,6 +19,7 @@ from qvd_usbip.finding import Finding
 from vma_hooks.acl import ATTRIBUTE
 from vma_hooks.broker_client import BROKER_SOCKET, BrokerClient
 from vma_hooks.create_device import HOST_NODES
+from vma_hooks.mounted_hub import find_hub
 
 _NO_ACL = frozenset((errno.EOPNOTSUPP, errno.ENOSYS))
 _LXC_CONFIG = "On the server: qvd-usb-agent lxc-config NAME, put its lines in force, then restart the container."
@@ -96,6 +97,10 @@ def broker(root: Path, agent: BrokerClient, gid: int | None) -> list[Finding]:
     Raises:
         QvdUsbError: BROKER_MISSING, AGENT_UNREACHABLE, BROKER_PROTOCOL.
     """
+    found = None if agent.is_there() else find_hub(root / "sys")
+    if found is not None:
+        found.close()
+        return [Finding(name="broker", text="this host has no agent; the hub that is mounted here takes devices")]
     try:
         agent.ask(messages.Ping())
     except QvdUsbError as error:
@@ -103,9 +108,9 @@ def broker(root: Path, agent: BrokerClient, gid: int | None) -> list[Finding]:
             text = f"it cannot be asked by you ({error.context.get('reason', '')})"
             return [Finding(name="broker", text=text, remedy="Run it as root: sudo qvd-usb-image check")]
         raise
-    found = (root / BROKER_SOCKET.relative_to("/")).stat().st_gid
-    if gid is not None and found != gid:
-        text = f"the agent answers root, but its socket is group {found}'s, not {gid}'s: the receiver may not ask it"
+    owner = (root / BROKER_SOCKET.relative_to("/")).stat().st_gid
+    if gid is not None and owner != gid:
+        text = f"the agent answers root, but its socket is group {owner}'s, not {gid}'s: the receiver may not ask it"
         remedy = (
             f"On the server: qvd-usb-agent lxc-config --broker-gid {gid} NAME, put its lines in force, then restart."
         )

@@ -10,7 +10,7 @@ from qvd_usbip import wire
 from qvd_usbip.errors import PEER_GONE, SLAVE_PROTOCOL, SLAVE_SILENT, Problem, QvdUsbError
 from qvd_usbip.system.sockets import read_head
 from vma_hooks.attach import attach
-from vma_hooks.broker_client import BrokerClient
+from vma_hooks.broker_client import Agent
 from vma_hooks.follow import Follower
 
 LOG = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ _LINGER_SECONDS, _LINGER_BYTES = 1.0, 1 << 16
 class Host:
     """What every conversation of one server shares: the key, the agent, and what is known of attaches."""
 
-    def __init__(self, key: str, agent: BrokerClient, follower: Follower, head_seconds: float = HEAD_SECONDS) -> None:
+    def __init__(self, key: str, agent: Agent, follower: Follower, head_seconds: float = HEAD_SECONDS) -> None:
         self.key = key
         self.agent = agent
         self.follower = follower

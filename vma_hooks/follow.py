@@ -11,7 +11,7 @@ from qvd_usbip import broker
 from qvd_usbip.ack import Ack, AckState
 from qvd_usbip.errors import BROKER_MISSING, BROKER_PROTOCOL, DEVICE_GONE, DEVICE_REFUSED, NODE_UNUSABLE, QvdUsbError
 from qvd_usbip.wire import AckRequest
-from vma_hooks.broker_client import AT_ONCE, BrokerClient
+from vma_hooks.broker_client import AT_ONCE, Agent
 from vma_hooks.readiness import find_obstacle
 
 _REMEMBERED = 256
@@ -35,7 +35,7 @@ class Follower:
         bits: the rights the user was promised on each node (4 read, 2 write).
     """
 
-    def __init__(self, agent: BrokerClient, dev: Path, bits: int) -> None:
+    def __init__(self, agent: Agent, dev: Path, bits: int) -> None:
         self._agent = agent
         self._dev = dev
         self._bits = bits

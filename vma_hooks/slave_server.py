@@ -17,6 +17,7 @@ from vma_hooks.broker_client import BrokerClient
 from vma_hooks.conversation import Host, converse, refuse_calmly
 from vma_hooks.follow import Follower
 from vma_hooks.listener import Listener, refuse_next
+from vma_hooks.mounted_hub import way_to_host
 from vma_hooks.settings import load_settings
 from vma_hooks.words import complain
 
@@ -63,15 +64,15 @@ def passed_sockets(environment: Mapping[str, str], pid: int) -> list[socket.sock
 
 
 def prepare() -> Host:
-    """Read what only root may read, then give root up.
+    """Read and open what only root may, then give root up.
 
     Raises:
         QvdUsbError: what in the image has to be mended first.
     """
     settings = load_settings()
     key = read_key(settings.key_file)
+    agent = way_to_host(BrokerClient())
     become_member(settings.group, needed=settings.access is not None)
-    agent = BrokerClient()
     bits = READ | WRITE if settings.access is None else settings.access.bits
     return Host(key, agent, Follower(agent, Path("/dev"), bits))
 

@@ -172,7 +172,7 @@ class Vhci:
             OSError: EINVAL for a socket or a number the kernel will not have.
         """
         folder, number = self._control(port)
-        for tried in dict.fromkeys((vhci.clamp_speed(speed), vhci.clamp_speed(speed, vhci.SUPER))):
+        for tried in vhci.speeds_to_try(speed):
             try:
                 _write(folder / "attach", vhci.Ports.attach_line(number, fd, devid, tried))
             except OSError as error:
