@@ -21,6 +21,7 @@ class OldHost:
         self.hub = self.sysfs / f"devices/platform/vhci_hcd.{number}"
         self.buses = {"hs": 2 * number + 1, "ss": 2 * number + 2}
         self.ports = ports
+        self.answers = False  # whether devices enumerate by themselves
         self.taken: dict[int, socket.socket] = {}
         self.devids: list[tuple[int, int]] = []
         for half, speed in zip(HALVES, ("480", "5000"), strict=True):
@@ -49,6 +50,8 @@ class OldHost:
         self.taken[port] = taken
         self.devids.append((devid, speed))
         self._show()
+        if self.answers:
+            self.enumerate(port)
         return len(line)
 
     def enumerate(self, port: int, name: str = "") -> str:

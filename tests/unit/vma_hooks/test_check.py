@@ -306,3 +306,11 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
         image.main(["check", "--help"])
     assert ended.value.code == 0
     assert "qvd-usb-image check --root /srv/image" in capsys.readouterr().out
+
+
+def test_on_a_host_without_the_agent_the_mounted_hub_will_do(there: Looked, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(there.root / "run/qvd-usbip")
+    (there.root / "sys/devices/platform/vhci_hcd.3/attach").touch()
+    assert lacks(capsys) == (0, {})
+    assert image.main(["check"]) == 0
+    assert "the hub that is mounted here takes devices" in capsys.readouterr().out

@@ -1,0 +1,1 @@
+"""Parts of a QVD 4.2 installation beside ours."""
