@@ -133,6 +133,15 @@ class InhibitKeys(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RaiseLimits(Action):
+    """Let requests to a disk be larger, for over a network each costs a round trip; a partition has its disk's."""
+
+    port: Port
+    right: Right
+    request_kib: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MakeNode(Action):
     """Make a node in the folder that a container has in its /dev."""
 

@@ -43,6 +43,7 @@ class Wiring:
     brokers: Path
     records: Records = field(default_factory=Records)
     isochronous: bool = False  # devices with isochronous endpoints may reach a container
+    disk_request_kib: int = 0  # how large requests to lent disks may be; 0 leaves them as they come
 
 
 @dataclass(slots=True)
@@ -103,7 +104,10 @@ class Daemon:
         Raises:
             OSError, QvdUsbError: the kernel cannot be watched or read.
         """
-        self.state = replace(self._wiring.ledger.load(self.now), isochronous=self._wiring.isochronous)
+        wiring = self._wiring
+        self.state = replace(
+            wiring.ledger.load(self.now), isochronous=wiring.isochronous, disk_request_kib=wiring.disk_request_kib
+        )
         self._loop.add_reader(self._wiring.monitor.start(), self._read_monitor)
         await self.look()
         self._looks = self._loop.create_task(self._look_again())

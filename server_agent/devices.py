@@ -6,7 +6,16 @@ from qvd_usbip import vhci
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import VmId
 from server_agent import events, leases
-from server_agent.actions import AttachPort, Authorise, DetachPort, InhibitKeys, Inspect, Judged, LookAround
+from server_agent.actions import (
+    AttachPort,
+    Authorise,
+    DetachPort,
+    InhibitKeys,
+    Inspect,
+    Judged,
+    LookAround,
+    RaiseLimits,
+)
 from server_agent.draft import Draft
 from server_agent.judgement import judge
 from server_agent.lending import Lease
@@ -213,12 +222,19 @@ def node_added(draft: Draft, event: events.NodeAdded) -> None:
     if stale is not None:
         lose(draft, stale, event.right)
         device = draft.state.devices[event.port]
+    raise_limits(draft, event.port, event.right)
     draft.grant(replace(device, names={**device.names, event.right: event.name}), event.right)
 
 
 def keys_added(draft: Draft, event: events.KeysAdded) -> None:
     """Keys of a stranger: no listener of this host gets them, whoever the device was lent to; it is read as hidraw."""
     draft.do(InhibitKeys(devpath=event.devpath))
+
+
+def raise_limits(draft: Draft, port: Port, right: Right) -> None:
+    """A disk over a network is slow by its round trips: ask for larger requests, where the administrator lets us."""
+    if right.kind == "b" and draft.state.disk_request_kib:
+        draft.do(RaiseLimits(port=port, right=right, request_kib=draft.state.disk_request_kib))
 
 
 def node_removed(draft: Draft, event: events.NodeRemoved) -> None:

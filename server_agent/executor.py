@@ -12,6 +12,7 @@ from qvd_usbip.ids import VmId
 from qvd_usbip.port_range import ALL_PORTS, PORTS_NAME, PortRange
 from qvd_usbip.system.files import save_atomic
 from server_agent import actions, events
+from server_agent.kernel.disks import Disks
 from server_agent.kernel.gate import ChangedError, Gate
 from server_agent.kernel.hub_mount import HubMounts
 from server_agent.kernel.nodes import NodeFolders
@@ -25,7 +26,7 @@ LOG = logging.getLogger(__name__)
 CONTAINER_ACTIONS = (actions.PutInForce, actions.TearDown, actions.ClearLeftover, actions.CloseGate)
 QUICK_ACTIONS = (actions.AttachPort, actions.MakeNode, actions.RemoveNode)
 RIGHTS_ACTIONS = (actions.Grant, actions.Revoke)
-SLOW_ACTIONS = (actions.DetachPort, actions.Inspect, actions.Authorise, actions.InhibitKeys)
+SLOW_ACTIONS = (actions.DetachPort, actions.Inspect, actions.Authorise, actions.InhibitKeys, actions.RaiseLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class Executor:
     mounts: HubMounts
     nodes: NodeFolders
     uevents: Uevents
+    disks: Disks
     brokers: Path
     sockets: Callable[[str], int]
     clock: Callable[[], float]
@@ -106,6 +108,16 @@ class Executor:
             LOG.debug("gone before it could be inhibited device=%s", action.devpath)
         except OSError as error:  # a rule of udev tries the same
             LOG.warning("keys reach this host device=%s error=%s", action.devpath, _words(error))
+
+    @perform.register
+    def _(self, action: actions.RaiseLimits) -> None:
+        try:
+            raised = self.disks.raise_limits(action.port, action.right.number, action.request_kib)
+        except (OSError, ValueError) as error:  # it is only slower so
+            LOG.warning("disk keeps its limits port=%s disk=%s error=%s", action.port, action.right, _words(error))
+            return
+        if raised:
+            LOG.info("disk takes requests of %d KiB port=%s disk=%s", action.request_kib, action.port, action.right)
 
     @perform.register
     def _(self, action: actions.Grant) -> events.Event:

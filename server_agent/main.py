@@ -21,6 +21,7 @@ from server_agent.journal import Journal
 from server_agent.kernel.cgroup_v1 import DeviceFiles
 from server_agent.kernel.cgroup_v2_lxc import LxcLists
 from server_agent.kernel.cgroup_v2_map import DeviceMaps
+from server_agent.kernel.disks import Disks
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
 from server_agent.kernel.inits import Inits
@@ -129,8 +130,8 @@ def wire(found: settings.Settings, sockets: dict[str, int], records: Records) ->
     )
     return Wiring(
         executor=Executor(
-            vhci=vhci, gate=gate, rights=rights, mounts=mounts, nodes=nodes, uevents=uevents, brokers=brokers,
-            sockets=sockets.__getitem__, clock=time.monotonic,
+            vhci=vhci, gate=gate, rights=rights, mounts=mounts, nodes=nodes, uevents=uevents,
+            disks=Disks(sysfs=SYSFS), brokers=brokers, sockets=sockets.__getitem__, clock=time.monotonic,
         ),
         observer=Observer(
             vhci=vhci, gate=gate, rights=rights, mounts=mounts, brokers=brokers, nodes=nodes, told=told
@@ -140,6 +141,7 @@ def wire(found: settings.Settings, sockets: dict[str, int], records: Records) ->
         brokers=brokers,
         records=records,
         isochronous=isochronous_allowed(found.isochronous, os.uname()),
+        disk_request_kib=found.disk_request_kib,
     )  # fmt: skip
 
 

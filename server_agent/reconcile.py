@@ -186,6 +186,8 @@ def adopt(draft: Draft, seen: Observed, container: Container, device: Device | N
             rights={right: Hold.GRANTED for right in names if right in allowed},
         )
     )  # fmt: skip
+    for right in device.rights:
+        devices.raise_limits(draft, device.port, right)
     draft.reach(device, AckState.AUTHORISED)
     progress = draft.state.progress.get(device.attach_id)
     if progress is not None and progress.node:

@@ -24,6 +24,8 @@ HUBS, SHARED_HUBS, PORTS = "vm.lxc.usb.hubs", "vm.lxc.usb.shared_hubs", "vm.lxc.
 STATUS_GROUP = "vm.lxc.usb.status_group"
 METRICS = "vm.lxc.usb.metrics"
 ISOCHRONOUS = "vm.lxc.usb.isochronous"
+DISK_REQUEST, OFF = "vm.lxc.usb.disk_request_kb", "off"
+LEAST_REQUEST, MOST_REQUEST = 128, 32767  # KiB; the kernel counts sectors of 512 bytes in 16 bits
 OURS = "vm.lxc.usb"  # what begins so is ours alone: a key there that is not known is a mistake
 ALL_TENANTS = "-1"
 GROUP_LETTERS = frozenset(string.ascii_letters + string.digits + "_.-")
@@ -80,6 +82,11 @@ def _count(least: int, most: int) -> Callable[[str], str]:
     return wrong
 
 
+def _request(value: str) -> str:
+    wrong = "" if value == OFF else _count(LEAST_REQUEST, MOST_REQUEST)(value)
+    return f"{wrong}, nor {OFF}" if wrong else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """One key: what holds when no file sets it, and what is wrong with a value ("" for nothing)."""
@@ -99,6 +106,7 @@ KEYS: Mapping[str, Key] = {
     STATUS_GROUP: Key(default="", wrong=_group),
     METRICS: Key(default="/run/qvd-usbip/metrics.prom", wrong=_path_or_nothing),
     ISOCHRONOUS: Key(default=Isochronous.AUTO, wrong=_isochronous),
+    DISK_REQUEST: Key(default="1024", wrong=_request),
 }
 DEFAULTS: Mapping[str, str] = {name: key.default for name, key in KEYS.items()}
 
@@ -110,6 +118,7 @@ class Settings:
     `status_group`: whose members may look at, but not change, what the agent does ("" for root alone).
     `metrics`: the file of figures for Prometheus; None for none.
     `isochronous`: whether devices with isochronous endpoints are let through; see kernel_defects.ISOCHRONOUS.
+    `disk_request_kib`: how large requests to lent disks may be; 0 leaves them as they come.
     """
 
     use_vhci_hubs: bool
@@ -118,6 +127,7 @@ class Settings:
     status_group: str = ""
     metrics: Path | None = None
     isochronous: Isochronous = Isochronous.AUTO
+    disk_request_kib: int = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -165,6 +175,7 @@ def settings_of(found: Mapping[str, str]) -> Settings:
         status_group=words[STATUS_GROUP],
         metrics=Path(words[METRICS]) if words[METRICS] else None,
         isochronous=Isochronous(words[ISOCHRONOUS]),
+        disk_request_kib=0 if words[DISK_REQUEST] == OFF else int(words[DISK_REQUEST]),
     )
 
 

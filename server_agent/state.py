@@ -209,6 +209,7 @@ class State:
     unrecorded: str = ""  # why the ledger is behind this state
     progress: Mapping[str, Progress] = field(default_factory=dict)
     isochronous: bool = False  # devices with isochronous endpoints may reach a container
+    disk_request_kib: int = 0  # how large requests to lent disks may be; 0 leaves them as they come
     nodes: Mapping[tuple[VmId, Right], Node] = field(default_factory=dict)
     things: Mapping[Port, Mapping[str, Thing]] = field(default_factory=dict)  # by devpath, parents first
 

@@ -16,6 +16,7 @@ from qvd_usbip.port_range import ALL_PORTS, PortRange
 from qvd_usbip.uevent import Uevent, from_environment
 from server_agent.daemon import Daemon, Wiring
 from server_agent.executor import Executor
+from server_agent.kernel.disks import Disks
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
 from server_agent.kernel.inits import Inits
@@ -248,8 +249,9 @@ class Crowd:
         uevents = Uevents(injector=Injector(), inits=Inits(cgroups=self.folder / "cgroups"), told=told)
         return Wiring(
             executor=Executor(
-                vhci=vhci, gate=gate, rights=rights, mounts=mounts, nodes=nodes, uevents=uevents, brokers=self.brokers,
-                sockets=NO_SOCKETS.__getitem__, clock=time.monotonic,
+                vhci=vhci, gate=gate, rights=rights, mounts=mounts, nodes=nodes, uevents=uevents,
+                disks=Disks(sysfs=self.sysfs.root), brokers=self.brokers, sockets=NO_SOCKETS.__getitem__,
+                clock=time.monotonic,
             ),
             observer=Observer(
                 vhci=vhci, gate=gate, rights=rights, mounts=mounts, brokers=self.brokers, nodes=nodes, told=told

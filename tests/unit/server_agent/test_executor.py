@@ -13,6 +13,7 @@ from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
 from server_agent import actions, events
 from server_agent.executor import Executor
+from server_agent.kernel.disks import Disks
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
 from server_agent.kernel.inits import Inits
@@ -105,8 +106,8 @@ def bench(tmp_path: Path) -> Bench:
     uevents = Uevents(injector=Injector(), inits=Inits(cgroups=tmp_path / "cgroups"), told=told)
     executor = Executor(
         vhci=Vhci(sysfs=kernel.root), gate=Gate(sysfs=kernel.root), rights=cast("ByContainer", maps),
-        mounts=cast("HubMounts", mounts), nodes=nodes, uevents=uevents, brokers=brokers,
-        sockets={"a": 9}.__getitem__, clock=time.monotonic,
+        mounts=cast("HubMounts", mounts), nodes=nodes, uevents=uevents, disks=Disks(sysfs=kernel.root),
+        brokers=brokers, sockets={"a": 9}.__getitem__, clock=time.monotonic,
     )  # fmt: skip
     return Bench(kernel=kernel, maps=maps, mounts=mounts, executor=executor, brokers=brokers)
 

@@ -81,7 +81,7 @@ def test_all_that_is_wrong_is_said_at_once_with_file_and_line(tmp_path: Path) ->
     for line, words in (
         (2, "vm.lxc.use_vhci_hubs=2 is neither 0 nor 1"),
         (3, "path.storage.root=relative is no absolute path"),
-        (5, "vm.lxc.usb.metric is not known here; what begins with vm.lxc.usb is: vm.lxc.usb.hubs,"),
+        (5, "vm.lxc.usb.metric is not known here; what begins with vm.lxc.usb is: vm.lxc.usb.disk_request_kb,"),
         (7, "the line of odd has"),
         (8, "vm.lxc.usb.status_group=a b is the name of no group"),
     ):

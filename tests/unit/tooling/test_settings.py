@@ -37,6 +37,7 @@ def test_node_settings_hand_out_no_hub_until_told_to(repository: Path) -> None:
         "path.storage.root": "/var/lib/qvd/storage",
         "path.storage.devicefs": "/var/lib/qvd/storage/devicefs",
         "vm.lxc.usb.isochronous": "auto",
+        "vm.lxc.usb.disk_request_kb": "1024",
         "vm.lxc.usb.hubs": "all",
         "vm.lxc.usb.shared_hubs": "1",
         "vm.lxc.usb.ports": "4",
