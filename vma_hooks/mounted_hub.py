@@ -34,6 +34,7 @@ class Attached:
     """An attach that the kernel took: the port's number, its place in its half, and what was told of it so far."""
 
     port: int
+    devid: int
     half: str
     rhport: int
     started: float
@@ -107,12 +108,19 @@ class MountedHub:
         with self._lock:
             for rhport, row in enumerate(self._rows(half)):
                 if row.state == vhci.STATE_FREE and self._attached(row.port, request, connection):
-                    found = Attached(port=row.port, half=half, rhport=rhport, started=time.monotonic())
-                    self._known[request.attach_id] = found
-                    if len(self._known) > _REMEMBERED:
-                        self._known.popitem(last=False)
+                    self._note(request, row.port, half, rhport)
                     return
         raise QvdUsbError(NO_FREE_PORT, hub=self._hub.name)
+
+    def _note(self, request: broker.Attach, port: int, half: str, rhport: int) -> None:
+        """Remember an attach; whatever had its port before is gone, though nobody may have asked since."""
+        for other in [each for each, known in self._known.items() if known.port == port]:
+            del self._known[other]
+        self._known[request.attach_id] = Attached(
+            port=port, devid=request.devid, half=half, rhport=rhport, started=time.monotonic()
+        )
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
 
     def _attached(self, port: int, request: broker.Attach, connection: socket.socket) -> bool:
         """Hand the connection to the kernel; False when somebody else took the port.
@@ -144,13 +152,18 @@ class MountedHub:
     def _look(self, attach_id: str) -> tuple[AckState, tuple[str, ...]]:
         """How far an attach is, and its nodes. Without the agent's gate, what has enumerated is authorised."""
         known = self._known.get(attach_id)
-        rows = [] if known is None else self._rows(known.half)
-        if known is None or known.rhport >= len(rows) or rows[known.rhport].state == vhci.STATE_FREE:
+        if known is None or not self._is_there(known):
             raise QvdUsbError(DEVICE_GONE, busid=attach_id)
         nodes = tuple(self._nodes(known))
         if known.ready:
             return AckState.READY, nodes
         return (AckState.AUTHORISED if nodes else AckState.ATTACHED), nodes
+
+    def _is_there(self, known: Attached) -> bool:
+        """Whether its port still has the device: another program may have attached another one since."""
+        rows = self._rows(known.half)
+        row = rows[known.rhport] if known.rhport < len(rows) else None
+        return row is not None and row.state != vhci.STATE_FREE and row.devid == known.devid
 
     def _reach(self, attach_id: str, state: AckState) -> Attached:
         known = self._known[attach_id]

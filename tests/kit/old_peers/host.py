@@ -23,6 +23,7 @@ class OldHost:
         self.ports = ports
         self.answers = False  # whether devices enumerate by themselves
         self.taken: dict[int, socket.socket] = {}
+        self._at: dict[int, int] = {}
         self.devids: list[tuple[int, int]] = []
         for half, speed in zip(HALVES, ("480", "5000"), strict=True):
             root_hub = self.hub / f"usb{self.buses[half]}"
@@ -49,6 +50,7 @@ class OldHost:
             raise OSError(errno.EBUSY if busy else errno.EINVAL, "in use" if busy else "no stream socket")
         self.taken[port] = taken
         self.devids.append((devid, speed))
+        self._at[port] = devid
         self._show()
         if self.answers:
             self.enumerate(port)
@@ -81,7 +83,8 @@ class OldHost:
             for rhport in range(self.ports):
                 port = place * self.ports + rhport
                 state = USED if port in self.taken else FREE
-                rows.append(f"{half}  {port:04d} {state:03d} 000 00000000 000000 0-0\n")
+                devid = self._at[port] if port in self.taken else 0
+                rows.append(f"{half}  {port:04d} {state:03d} 000 {devid:08x} 000000 0-0\n")
         fresh = self.hub / ".status"
         fresh.write_text(HEADER + "".join(rows))
         fresh.rename(self.hub / "status")

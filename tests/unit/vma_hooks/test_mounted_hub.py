@@ -123,6 +123,23 @@ def test_another_ports_device_is_not_taken_for_it(hub: MountedHub, old: OldHost,
     assert state(hub) is AckState.ATTACHED
 
 
+def test_the_next_device_on_its_port_is_not_taken_for_it(
+    hub: MountedHub, old: OldHost, connection: socket.socket
+) -> None:
+    attach(hub, connection)
+    old.end()
+    attach(hub, connection, attach_id=SECOND_ID)
+    assert refusal(hub, broker.Status(attach_id=ATTACH_ID)) == "device-gone"
+
+
+def test_nor_one_that_another_program_attached(hub: MountedHub, old: OldHost, connection: socket.socket) -> None:
+    attach(hub, connection)
+    old.end()
+    with open(old.hub / "attach", "wb") as attach_file:
+        old.write(attach_file.fileno(), b"0 %d 65542 3" % connection.fileno())
+    assert refusal(hub, broker.Status(attach_id=ATTACH_ID)) == "device-gone"
+
+
 @pytest.mark.parametrize(
     ("problem", "question"),
     [
