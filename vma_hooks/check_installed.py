@@ -7,7 +7,7 @@ from pathlib import Path
 from qvd_usbip.errors import NODE_REFUSED, SLAVE_KEY_MISSING, SLAVE_UNREACHABLE, QvdUsbError
 from qvd_usbip.finding import Finding
 from qvd_usbip.system.files import read_bounded, read_text
-from vma_hooks.slave_server import read_key
+from vma_hooks.slave_key import read_key
 
 QVD_BIN = "usr/lib/qvd/bin"
 HOOK = "qvd-create-device"

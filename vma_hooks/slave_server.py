@@ -8,8 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qvd_usbip.errors import SLAVE_KEY_MISSING, USAGE, QvdUsbError
-from qvd_usbip.system.files import read_text
+from qvd_usbip.errors import USAGE, QvdUsbError
 from vma_hooks.account import become_member
 from vma_hooks.acl import READ, WRITE
 from vma_hooks.attach import standard_input
@@ -19,6 +18,7 @@ from vma_hooks.follow import Follower
 from vma_hooks.listener import Listener, refuse_next
 from vma_hooks.mounted_hub import way_to_host
 from vma_hooks.settings import load_settings
+from vma_hooks.slave_key import read_key
 from vma_hooks.words import complain
 
 FIRST_PASSED = 3  # SD_LISTEN_FDS_START
@@ -35,21 +35,6 @@ examples:
   systemctl enable --now qvd-usb-slaveserver.socket
   curl -H "Authorization: Basic $(head -n 1 /etc/qvd/slave.key)" http://localhost:11100/usbip/ping?hello
 """
-
-
-def read_key(path: str) -> str:
-    """Read the slave key, the first line of its file.
-
-    Raises:
-        QvdUsbError: SLAVE_KEY_MISSING when the file or its first line is not there; CONFIG_* when it cannot be read.
-    """
-    try:
-        lines = read_text(path).splitlines()
-    except FileNotFoundError:
-        lines = []
-    if not lines or not lines[0].strip():
-        raise QvdUsbError(SLAVE_KEY_MISSING, path=path)
-    return lines[0].strip()
 
 
 def passed_sockets(environment: Mapping[str, str], pid: int) -> list[socket.socket]:

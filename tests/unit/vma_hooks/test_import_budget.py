@@ -28,5 +28,9 @@ def test_the_hook_imports_only_what_comes_with_python_and_the_light_modules() ->
     assert not imported("vma_hooks.create_device") & {"h11", "qvd_usbip.wire"}
 
 
+def test_what_looks_for_h11_runs_without_it() -> None:
+    assert not {name for name in imported("vma_hooks.image") if name.partition(".")[0] == "h11"}
+
+
 def test_a_dear_import_would_be_noticed() -> None:
     assert imported("vma_hooks.readiness") & TOO_DEAR

@@ -12,7 +12,8 @@ import pytest
 from qvd_usbip.errors import GROUP_UNKNOWN, QvdUsbError
 from tests.unit.vma_hooks.slave_client import KEY, LINE, Peer, upgrade
 from vma_hooks.listener import refuse_next
-from vma_hooks.slave_server import passed_sockets, read_key
+from vma_hooks.slave_key import read_key
+from vma_hooks.slave_server import passed_sockets
 
 
 def test_the_first_line_of_the_key_file_is_the_key(tmp_path: Path) -> None:
