@@ -165,7 +165,7 @@ VMA = Role(
         _settings("vma.conf"),
         *_man(
             *("qvd-create-device.8", "qvd-usb-slaveserver.8", "qvd-vma-slaveserver-usbip.8"),
-            "qvd-usbip-vma.conf.5",
+            *("qvd-usb-image.8", "qvd-usbip-vma.conf.5"),
         ),
     ),
 )

@@ -44,7 +44,10 @@ _OF_CLIENT = (
     *("qvd-usb(1)", "qvd-usb-picker(1)"),
     *("qvd-usbip-client.conf(5)", "usbip-policy.conf(5)", "usbip-rules.conf(5)"),
 )
-_OF_IMAGE = ("qvd-usb-slaveserver(8)", "qvd-vma-slaveserver-usbip(8)", "qvd-create-device(8)", "qvd-usbip-vma.conf(5)")
+_OF_IMAGE = (
+    *("qvd-usb-image(8)", "qvd-usb-slaveserver(8)", "qvd-vma-slaveserver-usbip(8)", "qvd-create-device(8)"),
+    "qvd-usbip-vma.conf(5)",
+)
 
 PAGES = (
     Page(
@@ -78,6 +81,10 @@ PAGES = (
     Page(
         name="qvd-usbip-node.conf", section=5, source="resources/conf/node.conf", see=("qvd-usb-agent(8)",),
         summary="USB devices of clients in the containers of a host",
+    ),
+    Page(
+        name="qvd-usb-image", section=8, source="vma_hooks.image", see=_OF_IMAGE,
+        summary="say what an image lacks for USB devices",
     ),
     Page(
         name="qvd-usb-slaveserver", section=8, source="vma_hooks/slave_server.py", see=_OF_IMAGE,

@@ -64,6 +64,7 @@ VMA: Modes = {
     "usr/share/man/man5/qvd-usbip-vma.conf.5": 0o644,
     "usr/share/man/man7/qvd-usbip-problems.7": 0o644,
     "usr/share/man/man8/qvd-create-device.8": 0o644,
+    "usr/share/man/man8/qvd-usb-image.8": 0o644,
     "usr/share/man/man8/qvd-usb-slaveserver.8": 0o644,
     "usr/share/man/man8/qvd-vma-slaveserver-usbip.8": 0o644,
     "usr/sbin/qvd-usb-image": 0o755,

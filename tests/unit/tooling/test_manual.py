@@ -18,7 +18,7 @@ from client_gui.ui import main as picker
 from qvd_usbip.errors import PROBLEMS
 from server_agent import cli as agent
 from server_agent import settings as server_settings
-from vma_hooks import attach, create_device, slave_server
+from vma_hooks import attach, create_device, image, slave_server
 from vma_hooks import settings as image_settings
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def test_each_page_is_sound_and_fits_a_terminal(
 
 
 @pytest.mark.parametrize(
-    ("file", "module"), [("qvd-usb.1", cli), ("qvd-usb-picker.1", picker), ("qvd-usb-agent.8", agent)]
+    ("file", "module"),
+    [("qvd-usb.1", cli), ("qvd-usb-picker.1", picker), ("qvd-usb-agent.8", agent), ("qvd-usb-image.8", image)],
 )
 def test_a_command_s_page_has_all_of_its_help(build: Callable[[str], str], file: str, module: ModuleType) -> None:
     shown = words(rendered(build(file)))
