@@ -8,8 +8,8 @@ CC ?= cc
 
 VENV := build/venv/bin
 PYTEST := QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest
-# Scenarios are named as they end, and the lab says meanwhile what it is doing.
-LAB := -v -p tests.lab.progress_shown
+# Scenarios are named as they end, with what took longest, and the lab says meanwhile what it is doing.
+LAB := -v -p tests.lab.progress_shown --durations=30 --durations-min=1
 # $(call BESIDE_LAB,SUITE,TESTS): tests that need no lab, while the lab they leave a processor to is built.
 define BESIDE_LAB
 @echo "building the lab ($(1)) beside: $(PYTEST) $(2)"; \
