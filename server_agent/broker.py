@@ -215,7 +215,12 @@ class Broker:
             return
         session = asyncio.get_running_loop().create_task(self._serve(connection))
         self._sessions.add(session)
-        session.add_done_callback(self._sessions.discard)
+
+        def ended(_: asyncio.Task[None]) -> None:  # also of one that is cancelled before its first step
+            self._sessions.discard(session)
+            connection.close()
+
+        session.add_done_callback(ended)
 
     def _pause(self) -> None:
         """No descriptor is left: whoever knocks waits, and the loop does not spin meanwhile."""
@@ -253,8 +258,6 @@ class Broker:
             self.desk.say("silent connection closed")
         except OSError as error:
             self.desk.say("connection lost error=%s", error)
-        finally:
-            connection.close()
 
 
 def _give_away(path: Path, uid: int, gid: int) -> None:

@@ -1,6 +1,7 @@
 """The broker over real sockets: what a container may say, and what it gets for saying anything else."""
 
 import asyncio
+import gc
 import os
 import socket
 import uuid
@@ -178,6 +179,26 @@ def test_connections_of_a_container_are_limited(tmp_path: Path) -> None:
         assert await asyncio.to_thread(more.recv, 10) == b""
 
     scenario(work, tmp_path)
+
+
+def test_a_connection_that_came_as_the_broker_closed_is_closed_too(tmp_path: Path) -> None:
+    async def work() -> None:
+        agent = FakeAgent()
+        desk = Desk(container=ONE, daemon=agent, sockets=agent.sockets)
+        broker = Broker(folder=tmp_path, uid=os.getuid(), gid=os.getgid(), desk=desk)
+        broker.open()
+        before = descriptors_open()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
+            peer.connect(str(tmp_path / SOCKET_NAME))
+            broker._accept()
+            broker.close()  # its session has not had its first step
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert await asyncio.to_thread(peer.recv, 1) == b""
+        gc.collect()  # a socket that was only forgotten is a ResourceWarning, which fails this test
+        assert descriptors_open() < before
+
+    asyncio.run(work())
 
 
 def test_a_connection_that_says_nothing_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
