@@ -90,6 +90,12 @@ def test_the_place_of_fuse_may_be_mounted_as_systemd_does_and_stays_shut(profile
     assert profile.file(f"{place}5/abort") == ""
 
 
+def test_of_cgroup_v1_systemd_mounts_its_own_hierarchy_and_nothing_elsewhere(profile: Profile) -> None:
+    assert profile.mount("/sys/fs/cgroup/systemd/", "cgroup", "cgroup", 14, data="none,name=systemd,xattr")
+    assert not profile.mount("/sys/fs/cgroup/devices/", "cgroup", "cgroup", 14, data="devices")
+    assert profile.file("/sys/fs/cgroup/systemd/release_agent") == "r"
+
+
 @pytest.mark.parametrize("path", ["/", "/sys/", HUB, "/sys/bus/usb/drivers/", "/proc/", "/proc/sys/", "/dev/.lxc/sys/"])
 def test_sysfs_and_procfs_stay_where_they_are(profile: Profile, path: str) -> None:
     for flags in (BIND, BIND | RECURSIVE, MOVE):
