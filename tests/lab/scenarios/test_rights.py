@@ -86,8 +86,8 @@ def test_on_a_host_with_cgroup_v1_the_files_keep_them_too(lab: Lab) -> None:
         lab.container(name).wait()
     assert backend_of(host) == backend_of(host, "two") == "v1"
     a_device_comes_and_goes(host)
-    widened = host.one.run("echo 'c 166:0 rw' >/sys/fs/cgroup/devices/devices.allow", check=False)
-    assert "not permitted" in widened.out
-    assert not host.opens("one"), "its own root gives it nothing that the host's folder has not"
+    mount = "mkdir -p /sys/fs/cgroup/devices && mount -t cgroup -o devices none /sys/fs/cgroup/devices"
+    assert host.one.run(mount, check=False).rc, "a devices.allow of its own is out of its reach"
+    assert not host.opens("one")
     host.one.stop(kill=True)
     host.server.run("! ls -d /sys/fs/cgroup/*/qvd/one")
