@@ -129,12 +129,7 @@ def parser() -> argparse.ArgumentParser:
     import argparse
 
     from client_gui.state import Mode
-
-    class Parser(argparse.ArgumentParser):
-        """Reports wrong usage like every other problem."""
-
-        def error(self, message: str) -> None:  # type: ignore[override]  # it does not return either: it raises
-            raise QvdUsbError(USAGE, reason=f"{self.prog}: {message}")
+    from qvd_usbip.system.command_line import Parser
 
     raw = argparse.RawDescriptionHelpFormatter
     made = Parser(

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from qvd_usbip.ids import BusId, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
-from server_agent.state import Backend, HostNodes, Port, Right, Thing
+from server_agent.backend import Backend
+from server_agent.state import HostNodes, Port, Right, Thing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

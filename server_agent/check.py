@@ -24,11 +24,11 @@ from qvd_usbip.errors import (
 from qvd_usbip.finding import Finding, finding_of
 from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
 from qvd_usbip.port_range import ALL_PORTS
-from server_agent import bystanders, control, lxc, settings
+from server_agent import asking, bystanders, lxc, settings
+from server_agent.backend import Backend
 from server_agent.kernel.rights import default_backend
 from server_agent.kernel.vhci import Vhci
 from server_agent.lending import USUAL, Lease, Lending, possible_leases
-from server_agent.state import Backend
 
 SYSFS = Path("/sys")
 ROOT_MOUNTS = Path("/proc/mounts")
@@ -255,7 +255,7 @@ def containers() -> Finding:
 def agent() -> list[Finding]:
     """What the running agent lacks; nothing where none answers."""
     try:
-        found = control.ask({"op": "status"})
+        found = asking.ask({"op": "status"})
     except QvdUsbError:
         return []
     lines = []

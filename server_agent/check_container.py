@@ -4,8 +4,8 @@ from qvd_usbip.errors import CONTAINER_UNKNOWN, LXC_CONFIG_MISSING, QvdUsbError
 from qvd_usbip.finding import Finding
 from qvd_usbip.ids import VmId
 from server_agent import container_config, lacks, lxc, settings
+from server_agent.backend import Backend
 from server_agent.kernel.rights import default_backend
-from server_agent.state import Backend
 
 
 def check_container(name: VmId) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""EFFECT: the administrator's socket: one request, one answer, each a line of JSON; both ends of it.
+"""EFFECT: the administrator's socket, the agent's end: one request, one answer, each a line of JSON.
 
 One request, `watch`, is answered by a line for each thing that happens, until whoever asked hangs up.
 """
@@ -8,19 +8,16 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
-from qvd_usbip.errors import AGENT_UNREACHABLE, CONTROL_REFUSED, INTERNAL, QvdUsbError, problem_of
+from qvd_usbip.errors import AGENT_UNREACHABLE, CONTROL_REFUSED, INTERNAL, QvdUsbError
+from server_agent.asking import WATCH
 
-CONTROL_SOCKET = Path("/run/qvd-usbip/control.sock")
 REQUEST_BYTES = 4096
-ANSWER_BYTES = 4 << 20
-ANSWER_SECONDS = 30.0  # a release waits for each port to become free
 
-WATCH = "watch"
 LOOKING = frozenset({"status", "hubs", "explain", WATCH})  # what changes nothing, and so may be allowed to a group
 MOST_LOOKING = 32  # at one time; root is always heard
 CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
@@ -139,56 +136,3 @@ def _uid(writer: asyncio.StreamWriter) -> int:
     connection: socket.socket = writer.get_extra_info("socket")
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
     return int(CREDENTIALS.unpack(credentials)[1])
-
-
-def ask(request: Reply, path: Path = CONTROL_SOCKET, timeout: float = ANSWER_SECONDS) -> dict[str, Any]:
-    """Ask the running agent, and return what it says.
-
-    Raises:
-        QvdUsbError: agent-unreachable, or the problem the agent reports.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, connection.makefile("rb") as answers:
-        return _asked(connection, answers, request, path, timeout)
-
-
-def watch(path: Path = CONTROL_SOCKET, timeout: float = ANSWER_SECONDS) -> Iterator[dict[str, Any]]:
-    """What happens from now on, one by one, as long as the agent runs.
-
-    Raises:
-        QvdUsbError: agent-unreachable, also when it stops; or the problem the agent reports.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, connection.makefile("rb") as answers:
-        _asked(connection, answers, {"op": WATCH}, path, timeout)
-        connection.settimeout(None)
-        while True:
-            try:
-                row = _object(answers)
-            except (OSError, ValueError) as error:
-                raise QvdUsbError(AGENT_UNREACHABLE, reason=str(error)) from error
-            yield row
-
-
-def _asked(connection: socket.socket, answers: BinaryIO, request: Reply, path: Path, timeout: float) -> dict[str, Any]:
-    connection.settimeout(timeout)
-    try:
-        connection.connect(str(path))
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        answer = _object(answers)
-    except TimeoutError as error:
-        raise QvdUsbError(AGENT_UNREACHABLE, reason=f"no answer within {timeout:.0f} s") from error
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise QvdUsbError(AGENT_UNREACHABLE, reason=reason) from error
-    if not answer.pop("ok", False):
-        raise QvdUsbError(problem_of(str(answer.get("problem"))), **answer.get("context", {}))
-    return dict(answer)
-
-
-def _object(answers: BinaryIO) -> dict[str, Any]:
-    line = answers.readline(ANSWER_BYTES)
-    if not line.endswith(b"\n"):
-        raise ValueError("it closed the connection" if len(line) < ANSWER_BYTES else "its answer is too long")
-    answer = json.loads(line)
-    if not isinstance(answer, dict):
-        raise ValueError("its answer is no object")  # noqa: TRY004 (what arrived is wrong, not who calls)
-    return answer

@@ -8,9 +8,10 @@ from qvd_usbip.errors import CONTAINER_UNKNOWN, LXC_CONFIG_MISSING, USAGE, QvdUs
 from qvd_usbip.ids import BusId, VmId
 from qvd_usbip.port_range import ALL_PORTS
 from server_agent import events, explain, settings
+from server_agent.backend import Backend
 from server_agent.control import Reply
 from server_agent.daemon import Daemon, Wiring
-from server_agent.state import Backend, Container, HostNodes, State
+from server_agent.state import Container, HostNodes, State
 
 
 class ControlDesk:

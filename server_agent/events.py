@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from qvd_usbip.ids import BusId, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
 from qvd_usbip.usb import UsbDevice
+from server_agent.backend import Backend
 from server_agent.lending import USUAL, Lease, Lending
-from server_agent.state import Backend, HostNodes, HubBuses, Port, Right, Thing
+from server_agent.state import HostNodes, HubBuses, Port, Right, Thing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

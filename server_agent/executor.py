@@ -12,6 +12,7 @@ from qvd_usbip.ids import VmId
 from qvd_usbip.port_range import ALL_PORTS, PORTS_NAME, PortRange
 from qvd_usbip.system.files import save_atomic
 from server_agent import actions, events
+from server_agent.backend import Backend
 from server_agent.kernel.disks import Disks
 from server_agent.kernel.gate import ChangedError, Gate
 from server_agent.kernel.hub_mount import HubMounts
@@ -20,7 +21,6 @@ from server_agent.kernel.rights import ByContainer
 from server_agent.kernel.uevents import Uevents
 from server_agent.kernel.vhci import PortTakenError, Vhci
 from server_agent.lending import Lease
-from server_agent.state import Backend
 
 LOG = logging.getLogger(__name__)
 CONTAINER_ACTIONS = (actions.PutInForce, actions.TearDown, actions.ClearLeftover, actions.CloseGate)

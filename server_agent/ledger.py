@@ -16,8 +16,9 @@ from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import HubId, VmId
 from qvd_usbip.port_range import PortRange
 from qvd_usbip.system.files import read_text, save_atomic
+from server_agent.backend import Backend
 from server_agent.lending import Lease
-from server_agent.state import Backend, Container, Device, Half, HostNodes, Phase, Port, Progress, Stage, State
+from server_agent.state import Container, Device, Half, HostNodes, Phase, Port, Progress, Stage, State
 
 LOG = logging.getLogger(__name__)
 VERSION = 2

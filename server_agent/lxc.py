@@ -3,14 +3,12 @@
 Every line of it was held against container root's own ways round; together they close them, fewer do not.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qvd_usbip.errors import LXC_CONFIG_MISSING, USAGE, QvdUsbError
 from qvd_usbip.ids import VmId
+from server_agent.backend import Backend
 from server_agent.device_list import BASE
-from server_agent.state import Backend
 
 AGENT = "/usr/sbin/qvd-usb-agent"
 SECCOMP = "/usr/share/qvd-usbip/lxc/container.seccomp"
@@ -145,46 +143,3 @@ def include_file(name: VmId) -> Path:
 def include_line(name: VmId) -> str:
     """That one line."""
     return f"lxc.include = {include_file(name)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookCall:
-    """Which moment in which container's life a hook was called for."""
-
-    name: VmId
-    moment: str
-
-
-def require_own_lines(call: HookCall, written_for: str) -> None:
-    """Refuse the start of a container whose lines are another's: with them it would be in that one's place.
-
-    Args:
-        call: what LXC calls the hook for.
-        written_for: the name in the hook's line; a copied or renamed container still has the old one.
-
-    Raises:
-        QvdUsbError: lxc-config-missing.
-    """
-    if written_for and written_for != str(call.name) and call.moment != POST_STOP:
-        reason = f"its lines are those of '{written_for}', as after a copy or a new name, and have to be replaced"
-        raise QvdUsbError(LXC_CONFIG_MISSING, container=call.name, reason=reason)
-
-
-def parse_hook(environment: Mapping[str, str], arguments: Sequence[str]) -> HookCall:
-    """What LXC calls a hook for; the environment counts before the arguments.
-
-    Args:
-        environment: LXC_NAME and LXC_HOOK_TYPE.
-        arguments: NAME lxc MOMENT, as hook version 0 passes them.
-
-    Raises:
-        QvdUsbError: usage when neither says it, container-name-malformed.
-
-    Source: lxc.container.conf(5), container hooks.
-    """
-    old_style = len(arguments) >= 3 and arguments[1] == "lxc"
-    name = environment.get("LXC_NAME") or (arguments[0] if old_style else "")
-    moment = environment.get("LXC_HOOK_TYPE") or (arguments[2] if old_style else "")
-    if not name or moment not in {PRE_START, START_HOST, POST_STOP}:
-        raise QvdUsbError(USAGE, reason="hook is called by LXC, as lxc.hook.pre-start, start-host or post-stop")
-    return HookCall(name=VmId.parse(name), moment=moment)

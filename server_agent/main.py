@@ -13,7 +13,8 @@ from pathlib import Path
 
 from qvd_usbip import kernel_defects
 from qvd_usbip.errors import AGENT_NEEDS_ROOT, AGENT_RUNNING, SETTINGS_MALFORMED, QvdUsbError
-from server_agent import control, service, settings
+from server_agent import asking, control, service, settings
+from server_agent.backend import Backend
 from server_agent.daemon import Daemon, Wiring
 from server_agent.desk import ControlDesk
 from server_agent.executor import Executor
@@ -37,7 +38,6 @@ from server_agent.lxc import BROKERS, NODES
 from server_agent.metrics import WRITE_SECONDS, Metrics
 from server_agent.privileges import reduce_privileges
 from server_agent.records import Records
-from server_agent.state import Backend
 
 LOG = logging.getLogger(__name__)
 SYSFS = Path("/sys")
@@ -172,7 +172,7 @@ async def serve(found: settings.Settings) -> None:
     daemon = Daemon(wiring, sockets)
     await daemon.start()
     desk = ControlDesk(daemon, wiring)
-    server = control.Server(control.CONTROL_SOCKET, desk.answer, wiring.records.followed, gid)
+    server = control.Server(Path(asking.CONTROL_SOCKET), desk.answer, wiring.records.followed, gid)
     await server.start()
     service.notify(service.READY)
     beside = [asyncio.ensure_future(work) for work in beside_the_daemon(daemon, figures, found.metrics)]

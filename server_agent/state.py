@@ -8,6 +8,7 @@ from typing import Literal
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
+from server_agent.backend import Backend
 from server_agent.lending import USUAL, Lease, Lending, free_lease, possible_leases
 
 Half = Literal["hs", "ss"]
@@ -63,14 +64,6 @@ class Hold(StrEnum):
     WANTED = "wanted"  # the same number is still being taken from someone, or the last try failed
     GRANTING = "granting"
     GRANTED = "granted"
-
-
-class Backend(StrEnum):
-    """How the kernel is told which numbers a container may open."""
-
-    MAP = "map"  # a device program of our own with a map, on a parent cgroup (cgroup v2)
-    V1 = "v1"  # devices.allow and devices.deny (cgroup v1)
-    LXC = "lxc"  # LXC's own device program, changed through LXC (cgroup v2)
 
 
 class Phase(StrEnum):

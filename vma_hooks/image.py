@@ -2,12 +2,10 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
-from qvd_usbip.errors import INTERNAL, USAGE, QvdUsbError, report
 from qvd_usbip.finding import as_lines, exit_status_of
+from qvd_usbip.system.command_line import Parser, status_of
 from vma_hooks.check import examine, image_at
 
 EXAMPLES = """examples:
@@ -16,14 +14,6 @@ EXAMPLES = """examples:
   qvd-usb-image check --root /srv/image      an image that does not run: what its files say
   qvd-usb-image check --json | jq '.checks[] | select(.ok | not)'
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """Reports wrong usage like every other problem."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises instead of ending with a status that means nothing here."""
-        raise QvdUsbError(USAGE, reason=f"{self.prog}: {message}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,15 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 if nothing stands in the way, else the exit status of the first thing that does, or of the problem.
     """
-    try:
-        return _check(parser().parse_args(argv))
-    except QvdUsbError as error:
-        print(report(error), file=sys.stderr)
-        return error.problem.exit_status
-    except OSError as error:
-        problem = QvdUsbError(INTERNAL, reason=f"{error.filename or ''} {error.strerror or error}".strip())
-        print(report(problem), file=sys.stderr)
-        return problem.problem.exit_status
+    return status_of(lambda: _check(parser().parse_args(argv)))
 
 
 def _check(options: argparse.Namespace) -> int:

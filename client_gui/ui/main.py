@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from qvd_usbip.errors import DISPLAY_MISSING, QT_MISSING, USAGE, QvdUsbError, report
+from qvd_usbip.errors import DISPLAY_MISSING, QT_MISSING, USAGE, QvdUsbError
+from qvd_usbip.system.command_line import Parser, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,19 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns: 0 when the window was closed and every device is home, or the exit status of what stood in the way.
     """
-    try:
-        return _run(_descriptor(parser().parse_args(argv)))
-    except QvdUsbError as error:
-        print(report(error), file=sys.stderr)
-        return error.problem.exit_status
-
-
-class Parser(argparse.ArgumentParser):
-    """Reports wrong usage like every other problem."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises instead of ending with a status that means nothing here."""
-        raise QvdUsbError(USAGE, reason=f"{self.prog}: {message}")
+    return status_of(lambda: _run(_descriptor(parser().parse_args(argv))))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -14,6 +14,7 @@ from pathlib import Path
 from qvd_usbip.errors import BACKEND_UNAVAILABLE, LXC_CONFIG_MISSING, RIGHTS_FAILED, QvdUsbError
 from qvd_usbip.ids import VmId
 from server_agent import device_list
+from server_agent.backend import Backend
 from server_agent.device_list import Row
 from server_agent.kernel.cgroup_tree import (
     GONE,
@@ -24,7 +25,7 @@ from server_agent.kernel.cgroup_tree import (
     remove_cgroup,
     walk,
 )
-from server_agent.state import Backend, Right
+from server_agent.state import Right
 
 LIST, ALLOW, DENY = "devices.list", "devices.allow", "devices.deny"
 LIST_BYTES = 1 << 20

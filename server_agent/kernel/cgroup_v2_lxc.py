@@ -14,6 +14,7 @@ from pathlib import Path
 from qvd_usbip.errors import BACKEND_UNAVAILABLE, LXC_CONFIG_MISSING, RIGHTS_FAILED, QvdUsbError
 from qvd_usbip.ids import VmId
 from server_agent import device_list
+from server_agent.backend import Backend
 from server_agent.device_list import Row
 from server_agent.kernel import bpf
 from server_agent.kernel.cgroup_tree import (
@@ -22,7 +23,7 @@ from server_agent.kernel.cgroup_tree import (
     remove_cgroup,
 )
 from server_agent.kernel.lxc_program import rows_of
-from server_agent.state import Backend, Right
+from server_agent.state import Right
 
 PROGRAM = Path("/usr/bin/lxc-cgroup")
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from qvd_usbip.ids import VmId
-from server_agent.state import Backend, Right
+from server_agent.backend import Backend
+from server_agent.state import Right
 
 CGROUPS = Path("/sys/fs/cgroup")
 

@@ -14,6 +14,7 @@ from typing import cast
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
 from qvd_usbip.uevent import Uevent, from_environment
+from server_agent.backend import Backend
 from server_agent.daemon import Daemon, Wiring
 from server_agent.executor import Executor
 from server_agent.kernel.disks import Disks
@@ -29,7 +30,7 @@ from server_agent.kernel.uevents import Injector, Uevents
 from server_agent.kernel.vhci import Vhci
 from server_agent.ledger import Ledger
 from server_agent.records import Records
-from server_agent.state import Backend, Container, Phase, Port, Right, State
+from server_agent.state import Container, Phase, Port, Right, State
 from tests.kit.crowd.rights import FileRights
 from tests.unit.server_agent.fake_vhci import FakeVhci
 

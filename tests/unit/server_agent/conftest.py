@@ -12,7 +12,7 @@ import pytest
 
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.uevent import Uevent
-from server_agent import actions, control, events
+from server_agent import actions, asking, control, events
 from server_agent.daemon import Daemon, Wiring
 from server_agent.desk import ControlDesk
 from server_agent.events import HubSeen, Observed
@@ -112,7 +112,7 @@ class Bench:
     path: Path
 
     async def ask(self, **request: object) -> dict[str, Any]:
-        return await asyncio.to_thread(control.ask, request, self.path, 5)
+        return await asyncio.to_thread(asking.ask, request, self.path, 5)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         for _ in range(1000):

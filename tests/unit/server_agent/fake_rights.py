@@ -16,11 +16,12 @@ import pytest
 
 from qvd_usbip.ids import VmId
 from server_agent import device_list
+from server_agent.backend import Backend
 from server_agent.device_list import Row
 from server_agent.kernel import bpf, cgroup_v1, cgroup_v2_lxc, cgroup_v2_map
 from server_agent.kernel.bpf import Instruction
 from server_agent.kernel.rights import Rights
-from server_agent.state import Backend, Right
+from server_agent.state import Right
 from tests.unit.server_agent.device_machine import verdict
 
 ONE = VmId("one")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from server_agent import check, cli, control, settings
+from server_agent import asking, check, cli, settings
 from tests.kit.refusals import UNUSABLE, assert_refused, identity, make_unusable
 
 READERS = (
@@ -45,8 +45,8 @@ def node_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def control_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the command looks for the agent; short patience."""
     path = tmp_path / "control.sock"
-    for asking in (control.ask, control.watch):
-        monkeypatch.setattr(asking, "__defaults__", (path, 1.0))
+    for question in (asking.ask, asking.watch):
+        monkeypatch.setattr(question, "__defaults__", (path, 1.0))
     for name in ("LXC_NAME", "LXC_HOOK_TYPE"):
         monkeypatch.delenv(name, raising=False)
     return path

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qvd_usbip.errors import PROBLEMS
-from server_agent import check, cli, control, lxc, settings
+from server_agent import asking, check, cli, lxc, settings
 from tests.unit.server_agent.fake_vhci import FakeVhci
 
 RELEASE = "6.12.95+deb13-amd64"
@@ -169,7 +169,7 @@ def test_what_the_running_agent_lacks_is_said(
 ) -> None:
     rows = [{"name": "desk1", "hub": "vhci_hcd.1"}, {"name": "desk9", "hub": None}]
     answer: dict[str, object] = {"containers": rows, "unrecorded": ""}
-    monkeypatch.setattr(control, "ask", lambda _: answer)
+    monkeypatch.setattr(asking, "ask", lambda _: answer)
     assert cli.main(["check"]) == 0
     out = capsys.readouterr().out
     assert "warn  agent: without USB, for every hub was lent when they started: desk9\n" in out

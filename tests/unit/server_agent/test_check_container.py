@@ -7,13 +7,14 @@ import pytest
 
 from qvd_usbip.errors import PROBLEMS
 from server_agent import check_container, cli, container_config, settings
-from server_agent.state import Backend
+from server_agent.backend import Backend
+from server_agent.commands import lxc_config
 
 
 @pytest.fixture
 def containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(container_config, "CONTAINERS", tmp_path)
-    for module in (check_container, cli):
+    for module in (check_container, lxc_config):
         monkeypatch.setattr(module, "default_backend", lambda: Backend.MAP)
     monkeypatch.setattr(settings.load, "__defaults__", (tmp_path / "node.conf",))
     (tmp_path / "desk1").mkdir()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server_agent import cli, control, lxc, settings
+from server_agent import asking, cli, lxc, settings
 
 STATUS = {
     "containers": [
@@ -63,7 +63,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any
         requests.append(request)
         return answers[request["op"]]
 
-    monkeypatch.setattr(control, "ask", ask)
+    monkeypatch.setattr(asking, "ask", ask)
     for reader in (settings.load, settings.values, settings.save):
         monkeypatch.setattr(reader, "__defaults__", (tmp_path / "node.conf",))
     for name in ("LXC_NAME", "LXC_HOOK_TYPE"):
@@ -127,7 +127,7 @@ def test_requests_say_what_is_meant(asked: list[dict[str, Any]], capsys: pytest.
 def test_a_start_without_a_hub_goes_on_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(control, "ask", lambda _: {"hub": ""})
+    monkeypatch.setattr(asking, "ask", lambda _: {"hub": ""})
     monkeypatch.setenv("LXC_NAME", "desk1")
     monkeypatch.setenv("LXC_HOOK_TYPE", "pre-start")
     assert cli.main(["hook"]) == 0
@@ -169,7 +169,7 @@ def test_what_happens_is_shown_line_by_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = {"v": 1, "event": "grant", "container": "one", "device": "3-1", "time": "2026-01-01T10:00:00.000+00:00"}
-    monkeypatch.setattr(control, "watch", lambda: iter([row, row]))
+    monkeypatch.setattr(asking, "watch", lambda: iter([row, row]))
     assert said(capsys, "watch") == "10:00:00.000  grant       one  3-1\n" * 2
     assert [json.loads(line) for line in said(capsys, "watch", "--json").splitlines()] == [row, row]
 
@@ -197,3 +197,19 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str], words: tuple[st
 def test_the_command_line_needs_nothing_of_the_server_extras() -> None:
     program = "import sys; sys.modules.update(pyudev=None, psutil=None, prctl=None, h11=None); import server_agent.cli"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(cli.__file__).parents[1])
+
+
+@pytest.mark.parametrize("words", [["status"], ["hook", "desk1", "lxc", "pre-start"]])
+def test_what_a_starting_container_waits_for_reads_little(words: list[str]) -> None:
+    """Each of these modules costs more than the question itself."""
+    dear = {"asyncio", "ssl", "dataclasses", "pathlib", "typing", "server_agent.state"}
+    program = (
+        "import sys; sys.path.insert(0, '.'); from server_agent import asking, cli; "
+        f"asking.ask.__defaults__ = ('/nowhere', 1.0); cli.main({words}); print(*({dear} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        check=True, cwd=Path(cli.__file__).parents[1], capture_output=True, text=True,
+    )  # fmt: skip
+    assert "does not answer" in done.stderr, "it went as far as to ask"
+    assert done.stdout.strip() == ""

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from qvd_usbip.errors import QvdUsbError
-from server_agent import control
+from server_agent import asking, control
 from tests.unit.server_agent.conftest import Bench, Run
 
 
@@ -21,7 +21,7 @@ def test_who_watches_sees_each_thing_as_it_happens(run: Run) -> None:
 
         def watch() -> None:
             with pytest.raises(QvdUsbError) as caught:
-                seen.extend(control.watch(bench.path, 5))
+                seen.extend(asking.watch(bench.path, 5))
             assert caught.value.problem.code == "agent-unreachable"
             ended.set()
 

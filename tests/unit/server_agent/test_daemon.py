@@ -11,10 +11,11 @@ import pytest
 from qvd_usbip.errors import CONFIG_UNWRITABLE, QvdUsbError
 from qvd_usbip.ids import BusId, DevNum, VmId
 from qvd_usbip.uevent import from_environment
-from server_agent import actions, control, events
+from server_agent import actions, asking, events
+from server_agent.backend import Backend
 from server_agent.daemon import READ_AT_ONCE
 from server_agent.kernel.udev import LostEventsError
-from server_agent.state import Backend, Right
+from server_agent.state import Right
 from tests.unit.server_agent.conftest import NUMBER, ONE, PORT, Bench, Run
 
 
@@ -237,7 +238,7 @@ def test_a_deadline_is_an_event(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_nobody_at_the_socket_is_said_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(QvdUsbError) as caught:
-        control.ask({"op": "status"}, tmp_path / "none")
+        asking.ask({"op": "status"}, tmp_path / "none")
     assert caught.value.problem.code == "agent-unreachable"
     assert "systemctl start qvd-usb-agent" in caught.value.remedy()
 

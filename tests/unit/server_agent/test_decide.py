@@ -7,8 +7,9 @@ import pytest
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import HubId
 from server_agent import actions, events
+from server_agent.backend import Backend
 from server_agent.lending import Lease
-from server_agent.state import PENDING_LIMIT, Backend, Hold, Phase, Port, Stage
+from server_agent.state import PENDING_LIMIT, Hold, Phase, Port, Stage
 from tests.unit.server_agent.steps import (
     FIRST,
     FOUR,

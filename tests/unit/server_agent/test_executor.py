@@ -12,6 +12,7 @@ from qvd_usbip.errors import BACKEND_UNAVAILABLE, RIGHTS_FAILED, QvdUsbError
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
 from server_agent import actions, events
+from server_agent.backend import Backend
 from server_agent.executor import Executor
 from server_agent.kernel.disks import Disks
 from server_agent.kernel.gate import Gate
@@ -22,7 +23,7 @@ from server_agent.kernel.rights import ByContainer
 from server_agent.kernel.told import Told
 from server_agent.kernel.uevents import Injector, Uevents
 from server_agent.kernel.vhci import Vhci
-from server_agent.state import Backend, HostNodes, Port, Right
+from server_agent.state import HostNodes, Port, Right
 from tests.unit.server_agent.fake_vhci import FakeVhci
 
 ONE = VmId("one")

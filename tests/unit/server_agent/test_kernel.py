@@ -10,6 +10,7 @@ from qvd_usbip import vhci as layouts
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
+from server_agent.backend import Backend
 from server_agent.events import Left
 from server_agent.kernel import cgroup_tree
 from server_agent.kernel.cgroup_tree import populated, remove_cgroup
@@ -21,7 +22,7 @@ from server_agent.kernel.observe import Observer
 from server_agent.kernel.rights import ByContainer
 from server_agent.kernel.told import Told
 from server_agent.kernel.vhci import PortTakenError, Vhci
-from server_agent.state import Backend, HostNodes, HubBuses, Port, Right, Thing
+from server_agent.state import HostNodes, HubBuses, Port, Right, Thing
 from tests.unit.server_agent.fake_vhci import FakeVhci
 
 PORT = Port(hub=HubId(1), half="hs", rhport=1)

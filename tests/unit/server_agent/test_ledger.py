@@ -14,9 +14,10 @@ from qvd_usbip.ack import AckState
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
+from server_agent.backend import Backend
 from server_agent.ledger import Ledger, format_ledger, parse_ledger
 from server_agent.lending import Lease
-from server_agent.state import Backend, Container, Device, HostNodes, Phase, Port, Progress, Stage, State
+from server_agent.state import Container, Device, HostNodes, Phase, Port, Progress, Stage, State
 
 BOOT = "0f0e"
 PARTS = (ALL_PORTS, PortRange(0, 3), PortRange(4, 7))

@@ -7,9 +7,9 @@ import pytest
 
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import VmId
-from server_agent import lxc
+from server_agent import hook_call, lxc
+from server_agent.backend import Backend
 from server_agent.device_list import BASE
-from server_agent.state import Backend
 
 TERMS = lxc.ContainerTerms(name=VmId("desk1"), devicefs=Path("/var/lib/qvd/storage/devicefs"), broker_gid=989)
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,15 +43,16 @@ def test_the_list_of_lxc_is_open_below_a_parent_cgroup_of_the_host() -> None:
     assert values("lxc.cgroup.dir.container.inner") == ["ns"]
 
 
-@pytest.mark.parametrize("moment", [lxc.PRE_START, lxc.START_HOST])
+@pytest.mark.parametrize("moment", [hook_call.PRE_START, hook_call.START_HOST])
 def test_lines_of_another_container_refuse_the_start(moment: str) -> None:
-    copy = lxc.HookCall(name=VmId("desk2"), moment=moment)
+    copy = hook_call.HookCall(name=VmId("desk2"), moment=moment)
     with pytest.raises(QvdUsbError, match="lines are those of 'desk1'") as caught:
-        lxc.require_own_lines(copy, "desk1")
+        hook_call.require_own_lines(copy, "desk1")
     assert "lxc-config desk2" in caught.value.remedy()
-    lxc.require_own_lines(copy, "desk2")
-    lxc.require_own_lines(copy, "")  # lines of an older version
-    lxc.require_own_lines(replace(copy, moment=lxc.POST_STOP), "desk1")  # LXC calls it after the refusal too
+    hook_call.require_own_lines(copy, "desk2")
+    hook_call.require_own_lines(copy, "")  # lines of an older version
+    stopped = hook_call.HookCall(name=VmId("desk2"), moment=hook_call.POST_STOP)
+    hook_call.require_own_lines(stopped, "desk1")  # LXC calls it after the refusal too
 
 
 @pytest.mark.parametrize("backend", [Backend.LXC, Backend.V1])
@@ -104,12 +105,12 @@ def test_the_names_are_those_of_the_file_that_is_installed() -> None:
 
 
 def test_a_hook_hears_of_its_container_by_environment_or_arguments() -> None:
-    by_environment = lxc.parse_hook({"LXC_NAME": "desk1", "LXC_HOOK_TYPE": "pre-start"}, [])
-    on_its_way = lxc.parse_hook({"LXC_NAME": "desk1", "LXC_HOOK_TYPE": "start-host"}, [])
+    by_environment = hook_call.parse_hook({"LXC_NAME": "desk1", "LXC_HOOK_TYPE": "pre-start"}, [])
+    on_its_way = hook_call.parse_hook({"LXC_NAME": "desk1", "LXC_HOOK_TYPE": "start-host"}, [])
     assert on_its_way.moment == "start-host"
-    by_arguments = lxc.parse_hook({}, ["desk1", "lxc", "post-stop"])
-    assert by_environment == lxc.HookCall(name=VmId("desk1"), moment="pre-start")
-    assert by_arguments == lxc.HookCall(name=VmId("desk1"), moment="post-stop")
+    by_arguments = hook_call.parse_hook({}, ["desk1", "lxc", "post-stop"])
+    assert (by_environment.name, by_environment.moment) == (VmId("desk1"), "pre-start")
+    assert (by_arguments.name, by_arguments.moment) == (VmId("desk1"), "post-stop")
 
 
 @pytest.mark.parametrize(
@@ -123,4 +124,4 @@ def test_a_hook_hears_of_its_container_by_environment_or_arguments() -> None:
 )
 def test_a_hook_that_is_not_told_refuses(environment: dict[str, str], arguments: list[str]) -> None:
     with pytest.raises(QvdUsbError):
-        lxc.parse_hook(environment, arguments)
+        hook_call.parse_hook(environment, arguments)

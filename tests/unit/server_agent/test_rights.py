@@ -9,12 +9,12 @@ import pytest
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import VmId
 from server_agent import device_list
+from server_agent.backend import Backend
 from server_agent.kernel import cgroup_tree, cgroup_v1, cgroup_v2_lxc
 from server_agent.kernel.cgroup_v1 import DeviceFiles
 from server_agent.kernel.cgroup_v2_lxc import LxcLists
 from server_agent.kernel.cgroup_v2_map import DeviceMaps
 from server_agent.kernel.rights import ByContainer, default_backend
-from server_agent.state import Backend
 from tests.kit import rights_contract
 from tests.kit.rights_contract import KMSG, LOOP, Bench
 from tests.unit.server_agent.fake_rights import ONE, ByLxc, Files, Unified, bench_of
