@@ -78,11 +78,11 @@ class Container:
 
     def wait(self, timeout: float = 300) -> None:
         """Waits until its systemd has nothing left to start."""
-        self.server.until(
-            f"lxc-attach -n {self.name} -- systemctl is-system-running 2>/dev/null | grep -qxE 'running|degraded'",
-            timeout,
-            0.3,
-        )
+        self.server.until(f"test -S /proc/$(lxc-info -n {self.name} -pH)/root/run/systemd/private", timeout, 0.3)
+        ask = f"lxc-attach -n {self.name} -- systemctl is-system-running --wait"
+        state = self.server.run(ask, timeout, check=False)
+        if state.out not in {"running", "degraded"}:
+            raise CommandFailed(self.server.name, f"waiting for the container {self.name}", state.rc, state.out)
 
     def stop(self, *, kill: bool = False) -> None:
         """Stops it, by `kill` at once."""

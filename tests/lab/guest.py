@@ -109,14 +109,14 @@ class Guest:
         source = Path(src)
         buffer = io.BytesIO()
         target = dst if source.is_dir() else str(Path(dst).parent)
-        with tarfile.open(fileobj=buffer, mode="w") as tar:
+        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
             tar.add(source, arcname="." if source.is_dir() else Path(dst).name)
         self.unpack(buffer.getvalue(), target)
 
     def unpack(self, archive: bytes, folder: str) -> None:
-        """Unpacks a tar archive into a folder of the guest."""
+        """Unpacks a compressed tar archive into a folder of the guest."""
         quoted = shlex.quote(folder)
-        self.run(f"mkdir -p {quoted} && tar -xf - --no-same-owner -C {quoted}", timeout=120, stdin=archive)
+        self.run(f"mkdir -p {quoted} && tar -xzf - --no-same-owner -C {quoted}", timeout=120, stdin=archive)
 
     def read(self, path: str) -> bytes:
         """The content of a file of the guest, up to a few MiB."""

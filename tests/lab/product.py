@@ -23,7 +23,7 @@ PARTS = (
     "Makefile",
     "pyproject.toml",
 )
-_LEFT_OUT = {"__pycache__", ".ruff_cache", ".mypy_cache"}
+_LEFT_OUT = {"__pycache__", ".ruff_cache", ".mypy_cache", "screenshots"}
 _SOURCE = "/usr/local/src/qvd-usbip"
 
 #: The key that the containers' receivers ask for, per container.
@@ -47,7 +47,7 @@ def tree_key(repository: Path = REPOSITORY) -> str:
 
 def _archive() -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for path in files():
             tar.add(path, arcname=path.relative_to(REPOSITORY).as_posix())
     return buffer.getvalue()

@@ -35,7 +35,7 @@ class Port:
 
     def read(self, count: int) -> bytes:
         """Exactly `count` bytes, or none when the other side left in between."""
-        data = b""
+        data = bytearray()
         while len(data) < count:
             try:
                 piece = os.read(self._descriptor, count - len(data))
@@ -46,7 +46,7 @@ class Port:
                 if data:
                     return b""
             data += piece
-        return data
+        return bytes(data)
 
     def write(self, message: dict[str, Any]) -> None:
         """Sends a message; when nobody is there to read it, it is lost."""
