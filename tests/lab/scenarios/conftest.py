@@ -1,13 +1,15 @@
 """The fixtures of the lab's scenarios: `lab` (the product installed) and `bare_lab` (Debian as it is).
 
 A process of pytest runs one lab at a time, which its scenarios share; each scenario begins in the state `ready`, and
-passes only if the lab is healthy after it. A lab that cannot start fails the scenario.
+passes only if the lab is healthy after it. A lab that cannot start fails the scenario. Scenarios that begin alike, with
+a device plugged for one, share that beginning too: `beginning`.
 """
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -15,6 +17,7 @@ from tests.lab import Lab, LabError, Unhealthy
 from tests.lab.progress import say
 from tests.lab.recipe import SUITES
 
+Made = TypeVar("Made")
 _FAILED = pytest.StashKey[bool]()
 _LEFT_OUT = pytest.StashKey[list[pytest.Item]]()
 _FOLDER = Path(__file__).resolve().parents[3] / "build/lab"
@@ -56,15 +59,16 @@ class Shelf:
         self._stack = ExitStack()
         self._lab: Lab | None = None
         self._broken: dict[str, LabError] = {}
+        self._beginnings: dict[Callable[[Lab], object], object] = {}
 
-    def take(self, level: str) -> Lab:
-        """A lab of that level in its ready state."""
+    def take(self, level: str, moment: str = "ready") -> Lab:
+        """A lab of that level in a state that was kept: the ready one, or that of a beginning."""
         if level in self._broken:  # a lab that does not start once is not waited for again
             raise self._broken[level]
         if self._lab and (self._lab.level != level or not self._lab.alive()):
             self.close()
         if self._lab:
-            self._lab.restore("ready")
+            self._lab.restore(moment)
             return self._lab
         try:
             self._lab = self._stack.enter_context(Lab.open(suite=self._suite, level=level, name="test"))
@@ -75,8 +79,26 @@ class Shelf:
             raise
         return self._lab
 
+    @property
+    def running(self) -> Lab | None:
+        """The lab that was taken last."""
+        return self._lab
+
+    def begin(self, prepare: Callable[[Lab], Made]) -> Made:
+        """What `prepare` made of the product's lab, once for each lab; the lab is in the state it was in then."""
+        moment = re.sub(r"\W", "-", f"{prepare.__module__}-{prepare.__qualname__}")
+        if self._lab and self._lab.alive() and prepare in self._beginnings:
+            self.take("product", moment)
+            return cast("Made", self._beginnings[prepare])
+        lab = self.take("product")
+        made = prepare(lab)
+        lab.checkpoint(moment)
+        self._beginnings[prepare] = made
+        return made
+
     def close(self) -> None:
         """Ends the lab."""
+        self._beginnings.clear()
         self._lab = None
         self._stack.close()
 
@@ -99,8 +121,7 @@ def _keep_evidence(lab: Lab, name: str) -> None:
         say(f"what the lab looked like: {folder}")
 
 
-def _scenario(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Lab]:
-    yield lab
+def _finish(request: pytest.FixtureRequest, lab: Lab) -> None:
     if request.node.stash.get(_FAILED, False):
         _keep_evidence(lab, request.node.name)
         return
@@ -114,10 +135,25 @@ def _scenario(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Lab]:
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, shelf: Shelf) -> Iterator[Lab]:
     """Both guests with the product installed, agent and containers running."""
-    yield from _scenario(request, shelf.take("product"))
+    lab = shelf.take("product")
+    yield lab
+    _finish(request, lab)
+
+
+@pytest.fixture
+def beginning(request: pytest.FixtureRequest, shelf: Shelf) -> Iterator[Callable[[Callable[[Lab], Any]], Any]]:
+    """What a function makes of the lab that `lab` is, called once and kept with the state of both guests.
+
+    What it makes must hold nothing of the guests that a restored state does not bring back.
+    """
+    yield shelf.begin
+    if shelf.running:
+        _finish(request, shelf.running)
 
 
 @pytest.fixture
 def bare_lab(request: pytest.FixtureRequest, shelf: Shelf) -> Iterator[Lab]:
     """Both guests as they booted, without the product."""
-    yield from _scenario(request, shelf.take("base"))
+    lab = shelf.take("base")
+    yield lab
+    _finish(request, lab)

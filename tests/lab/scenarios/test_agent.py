@@ -5,6 +5,7 @@ The device is plugged into the server guest itself and handed to the broker ther
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,8 +61,8 @@ class Host:
 
 
 @pytest.fixture
-def host(lab: Lab) -> Host:
-    return Host(lab)
+def host(beginning: Callable[[Callable[[Lab], Host]], Host]) -> Host:
+    return beginning(Host)
 
 
 def test_one_container_has_the_right_and_the_other_has_not(host: Host) -> None:

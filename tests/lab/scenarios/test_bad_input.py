@@ -7,7 +7,6 @@ import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -109,18 +108,10 @@ class Trial:
         self.lab.client.until(f"grep -qx 2 /sys/bus/usb/devices/{self.busid}/usbip_status")
 
 
-_PREPARED: WeakKeyDictionary[Lab, Trial] = WeakKeyDictionary()
-
-
 @pytest.fixture
-def trial(lab: Lab) -> Trial:
-    """The device is plugged and shared once for each lab; each scenario begins there."""
-    if lab in _PREPARED:
-        lab.restore("adapter")
-    else:
-        _PREPARED[lab] = Trial(lab)
-        lab.checkpoint("adapter")
-    return _PREPARED[lab]
+def trial(beginning: Callable[[Callable[[Lab], Trial]], Trial]) -> Trial:
+    """The device is plugged and shared."""
+    return beginning(Trial)
 
 
 def refused(result: Result, code: str) -> None:

@@ -1,6 +1,7 @@
 """The setuid helper on a real kernel: whatever happens to it, the device ends on its local driver."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,11 @@ class Port:
         guest.push(_LENDER, "/usr/local/bin/lender.py")
         self.busid = guest.gadget("serial", "acm", "0bda", "58c2", "1234")
         self.at_home()
+
+    @classmethod
+    def of_client(cls, lab: Lab) -> "Port":
+        """In a port of the client guest."""
+        return cls(lab.client)
 
     @property
     def folder(self) -> str:
@@ -53,8 +59,8 @@ class Port:
 
 
 @pytest.fixture
-def port(lab: Lab) -> Port:
-    return Port(lab.client)
+def port(beginning: Callable[[Callable[[Lab], Port]], Port]) -> Port:
+    return beginning(Port.of_client)
 
 
 def states(lines: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -24,8 +24,8 @@ CAPABILITIES = {
 
 
 @pytest.fixture
-def host(lab: Lab) -> Host:
-    return Host(lab)
+def host(beginning: Callable[[Callable[[Lab], Host]], Host]) -> Host:
+    return beginning(Host)
 
 
 def rows(text: str) -> Iterator[dict[str, Any]]:
