@@ -1,17 +1,43 @@
 #!/bin/bash
-# gadget.sh add NAME acm|mass|hid VID PID SERIAL PRODUCT [UDC]   plugs a USB device into this guest's dummy_hcd
+# gadget.sh add NAME acm|mass|hid VID PID SERIAL PRODUCT [UDC]   plugs a USB device into this guest's dummy_hcd, and
+#                                                               prints its busid once the kernel has it
 # gadget.sh remove NAME                                          unplugs and forgets it
-# Prints the controller it is plugged into. The media of `mass` is /var/lib/lab/NAME.img, made on first use.
+# The media of `mass` is /var/lib/lab/NAME.img, made on first use.
+# Under emulation each program that is started counts: what the shell can do itself it does.
 set -euo pipefail
 gadgets=/sys/kernel/config/usb_gadget
+
+taken() {
+    local file name
+    for file in "$gadgets"/*/UDC; do
+        if [ -e "$file" ] && read -r name <"$file" && [ "$name" = "$1" ]; then return 0; fi
+    done
+    return 1
+}
 
 free_controller() {
     local each
     for each in /sys/class/udc/*; do
-        each=${each##*/}
-        grep -qx "$each" $gadgets/*/UDC 2>/dev/null || { echo "$each"; return; }
+        controller=${each##*/}
+        taken "$controller" || return 0
     done
     echo "every dummy controller is taken" >&2
+    return 1
+}
+
+wait_for() {  # CONTROLLER VID PID
+    local device vid pid end=$((SECONDS + 30))
+    while [ $SECONDS -lt $end ]; do
+        for device in /sys/devices/platform/dummy_hcd."${1##*.}"/usb*/[0-9]*-[0-9]*; do
+            if [ -e "$device/busnum" ] && read -r vid <"$device/idVendor" && read -r pid <"$device/idProduct" &&
+                [ "$vid:$pid" = "${2,,}:${3,,}" ]; then
+                echo "${device##*/}"
+                return
+            fi
+        done
+        sleep 0.1
+    done
+    echo "the kernel does not know $2:$3 at $1" >&2
     return 1
 }
 
@@ -20,6 +46,7 @@ acm() { mkdir functions/acm.0; ln -s functions/acm.0 configs/c.1/; }
 mass() {
     local media=/var/lib/lab/$1.img
     if [ ! -e "$media" ]; then
+        mkdir -p /var/lib/lab
         truncate -s 32M "$media"
         mkfs.vfat -n LAB "$media" >/dev/null
     fi
@@ -50,8 +77,8 @@ remove() {
 
 add() {
     local name=$1 kind=$2 controller=${7:-}
-    modprobe -a libcomposite dummy_hcd
-    [ -n "$controller" ] || controller=$(free_controller)
+    if [ ! -d "$gadgets" ] || [ ! -d /sys/module/dummy_hcd ]; then modprobe -a libcomposite dummy_hcd; fi
+    [ -n "$controller" ] || free_controller
     mkdir "$gadgets/$name"
     cd "$gadgets/$name"
     echo "0x$3" >idVendor
@@ -62,9 +89,8 @@ add() {
     printf '%s' "$6" >strings/0x409/product
     "$kind" "$name"
     echo "$controller" >UDC
-    echo "$controller"
+    wait_for "$controller" "$3" "$4"
 }
 
-mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
-mkdir -p /var/lib/lab
+[ -d "$gadgets" ] || mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
 "$@"

@@ -120,13 +120,15 @@ def refused(result: Result, code: str) -> None:
 
 # --- files ----------------------------------------------------------------------------------------------------------
 
-#: How a configuration file becomes unusable -> the problem that names it.
+#: How a configuration file becomes unusable -> the problem that names it. Unit tests have each way with each file.
 RUINS = {
     "printf 'client.usb.share_list=\\377\\n' >{path}": "config-not-text",
     "mkdir {path}": "config-is-folder",
     "truncate -s 100M {path}": "config-too-large",
 }
-UNREADABLE = {"touch {path}; chmod 0600 {path}": "config-unreadable"}
+NOT_TEXT, FOLDER, TOO_LARGE = RUINS
+UNREADABLE = "touch {path}; chmod 0600 {path}"
+CLIENT_CONF = "/etc/qvd/client.conf"
 
 
 def ruin(guest: Guest, path: str, how: str) -> None:
@@ -136,13 +138,17 @@ def ruin(guest: Guest, path: str, how: str) -> None:
 def test_configuration_files_that_cannot_be_read(trial: Trial) -> None:
     client, server, one = trial.lab.client, trial.lab.server, trial.one
     kept = client.read(SHARE_LIST_FILE)
-    for path in ("/etc/qvd/client.conf", SHARE_LIST_FILE):
-        for how, code in {**RUINS, **UNREADABLE}.items():
-            ruin(client, path, how)
-            before = client.run(f"stat -c '%i %Y %s' {path}").out
-            for words in ("list", f"share {trial.busid}"):
-                refused(trial.terminal.command(f"{words} >/dev/null", check=False), code)
-            assert client.run(f"stat -c '%i %Y %s' {path}").out == before
+    for path, how, code in (
+        (CLIENT_CONF, FOLDER, RUINS[FOLDER]),
+        (CLIENT_CONF, UNREADABLE, "config-unreadable"),
+        (SHARE_LIST_FILE, TOO_LARGE, RUINS[TOO_LARGE]),
+        (SHARE_LIST_FILE, NOT_TEXT, RUINS[NOT_TEXT]),
+    ):
+        ruin(client, path, how)
+        before = client.run(f"stat -c '%i %Y %s' {path}").out
+        for words in ("list", f"share {trial.busid}"):
+            refused(trial.terminal.command(f"{words} >/dev/null", check=False), code)
+        assert client.run(f"stat -c '%i %Y %s' {path}").out == before
         client.run(f"rm -rf {path}")
     client.run(f"install -o {USER} -g {USER} /dev/stdin {SHARE_LIST_FILE}", stdin=kept)
 
@@ -156,10 +162,10 @@ def test_configuration_files_that_cannot_be_read(trial: Trial) -> None:
     node = "/etc/qvd/node.conf"
     server.run(f"cp {node} /root/node.conf")
     server.run("systemctl stop qvd-usb-agent")
-    for how, code in RUINS.items():
+    asked = ("run", "lxc-config one", "config set key=vm.lxc.use_vhci_hubs,value=1")
+    for (how, code), words in zip(RUINS.items(), asked, strict=True):
         ruin(server, node, how)
-        for words in ("run", "lxc-config one", "config get", "config set key=vm.lxc.use_vhci_hubs,value=1"):
-            refused(server.run(f"qvd-usb-agent {words} >/dev/null", check=False), code)
+        refused(server.run(f"qvd-usb-agent {words} >/dev/null", check=False), code)
     server.run(f"rm -rf {node}; cp /root/node.conf {node}; systemctl start qvd-usb-agent", timeout=120)
 
     settings = "/etc/qvd/vma.conf"
