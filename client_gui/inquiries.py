@@ -30,6 +30,7 @@ from client_gui.settings import Files
 from client_gui.state import Asked, Row, Snapshot
 from client_gui.targets import names, parse_target
 from qvd_usbip.errors import DEVICE_UNKNOWN, INTERNAL, QvdUsbError, printable
+from qvd_usbip.finding import as_lines, exit_status_of
 
 if TYPE_CHECKING:
     from client_gui.judgement import Judgement
@@ -53,11 +54,8 @@ def doctor(*, as_json: bool) -> int:
     if as_json:
         _print_json({"v": 1, "checks": [each.as_json() for each in found]})
     else:
-        for each in found:
-            print(printable(f"{each.mark:4}  {each.name}: {each.text}"))
-            if each.remedy:
-                print(printable(f"      {each.remedy}"))
-    return next((each.exit_status for each in found if each.exit_status), 0)
+        print("\n".join(as_lines(found)))
+    return exit_status_of(found)
 
 
 def explain(target: str, *, as_json: bool) -> int:
