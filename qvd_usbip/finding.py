@@ -53,7 +53,7 @@ def finding_of(name: str, error: QvdUsbError) -> Finding:
 def as_lines(findings: Sequence[Finding]) -> Iterator[str]:
     """The findings for a person: a line each, and below it the remedy where there is one."""
     for each in findings:
-        yield printable(f"{each.mark:>4}  {each.name}: {each.text}")
+        yield printable(f"{each.mark:4}  {each.name}: {each.text}")
         if each.remedy:
             yield printable(f"      {each.remedy}")
 

@@ -100,7 +100,7 @@ def test_an_image_that_has_everything(there: Looked, capsys: pytest.CaptureFixtu
     assert image.main(["check"]) == 0
     out = capsys.readouterr().out
     assert "devices are opened to the group qvduser (rw-)" in out
-    assert "  ok  broker: the agent on the host answers" in out
+    assert "ok    broker: the agent on the host answers" in out
     assert "FAIL" not in out
     assert "warn" not in out
 
