@@ -2,7 +2,8 @@
 
 A process of pytest runs one lab at a time, which its scenarios share; each scenario begins in the state `ready`, and
 passes only if the lab is healthy after it. A lab that cannot start fails the scenario. Scenarios that begin alike, with
-a device plugged for one, share that beginning too: `beginning`.
+a device plugged for one, share that beginning too: `beginning`; and one that shows at its end that it left nothing
+(`leaves_nothing`) spares the next one the way back there.
 """
 
 import re
@@ -60,6 +61,8 @@ class Shelf:
         self._lab: Lab | None = None
         self._broken: dict[str, LabError] = {}
         self._beginnings: dict[Callable[[Lab], object], object] = {}
+        self._begun: Callable[[Lab], object] | None = None
+        self._as_begun = False
 
     def take(self, level: str, moment: str = "ready") -> Lab:
         """A lab of that level in a state that was kept: the ready one, or that of a beginning."""
@@ -67,6 +70,7 @@ class Shelf:
             raise self._broken[level]
         if self._lab and (self._lab.level != level or not self._lab.alive()):
             self.close()
+        self._begun, self._as_begun = None, False
         if self._lab:
             self._lab.restore(moment)
             return self._lab
@@ -88,13 +92,19 @@ class Shelf:
         """What `prepare` made of the product's lab, once for each lab; the lab is in the state it was in then."""
         moment = re.sub(r"\W", "-", f"{prepare.__module__}-{prepare.__qualname__}")
         if self._lab and self._lab.alive() and prepare in self._beginnings:
-            self.take("product", moment)
-            return cast("Made", self._beginnings[prepare])
-        lab = self.take("product")
-        made = prepare(lab)
-        lab.checkpoint(moment)
-        self._beginnings[prepare] = made
-        return made
+            if not (self._as_begun and self._begun is prepare):
+                self.take("product", moment)
+        else:
+            lab = self.take("product")
+            made = prepare(lab)
+            lab.checkpoint(moment)
+            self._beginnings[prepare] = made
+        self._begun, self._as_begun = prepare, False
+        return cast("Made", self._beginnings[prepare])
+
+    def left_nothing(self) -> None:
+        """Where the last scenario began the next one that begins there goes on."""
+        self._as_begun = True
 
     def close(self) -> None:
         """Ends the lab."""
@@ -149,6 +159,8 @@ def beginning(request: pytest.FixtureRequest, shelf: Shelf) -> Iterator[Callable
     yield shelf.begin
     if shelf.running:
         _finish(request, shelf.running)
+        if request.node.get_closest_marker("leaves_nothing") and not request.node.stash.get(_FAILED, False):
+            shelf.left_nothing()
 
 
 @pytest.fixture

@@ -217,6 +217,7 @@ def test_no_hub_is_free(trial: Trial) -> None:
 # --- the other end --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.leaves_nothing
 def test_the_wrong_key(trial: Trial) -> None:
     trial.connect(key="not-the-key-of-one")
     trial.ends_by_itself("slave-refused-key")
@@ -227,6 +228,7 @@ def test_the_wrong_key(trial: Trial) -> None:
     assert "403" in trial.lab.client.run(half_client).out
 
 
+@pytest.mark.leaves_nothing
 def test_a_receiver_that_says_nothing_or_is_gone_in_a_step(trial: Trial) -> None:
     server = trial.lab.server
     server.push(_INSIDE / "half_receiver.py", "/usr/local/bin/half_receiver.py")
@@ -244,6 +246,7 @@ def test_a_receiver_that_says_nothing_or_is_gone_in_a_step(trial: Trial) -> None
         server.run("systemctl stop half")
 
 
+@pytest.mark.leaves_nothing
 def test_a_client_that_says_nothing_or_is_gone_in_a_step(trial: Trial) -> None:
     client = trial.lab.client
     client.push(_INSIDE / "half_client.py", "/usr/local/bin/half_client.py")

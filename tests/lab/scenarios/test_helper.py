@@ -68,6 +68,7 @@ def states(lines: list[str]) -> list[str]:
 
 
 @core
+@pytest.mark.leaves_nothing
 def test_lent_exported_dropped_by_the_peer_and_returned(port: Port) -> None:
     lines = port.lend("export hangup wait export return")
     assert states(lines) == ["bound", "exported", "dropped", "exported", "returned"]
@@ -79,12 +80,14 @@ def test_lent_exported_dropped_by_the_peer_and_returned(port: Port) -> None:
 
 @deep
 @pytest.mark.parametrize("steps", ["die", "export die"])
+@pytest.mark.leaves_nothing
 def test_the_engine_is_killed(port: Port, steps: str) -> None:
     port.lend(steps, check=False)
     port.at_home(5)
 
 
 @deep
+@pytest.mark.leaves_nothing
 def test_the_helper_is_killed(port: Port) -> None:
     """Nobody but root can; the next run, the user's own included, finishes what it left."""
     guest = port.guest
@@ -121,6 +124,7 @@ done
 
 
 @deep
+@pytest.mark.leaves_nothing
 def test_killed_at_each_write(port: Port) -> None:
     """Each write(2) of a bind and of an unbind, the records' too: the next run brings the device home."""
     script = _KILL_AT_EACH_WRITE.replace("HELPER", HELPER).replace("BUSID", port.busid).replace("FOLDER", port.folder)
@@ -132,6 +136,7 @@ def test_killed_at_each_write(port: Port) -> None:
 
 
 @deep
+@pytest.mark.leaves_nothing
 def test_unplugged_while_exported(port: Port) -> None:
     guest = port.guest
     line = f"{port.busid} {IDENTITY}"
@@ -153,6 +158,7 @@ def test_unplugged_while_exported(port: Port) -> None:
 
 
 @deep
+@pytest.mark.leaves_nothing
 def test_old_callers(port: Port) -> None:
     assert port.helper(f"unbind {port.busid}") == 39
     assert port.helper(f"bind {port.busid}") == 0
