@@ -9,7 +9,7 @@ from client_gui import rules
 from client_gui.helper.authorise import parse_policy
 from client_gui.inputs import is_only_one
 from client_gui.judgement import DEFAULT_BOOK, Assessment, Circumstances, agreed_words, judge, rulebook_of
-from client_gui.memory import NOTHING, Change, Memory, Remembered
+from client_gui.memory import LONGEST_NAME, NOTHING, Change, Memory, Remembered
 from client_gui.selection import keys_of, listed
 from client_gui.state import Asked
 from client_gui.usb_ids import UsbNames
@@ -261,7 +261,14 @@ class Advisor:
 def _chosen(known: Remembered, device: UsbDevice) -> Remembered:
     if not device.interfaces or known.fingerprint == device.fingerprint:
         return known
-    return replace(known, fingerprint=device.fingerprint, faces=faces_of(device), consent=frozenset())
+    return replace(
+        known,
+        fingerprint=device.fingerprint,
+        faces=faces_of(device),
+        product=device.product[:LONGEST_NAME],
+        vendor=device.manufacturer[:LONGEST_NAME],
+        consent=frozenset(),
+    )
 
 
 def _signature(path: Path) -> object:

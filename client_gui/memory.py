@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_NICKNAME = 60
+LONGEST_NAME = 126
+"""Longest name that a device can give itself, in characters. Source: USB 2.0, 9.6.7: 255 bytes, two a character."""
 LONGEST_FOLLOW = 600
 """Longest time for which a port may be followed, in seconds."""
 
@@ -26,14 +28,17 @@ LONGEST_FOLLOW = 600
 class Remembered:
     """What is known of one device from before.
 
-    `fingerprint` and `faces` are what it was when it was chosen ("" if it never was); `consent` holds the words of what
-    was agreed to then, `follow` for how many seconds its port is followed.
+    `fingerprint` and `faces` are what it was when it was chosen ("" if it never was), `product` and `vendor` what it
+    called itself and its maker; `consent` holds the words of what was agreed to then, `follow` for how many seconds its
+    port is followed.
     """
 
     nickname: str = ""
     mode: Mode = Mode.AUTOMATIC
     fingerprint: str = ""
     faces: tuple[Kind, ...] = ()
+    product: str = ""
+    vendor: str = ""
     consent: frozenset[str] = frozenset()
     follow: int = 0
 
@@ -82,9 +87,15 @@ def _device(value: Mapping[str, object]) -> Remembered:
         mode=next((each for each in Mode if each == mode), Mode.AUTOMATIC),
         fingerprint=fingerprint if isinstance(fingerprint, str) and len(fingerprint) == 64 else "",
         faces=tuple(known_faces[face] for face in _texts(value.get("faces")) if face in known_faces),
+        product=_name(value.get("product")),
+        vendor=_name(value.get("vendor")),
         consent=frozenset(_texts(value.get("consent"))),
         follow=min(max(follow, 0), LONGEST_FOLLOW) if isinstance(follow, int) else 0,
     )
+
+
+def _name(value: object) -> str:
+    return value[:LONGEST_NAME] if isinstance(value, str) else ""
 
 
 def _texts(value: object) -> list[str]:
@@ -105,6 +116,8 @@ def _fields(each: Remembered) -> dict[str, object]:
         "mode": str(each.mode) if each.mode is not Mode.AUTOMATIC else "",
         "fingerprint": each.fingerprint,
         "faces": [str(face) for face in each.faces],
+        "product": each.product,
+        "vendor": each.vendor,
         "consent": sorted(each.consent),
         "follow": each.follow,
     }

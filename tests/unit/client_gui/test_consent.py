@@ -217,6 +217,17 @@ def test_a_nickname_is_shown_and_survives_the_engine(bench: Bench) -> None:
     bench.wait(lambda seen: not any(row.nickname for row in seen.rows), "not named any more")
 
 
+def test_a_device_that_is_away_keeps_the_name_it_gave_itself_and_what_it_is(bench: Bench) -> None:
+    engine = share(bench)
+    here = bench.wait_state(DeviceState.IN_USE)
+    bench.bus.unplug()
+    engine.rescan()
+    (away,) = bench.wait(lambda seen: any(row.state is DeviceState.ABSENT for row in seen.rows), "away").rows
+    assert (away.product, away.vendor, away.kind) == (here.product, here.vendor, here.kind)
+    assert here.product
+    assert here.vendor
+
+
 def test_a_followed_port_shares_what_comes_to_it_for_a_while(bench: Bench) -> None:
     engine = share(bench)
     engine.follow_port(ENTRY, 30)

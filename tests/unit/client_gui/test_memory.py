@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from client_gui.memory import (
     LONGEST_FOLLOW,
+    LONGEST_NAME,
     NOTHING,
     Change,
     Memory,
@@ -35,6 +36,8 @@ remembered = st.builds(
     mode=st.sampled_from(Mode),
     fingerprint=st.sampled_from(["", "ab" * 32]),
     faces=st.lists(st.sampled_from(Kind), max_size=3).map(tuple),
+    product=st.text(max_size=LONGEST_NAME),
+    vendor=st.text(max_size=LONGEST_NAME),
     consent=st.frozensets(st.sampled_from(["keyboard", "rule"])),
     follow=st.integers(0, LONGEST_FOLLOW),
 )
