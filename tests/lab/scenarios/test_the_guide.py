@@ -1,7 +1,7 @@
 """The guide of QVD 4.2, sentence by sentence, on real kernels: each scenario is named for what it holds us to.
 
-What the demo and the main job's scenarios show already (the device monitor's rights, the other container's root) is
-not repeated here.
+What other scenarios show of it: a client's stock kernel serves (§2.2: the main job), a kernel with one hub alone (§2.2:
+test_leases), a setting that is off (§2.1: test_agent), every way for a container's root (§2.5: test_ways_out).
 """
 
 import json
@@ -10,6 +10,8 @@ import pytest
 
 from tests.kit.refusals import assert_refused
 from tests.lab import Lab
+from tests.lab.scenarios import software
+from tests.lab.scenarios.rights_seen import needed, opened, rights
 from tests.lab.scenarios.terminal import SHARE_LIST_FILE, USER, Terminal
 
 core = pytest.mark.core
@@ -122,6 +124,39 @@ def test_2_2_if_the_folder_is_missing_entirely_the_module_is_not_loaded(lab: Lab
     assert "modprobe vhci-hcd" in check.out
     answer = server.run("qvd-usb-agent run", check=False)
     assert_refused(answer.rc, answer.out, "vhci-missing")
+
+
+@deep
+def test_2_3_a_device_is_plugged_into_the_host_and_its_rights_come_to_one_container_and_go_with_it(lab: Lab) -> None:
+    """§2.5 begins with the same: one kernel; and no other container has the device, even with root."""
+    server = lab.server
+    closed = {name: rights(lab, name) for name in ("one", "two")}
+    software.put_kit(server)
+    software.plug(server, "device", "both", "one")
+    server.until("test -b /dev/sda && test -c /dev/ttyACM0 && lsusb -d 1209:0001", 60)
+    for number in ("b 8:0", "c 166:0"):
+        server.until(f"qvd-usb-agent status | grep -q '{number} *granted'")
+    server.run("udevadm settle")
+    (hub,) = (each["hub"] for each in json.loads(server.run("qvd-usb-agent status --json").out)["containers"]
+              if each["name"] == "one")  # fmt: skip
+    there = needed(lab, hub)
+    assert rights(lab, "one") - closed["one"] == there
+    assert rights(lab, "two") == closed["two"]
+    assert opened(lab, "one", there) == there
+    assert not opened(lab, "two", there)
+    software.unplug(server, "device")
+    server.until("! qvd-usb-agent status | grep -qE '(8|166):0'")
+    assert rights(lab, "one") == closed["one"]
+
+
+@deep
+def test_2_5_the_host_is_told_which_known_defects_of_its_kernel_a_malicious_user_could_try(lab: Lab) -> None:
+    lines = json.loads(lab.server.run("qvd-usb-agent check --json", check=False).out)["checks"]
+    (count,) = [each["text"] for each in lines if each["name"] == "defects"]
+    named = [each["text"] for each in lines if each["name"] == "defect"]
+    fixed, known = (int(word) for word in count.split() if word.isdecimal())
+    assert known - fixed == len(named)
+    assert any(text.startswith("controller-limit") for text in named), "of which no kernel is free"
 
 
 @deep
