@@ -1,7 +1,7 @@
 """The guide of QVD 4.2, sentence by sentence, on real kernels: each scenario is named for what it holds us to.
 
 What other scenarios show of it: a client's stock kernel serves (§2.2: the main job), a kernel with one hub alone (§2.2:
-test_leases), a setting that is off (§2.1: test_agent), every way for a container's root (§2.5: test_ways_out).
+test_leases), every way for a container's root (§2.5: test_ways_out).
 """
 
 import json
@@ -124,6 +124,23 @@ def test_2_2_if_the_folder_is_missing_entirely_the_module_is_not_loaded(lab: Lab
     assert "modprobe vhci-hcd" in check.out
     answer = server.run("qvd-usb-agent run", check=False)
     assert_refused(answer.rc, answer.out, "vhci-missing")
+
+
+@deep
+def test_2_6_by_the_guides_own_lines_the_module_is_loaded_and_a_container_gets_its_hub(lab: Lab) -> None:
+    """§2.1: without the module, or with the setting off, it gets none."""
+    server, one = lab.server, lab.container("one")
+    for name in ("one", "two"):
+        lab.container(name).stop(kill=True)
+    server.run(f"systemctl stop qvd-usb-agent; modprobe -r vhci-hcd; ! test -e {DRIVERS}")
+    server.run("echo vhci_hcd >/etc/modules-load.d/qvd-usbip.conf; systemctl restart systemd-modules-load")
+    server.run(f"test -e {DRIVERS}/vhci_hcd.0; systemctl start qvd-usb-agent", timeout=120)
+    setting = "qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value={},tenant_id=-1"
+    server.run(setting.format(0))
+    assert server.run("lxc-start -n one", check=False).rc
+    server.run(setting.format(1))
+    one.start()
+    one.run("ls -d /sys/devices/platform/vhci_hcd.*/usb*")
 
 
 @deep
