@@ -82,7 +82,7 @@ test-fast: setup lint ## the same without QEMU
 
 test-deep: setup venv ## what `make test` leaves out: fault injection, every scenario, the second Debian
 	$(call BESIDE_LAB,bookworm,tests/unit tests/gui -m deep)
-	$(PYTEST) $(LAB) tests/lab/scenarios -m "core or cgroup_v1" --suite bookworm
+	$(PYTEST) $(LAB) tests/lab/scenarios -m "core or cgroup_v1 or unfixed_kernel" --suite bookworm
 	$(PYTEST) $(LAB) tests/lab/scenarios -m deep
 
 CYCLES ?= 10000

@@ -4,6 +4,7 @@ The liars are devices of our own (tests/kit/usbip_device/liars.py); they come ov
 """
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.lab import Lab
 from tests.lab.product import SLAVE_KEYS
 from tests.lab.scenarios import software
 
-pytestmark = pytest.mark.deep
+deep = pytest.mark.deep
 
 STREAM = Path(__file__).with_name("inside") / "stream.py"
 
@@ -28,6 +29,7 @@ while len(heard) < 6:
     heard += os.read(fd, 6)
 print(heard.decode())
 """
+INTERFACE = r" add .*/vhci_hcd.*/[0-9.-]+:[0-9.]+ "
 RESET = "import fcntl, os, sys; fcntl.ioctl(os.open(sys.argv[1], os.O_RDWR), 0x5514)"  # USBDEVFS_RESET
 
 
@@ -44,6 +46,7 @@ def audit(lab: Lab, event: str) -> list[dict[str, object]]:
     return [row for row in rows if row.get("event") == event]
 
 
+@deep
 def test_no_liar_gets_past_the_gate_and_an_honest_device_is_served_afterwards(lab: Lab) -> None:
     one = lab.container("one")
     isochronous(lab, "refuse")
@@ -67,6 +70,7 @@ def test_no_liar_gets_past_the_gate_and_an_honest_device_is_served_afterwards(la
     lab.server.until("! qvd-usb-agent status | grep -q vhci_hcd.*/")
 
 
+@deep
 def test_a_device_that_shows_a_stream_after_a_reset_is_taken_away(lab: Lab) -> None:
     one, server = lab.container("one"), lab.server
     isochronous(lab, "refuse")
@@ -82,6 +86,7 @@ def test_a_device_that_shows_a_stream_after_a_reset_is_taken_away(lab: Lab) -> N
     software.unplug(server, "liar")
 
 
+@deep
 def test_where_it_is_allowed_a_stream_is_let_through_and_this_kernel_bears_what_it_lies(lab: Lab) -> None:
     """The attack of CVE-2026-31607 itself, each form of it: the fixed kernel hangs up, or takes no harm."""
     one, server = lab.container("one"), lab.server
@@ -96,3 +101,38 @@ def test_where_it_is_allowed_a_stream_is_let_through_and_this_kernel_bears_what_
         software.unplug(server, name)
         server.until("! qvd-usb-agent status | grep -q vhci_hcd.*/")
     assert sum(row.get("rule") == "isochronous-allowed" for row in audit(lab, "grant")) == len(streams())
+
+
+@pytest.mark.unfixed_kernel
+def test_a_kernel_without_the_fix_authorises_nothing_with_a_stream_and_neither_it_nor_the_agent_minds(
+    lab: Lab,
+) -> None:
+    """Nothing is set: the agent knows by itself what this kernel lacks. What was authorised has interfaces."""
+    one, server, client = lab.container("one"), lab.server, lab.client
+    lines = [each["text"] for each in json.loads(server.run("qvd-usb-agent check --json", check=False).out)["checks"]]
+    (line,) = [each for each in lines if "CVE-2026-31607" in each]
+    assert "no fixed release is known" in line, "a kernel that has the fix shows nothing here"
+    old = server.run("systemctl show -P MainPID qvd-usb-agent").out
+    server.spawn("exec udevadm monitor --kernel --subsystem-match=usb >/run/seen", "seen")
+    software.put_kit(client)
+    key, address = SLAVE_KEYS["one"], f"{one.address}:11100"
+    names = [name for name, liar in all_liars().items() if liar.expected == REFUSED_ISOCHRONOUS]
+    done = client.run(software.words(f"lies {address} {' '.join(names)}"), timeout=300, stdin=key)
+    assert len(done.out.splitlines()) == len(names)
+    for kind in ("speaker", *streams()):
+        software.plug(client, f"its-{kind}", kind, address, key)
+        client.until(f"journalctl -u its-{kind} -o cat | grep -q {REFUSED_ISOCHRONOUS}", 60)
+    assert {row["problem"] for row in audit(lab, "refusal")} == {REFUSED_ISOCHRONOUS}
+    assert not audit(lab, "grant")
+    server.until("! qvd-usb-agent status | grep -q vhci_hcd.*/")
+    seen = server.run("cat /run/seen").out
+    assert len(re.findall(r" add .*/vhci_hcd.*/[0-9]+-[0-9]+ ", seen)) >= len(names) + 1 + len(streams())
+    assert not re.search(INTERFACE, seen)
+
+    software.plug(client, "honest", "serial", address, key)
+    server.until(f"grep -qE '{INTERFACE}' /run/seen", 60)
+    server.until("qvd-usb-agent status | grep -q 'c 166:0 *granted'")
+    assert server.run("systemctl show -P MainPID qvd-usb-agent").out == old
+    log = server.run("journalctl -u qvd-usb-agent -o cat").out
+    assert "Traceback" not in log
+    assert "ERROR" not in log
