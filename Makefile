@@ -28,7 +28,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup venv pins lint lint-python lint-shell lint-launcher lint-units unit gui test test-fast test-deep \
-  campaign demo bench run man translations screenshots install uninstall stage clean
+  campaign demo bench run man docs translations screenshots packages install uninstall stage clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -99,6 +99,12 @@ bench: venv ## speed, goal by goal: met or missed
 man: ## the manual pages, made of what programs and settings files say of themselves, in build/man
 	@$(PYTHON) -B resources/install/manual.py build/man
 
+docs: ## the documentation, as pages to read without a network, in build/docs/index.html
+	@$(SETUP) python
+	@sh resources/install/venv.sh $(PYTHON) docs
+	$(PYTHON) -B resources/install/documentation.py build/docs-source
+	@NO_MKDOCS_2_WARNING=1 build/docs-venv/bin/mkdocs --quiet build --strict --config-file resources/doc/mkdocs.yml
+
 translations: ## the picker's translations, compiled to build/i18n
 	@$(SETUP) python
 	$(PYTHON) -B resources/install/translate.py resources/i18n build/i18n
@@ -109,6 +115,10 @@ screenshots: setup venv translations ## every state of the picker, painted witho
 run: setup venv translations ## the picker on this machine's own devices
 	$(VENV)/python -c 'import pathlib; from client_gui.ui import app, main; \
 	  app.TRANSLATIONS = pathlib.Path("build/i18n"); raise SystemExit(main.main())'
+
+packages: ## Debian packages for Debian 12 and 13, each built in a clean root of it, in build/packages
+	@$(SETUP) python
+	$(PYTHON) -B -m tests.lab.packages build/packages
 
 install: ## ROLE=client|server|vma|all [DESTDIR=dir] [PYTHON=/usr/bin/python3] [ENABLE=1]
 	@$(INSTALL) $(if $(filter 1 yes,$(ENABLE)),--enable) install

@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.lab import apt_sources
@@ -29,7 +30,9 @@ def _dpkg_options() -> list[str]:
     return [*left_out, "--dpkgopt=path-include=/usr/share/doc/*/copyright"]
 
 
-def _mmdebstrap(suite: str, packages: tuple[str, ...], archive: Path, sources: list[Path]) -> subprocess.Popen[bytes]:
+def _mmdebstrap(
+    suite: str, packages: tuple[str, ...], archive: Path, sources: list[Path], more: list[str]
+) -> subprocess.Popen[bytes]:
     temporary = archive.with_suffix(".tmp")
     temporary.mkdir()
     command = [
@@ -42,7 +45,7 @@ def _mmdebstrap(suite: str, packages: tuple[str, ...], archive: Path, sources: l
             f"--include={','.join(packages)}",
         ),
         *_apt_options(),
-        *_dpkg_options(),
+        *more,
         *(suite, str(archive), *map(str, sources)),
     ]
     log = archive.with_suffix(".log")
@@ -55,16 +58,31 @@ def _mmdebstrap(suite: str, packages: tuple[str, ...], archive: Path, sources: l
 
 def make_archives(suite: Suite, folder: Path) -> None:
     """Fills `folder` with `guest.tar` and `container.tar`; raises LabError with the end of the log when apt fails."""
+    wanted = {"guest": suite.guest_packages, "container": suite.container_packages}
+    unpack(suite.name, wanted, folder, _dpkg_options())
+
+
+def unpack(suite: str, wanted: Mapping[str, tuple[str, ...]], folder: Path, more: list[str]) -> None:
+    """Makes an archive of a root with these packages for each name, all at the same time.
+
+    Args:
+        suite: the code name of the release.
+        wanted: `name` makes `name.tar`; the packages beside the essential ones.
+        folder: where they go.
+        more: options of mmdebstrap.
+
+    Raises:
+        LabError: with the end of the log, when apt fails.
+    """
     here = apt_sources.code_name(Path("/etc/os-release").read_text(encoding="utf-8"))
     (folder / "sources").mkdir()
     sources = []
-    for name, text in apt_sources.machine_sources(Path("/etc"), here, suite.name).items():
+    for name, text in apt_sources.machine_sources(Path("/etc"), here, suite).items():
         path = folder / "sources" / name
         path.write_text(text, encoding="utf-8")
         sources.append(path)
-    wanted = {"guest": suite.guest_packages, "container": suite.container_packages}
     running = {
-        name: _mmdebstrap(suite.name, packages, folder / f"{name}.tar", sources) for name, packages in wanted.items()
+        name: _mmdebstrap(suite, packages, folder / f"{name}.tar", sources, more) for name, packages in wanted.items()
     }
     failed = [name for name, process in running.items() if process.wait()]
     for name in failed:

@@ -41,10 +41,14 @@ def image_key(suite: Suite) -> str:
 
 
 def _as_root(verb: str, suite: Suite, folder: Path, archives: Path) -> None:
-    """Runs rootwork.py as root; it ends with this process, whatever ends it."""
-    arguments = [verb, suite.name, str(folder), str(archives), str(os.getuid()), str(os.getgid())]
+    run_as_root("tests.lab.rootwork", verb, suite, folder, archives)
+
+
+def run_as_root(program: str, verb: str, suite: Suite, folder: Path, source: Path) -> None:
+    """Runs a module of the lab as root; it ends with this process, whatever ends it. Raises LabError if it failed."""
+    arguments = [verb, suite.name, str(folder), str(source), str(os.getuid()), str(os.getgid())]
     path = f"PATH={os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
-    command = ["env", path, f"PYTHONPATH={_REPOSITORY}", sys.executable, "-B", "-m", "tests.lab.rootwork", *arguments]
+    command = ["env", path, f"PYTHONPATH={_REPOSITORY}", sys.executable, "-B", "-m", program, *arguments]
     process = processes.start(needs.as_root(command), stdin=subprocess.PIPE)
     try:
         status = process.wait()

@@ -10,8 +10,8 @@ from tests.unit.tooling.making import run_make
 TARGETS = [
     *("help", "setup", "venv", "pins"),
     *("lint", "unit", "gui", "test", "test-fast", "test-deep"),
-    *("campaign", "demo", "bench", "man", "translations", "screenshots", "run"),
-    *("install", "uninstall", "stage", "clean"),
+    *("campaign", "demo", "bench", "man", "docs", "translations", "screenshots", "run"),
+    *("packages", "install", "uninstall", "stage", "clean"),
 ]
 
 

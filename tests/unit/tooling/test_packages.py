@@ -1,0 +1,114 @@
+"""The packages hold what `make install` puts in place, each file once, and depend on what pyproject.toml names.
+
+What dpkg-buildpackage and lintian make of them is seen by `make packages`; what apt makes of them by the lab.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qvd_usbip import VERSION
+from tests.unit.tooling.test_install import EXPECTED, Modes, found, outside_packages
+
+ROLES = ("client", "server", "vma")
+PACKAGES = {*(f"qvd-usbip-{name}" for name in ("common", "picker", *ROLES))}
+SHARED = "usr/lib/qvd-usbip/python/qvd_usbip"
+WINDOW = "usr/lib/qvd-usbip/python/client_gui/ui"
+HELPER = "usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux"
+#: Settings that QVD reads too: they are copied into place by a postinst script, where there are none.
+TEMPLATES = {f"etc/qvd/{name}.conf": f"usr/share/qvd-usbip/conf/{name}.conf" for name in ("node", "vma")}
+
+
+@pytest.fixture(scope="module")
+def debian(repository: Path) -> Path:
+    return repository / "resources/packaging/debian"
+
+
+@pytest.fixture(scope="module")
+def staged(repository: Path, debian: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders that debian/rules fills, one per package, as they are before debhelper compresses pages."""
+    tree = tmp_path_factory.mktemp("tree")
+    for name in ("Makefile", "pyproject.toml", "qvd_usbip", "client_gui", "server_agent", "vma_hooks", "resources"):
+        (tree / name).symlink_to(repository / name)
+    (tree / "debian").mkdir()
+    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    rules = ["make", "-f", str(debian / "rules"), "override_dh_auto_install"]
+    done = subprocess.run(rules, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return tree / "debian"
+
+
+def packed(staged: Path) -> dict[str, Modes]:
+    return {folder.name: found(folder) for folder in staged.iterdir() if folder.is_dir()}
+
+
+def test_each_installed_file_is_in_exactly_one_package_with_its_mode(staged: Path) -> None:
+    all_packed = packed(staged)
+    assert set(all_packed) == PACKAGES
+    names = [name for modes in all_packed.values() for name in modes]
+    assert len(names) == len(set(names)), "a file in two packages"
+    together = {name: mode for modes in all_packed.values() for name, mode in modes.items()}
+    expected = {TEMPLATES.get(name, name): mode for name, mode in EXPECTED["all"].items()}
+    assert outside_packages(together) == expected
+    assert together[HELPER] == 0o4755
+
+
+def test_what_is_shared_and_what_needs_qt_are_packages_of_their_own(staged: Path) -> None:
+    for package, modes in packed(staged).items():
+        shared = {name for name in modes if name.startswith(SHARED)}
+        window = {name for name in modes if name.startswith(WINDOW)}
+        assert bool(shared) == (package == "qvd-usbip-common")
+        assert bool(window) == (package == "qvd-usbip-picker")
+        assert not {name for name in modes if "__pycache__" in name}, "py3compile makes them"
+
+
+def test_the_settings_that_qvd_reads_too_are_no_conffiles(staged: Path) -> None:
+    """dpkg would ask about a file that an administrator has made for QVD, and stop where nobody can answer."""
+    in_etc = {name for modes in packed(staged).values() for name in modes if name.startswith("etc/qvd/")}
+    assert in_etc == {"etc/qvd/usbip-policy.conf", "etc/qvd/usbip-rules.conf"}
+
+
+def test_packages_depend_on_the_libraries_of_pyproject_and_on_the_interpreter_of_the_launcher(staged: Path) -> None:
+    words = {file.stem: file.read_text(encoding="utf-8") for file in staged.glob("*.substvars")}
+    assert "qvd:Depends=python3-h11 (>= 0.14)" in words["qvd-usbip-vma"]
+    assert "python3-prctl (>= 1.8)" in words["qvd-usbip-server"]
+    assert "python3-pyudev (>= 0.24), python3-psutil (>= 5.9)" in words["qvd-usbip-client"]
+    assert "pyside" not in words["qvd-usbip-client"]
+    for part in ("qtcore", "qtgui", "qtsvg", "qtwidgets"):
+        assert f"python3-pyside6.{part}" in words["qvd-usbip-picker"]
+    interpreter = Path("/usr/bin/python3").resolve().name
+    assert f"qvd:Interpreter={interpreter}\n" in words["qvd-usbip-client"]
+    assert f"/usr/bin/{interpreter}".encode() in (staged / "qvd-usbip-client" / HELPER).read_bytes()
+
+
+def test_the_version_is_the_product_s(debian: Path) -> None:
+    first = (debian / "changelog").read_text(encoding="utf-8").splitlines()[0]
+    assert re.fullmatch(rf"qvd-usbip \({re.escape(VERSION)}-[0-9]+\) unstable; urgency=medium", first)
+
+
+def test_every_lintian_override_has_its_reason(debian: Path) -> None:
+    for file in debian.glob("*.lintian-overrides"):
+        lines = file.read_text(encoding="utf-8").splitlines()
+        for above, line in zip(["", *lines], lines, strict=False):
+            assert line.startswith("#") or above.startswith("#"), f"{file.name}: {line}"
+
+
+def test_maintainer_scripts_are_plain_sh(debian: Path) -> None:
+    scripts = [file for file in debian.iterdir() if file.suffix in {".postinst", ".postrm"}]
+    assert scripts
+    for script in scripts:
+        text = script.read_text(encoding="utf-8")
+        assert text.startswith("#!/bin/sh\nset -e\n")
+        assert "#DEBHELPER#" in text
+        subprocess.run(["sh", "-n", str(script)], check=True)
+
+
+def test_a_requirement_that_nobody_can_read_stops_the_build(repository: Path) -> None:
+    program = "import depends; depends.packaged(['>=1'])"
+    folder = str(repository / "resources/packaging")
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+    assert "ValueError: >=1" in done.stderr
