@@ -8,9 +8,11 @@ import ast
 import importlib
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from manual_commands import sections_of_help, sections_of_parser
 from manual_settings import sections_of_file, sections_of_keys
@@ -115,7 +117,7 @@ def build(file: str, repository: Path = REPOSITORY) -> str:
     name = Section(title="NAME", blocks=(Paragraph(roff=rf"{spelled(made.name)} \- {spelled(made.summary)}"),))
     others = [_reference(each) for each in (*made.see, f"{PROBLEMS}(7)") if each != f"{made.name}({made.section})"]
     see = Section(title="SEE ALSO", blocks=(Paragraph(roff=", ".join(others)),) if others else ())
-    version = str(_module("qvd_usbip", repository).VERSION)
+    version = str(module_named("qvd_usbip", repository).VERSION)
     return page(made.name, made.section, version, (name, *_sections(made, repository), see))
 
 
@@ -129,8 +131,8 @@ def _sections(made: Page, repository: Path) -> tuple[Section, ...]:
         text = (repository / made.source).read_text(encoding="utf-8")
         return sections_of_file(f"/etc/qvd/{Path(made.source).name}", text)
     if made.source.endswith(".py"):
-        return sections_of_help(_help_of((repository / made.source).read_text(encoding="utf-8"), made.name))
-    module = _module(made.source, repository)
+        return sections_of_help(help_of((repository / made.source).read_text(encoding="utf-8"), made.name))
+    module = module_named(made.source, repository)
     if hasattr(module, "parser"):
         return sections_of_parser(module.parser())
     if hasattr(module, "PROBLEMS"):
@@ -139,14 +141,14 @@ def _sections(made: Page, repository: Path) -> tuple[Section, ...]:
     return sections_of_keys(module.LAYERS, module.ABOUT, keys)
 
 
-def _module(name: str, repository: Path) -> ModuleType:
+def module_named(name: str, repository: Path) -> ModuleType:
     """Imports a module of the product; only such as need nothing but the standard library."""
     if str(repository) not in sys.path:
         sys.path.insert(0, str(repository))
     return importlib.import_module(name)
 
 
-def _help_of(source: str, program: str) -> str:
+def help_of(source: str, program: str) -> str:
     """The text of --help of a module that cannot be imported everywhere: its HELP, or its docstring."""
     tree = ast.parse(source)
     for node in tree.body:
@@ -158,7 +160,7 @@ def _help_of(source: str, program: str) -> str:
 
 def _problems(errors: ModuleType) -> Section:
     """Every problem in the order of its exit status; what is filled in at run time stands in italics."""
-    found = sorted(errors.PROBLEMS.values(), key=lambda each: each.exit_status)
+    found = problems_in_order(errors)
     listed = tuple(
         Listed(
             tags=(f"{bold(str(each.exit_status))} {plain(each.code)}",),
@@ -170,10 +172,19 @@ def _problems(errors: ModuleType) -> Section:
     return Section(title="DESCRIPTION", blocks=(Paragraph(roff=plain(about)), *listed))
 
 
+def problems_in_order(errors: ModuleType) -> list[Any]:
+    """The problems of the table by exit status."""
+    return sorted(errors.PROBLEMS.values(), key=lambda each: each.exit_status)
+
+
+def filled_in(sentence: str, said: Callable[[str], str], stands_for: Callable[[str], str]) -> str:
+    """The sentence of a problem: `said` writes its words, `stands_for` what is filled in at run time, in capitals."""
+    pieces = [piece.replace("{{", "{").replace("}}", "}") for piece in re.split(r"\{([a-z_]+)\}", sentence)]
+    return "".join(stands_for(piece.upper()) if place % 2 else said(piece) for place, piece in enumerate(pieces))
+
+
 def _filled_in(sentence: str) -> str:
-    pieces = re.split(r"\{([a-z_]+)\}", sentence)
-    said = [piece.replace("{{", "{").replace("}}", "}") for piece in pieces]
-    return "".join(italic(piece.upper()) if place % 2 else plain(piece) for place, piece in enumerate(said))
+    return filled_in(sentence, plain, italic)
 
 
 def main() -> int:

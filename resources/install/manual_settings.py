@@ -18,7 +18,7 @@ def sections_of_file(path: str, text: str) -> tuple[Section, ...]:
     """The sections of a settings file: `path` is where it is installed, `text` what is installed there."""
     about: list[Block] = []
     keys: list[Block] = []
-    for comment, settings in _blocks(text):
+    for comment, settings in comments_and_keys(text):
         if settings:
             keys.append(_listed(settings, comment))
         else:
@@ -41,7 +41,7 @@ def _sections(paths: Iterable[str], about: Sequence[Block], keys: Sequence[Block
     )
 
 
-def _blocks(text: str) -> list[tuple[str, list[tuple[str, str]]]]:
+def comments_and_keys(text: str) -> list[tuple[str, list[tuple[str, str]]]]:
     """Comments without their "#", each with the keys that stand right below it."""
     found: list[tuple[list[str], list[tuple[str, str]]]] = [([], [])]
     for line in text.splitlines():

@@ -16,3 +16,4 @@ resolve() {
 }
 resolve $pins/build.txt $pins/build.in
 resolve $pins/dev.txt --all-extras pyproject.toml
+resolve $pins/docs.txt $pins/docs.in

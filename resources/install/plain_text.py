@@ -14,10 +14,10 @@ _ITEM = re.compile(r"(\S+(?: \S+)*) {2,}([^\s#].*)")
 
 def blocks_of(text: str) -> tuple[Block, ...]:
     """Decides the blocks of a text."""
-    return tuple(block for lines in _runs(text.splitlines()) for block in _blocks(lines))
+    return tuple(block for lines in runs_of(text.splitlines()) for block in _blocks(lines))
 
 
-def _runs(lines: Sequence[str]) -> Iterator[list[str]]:
+def runs_of(lines: Sequence[str]) -> Iterator[list[str]]:
     """Lines that belong together: no blank one between, all indented or none."""
     run: list[str] = []
     for line in [*lines, ""]:
