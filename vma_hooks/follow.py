@@ -17,6 +17,7 @@ from vma_hooks.readiness import find_obstacle
 _REMEMBERED = 256
 _LOOK_EVERY, _LOOK_LATER_EVERY = 0.05, 0.5
 _ASK_EVERY = 1.0
+_ASK_FOR_NODES_EVERY = 0.5  # looking at nodes costs little; asking the agent costs both sides, while the node is made
 _WAITS = AT_ONCE - 2  # waiting never takes the last connections to the agent
 _SOON = 3.0  # a node is made within that time, or something is wrong
 _TELL_AUTHORISED_AFTER = 1.0
@@ -82,19 +83,25 @@ class Follower:
         """Look for the nodes until the user may open them all, then tell the agent; or until it is time to answer."""
         if told is not AckState.AUTHORISED:
             end = min(end, time.monotonic() + _TELL_AUTHORISED_AFTER)
-        began = time.monotonic()
+        began = ask_again = time.monotonic()
+        ack, nodes = Ack(state=AckState.AUTHORISED), tuple[str, ...]()
         while True:
-            ack, nodes = self._status(attach_id)
-            if ack.state is not AckState.AUTHORISED:
-                return ack
-            if nodes and find_obstacle(nodes, self._bits, self._dev) is None:
-                self._agent.ask(broker.Ready(attach_id=attach_id, node=f"/dev/{_main_node(nodes)}"))
-                return self._status(attach_id)[0]
             now = time.monotonic()
+            if now >= ask_again or self._usable(nodes):
+                ack, nodes = self._status(attach_id)
+                if ack.state is not AckState.AUTHORISED:
+                    return ack
+                if self._usable(nodes):
+                    self._agent.ask(broker.Ready(attach_id=attach_id, node=f"/dev/{_main_node(nodes)}"))
+                    return self._status(attach_id)[0]
+                ask_again = now + _ASK_FOR_NODES_EVERY
             pause = _LOOK_EVERY if now - began < _SOON else _LOOK_LATER_EVERY
             if now + pause >= end:
                 return replace(ack, problem=NODE_UNUSABLE.code) if told is AckState.AUTHORISED else ack
             time.sleep(pause)
+
+    def _usable(self, nodes: tuple[str, ...]) -> bool:
+        return bool(nodes) and find_obstacle(nodes, self._bits, self._dev) is None
 
     def _change(self, attach_id: str, seen: AckState, end: float) -> Ack:
         """Wait for another state than `seen`: in the agent if there is room, else by asking now and then."""

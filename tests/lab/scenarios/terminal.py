@@ -1,6 +1,7 @@
 """EFFECT: a person at the client who uses `qvd-usb` in two terminals: one runs the session, one gives commands."""
 
 import json
+import shlex
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -89,7 +90,10 @@ class Terminal:
         return next((dict(each) for each in status["devices"] if each["identity"] == identity), {})
 
     def until_state(self, identity: str, state: str, patience: float = 90) -> dict[str, Any]:
-        """Waits until `qvd-usb status` says that a device is in this state."""
+        """Waits until `qvd-usb connect` told and `qvd-usb status` says that a device is in this state."""
+        words = ('"event": "device"', f'"identity": "{identity}"', f'"state": "{state}"')
+        told = " | ".join(f"grep -F {shlex.quote(each)}" for each in words)
+        self.guest.until(f"cat {_FOLDER}/out | {told}", patience, 0.3)
         end = time.monotonic() + patience
         while (device := self.device(identity)).get("state") != state:
             if time.monotonic() > end:

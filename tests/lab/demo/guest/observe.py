@@ -23,8 +23,8 @@ Facts = dict[str, Any]
 Known = dict[str, tuple[str, int, int, int]]
 
 USB = Path("/sys/bus/usb/devices")
-PAUSE = 0.04  # seconds between two looks, at least
-SHARE = 3  # of the time, one part looking and so many parts leaving the processor to the others
+PAUSE = 0.08  # seconds between two looks, at least
+SHARE = 7  # of the time, one part looking and so many parts leaving the processor to the others
 GONE = (FileNotFoundError, NotADirectoryError, ProcessLookupError)
 BPF = 321  # system call number on x86-64
 MAP_LOOKUP, OBJ_GET = 1, 7
