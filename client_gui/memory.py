@@ -5,11 +5,11 @@ QVD's own client knows nothing of it: which devices are shared stands in `client
 
 from __future__ import annotations
 
-from client_gui.folder_lock import locked_folder
 from client_gui.state import Mode
 from qvd_usbip.errors import SETTINGS_MALFORMED, QvdUsbError
 from qvd_usbip.kinds import Kind
 from qvd_usbip.system.files import read_text, save_atomic
+from qvd_usbip.system.folder_lock import locked_folder
 from qvd_usbip.values import dataclass, replace
 
 TYPE_CHECKING = False

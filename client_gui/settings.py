@@ -9,11 +9,11 @@ import os
 import stat
 from pathlib import Path
 
-from client_gui.folder_lock import locked_folder
 from client_gui.wishes import Wishes, format_ports, parse_ports
 from qvd_usbip import properties, share_list
 from qvd_usbip.errors import CONFIG_NOT_TEXT, CONFIG_UNREADABLE, CONFIG_UNWRITABLE, SETTINGS_MALFORMED, QvdUsbError
 from qvd_usbip.system.files import read_bounded, save_atomic
+from qvd_usbip.system.folder_lock import locked_folder
 from qvd_usbip.values import dataclass
 
 TYPE_CHECKING = False

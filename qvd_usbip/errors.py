@@ -1,7 +1,7 @@
 """PURE: every problem this software reports: code, exit status, sentence, remedy; and the one error that carries it.
 
 Light module: the udev hook and the setuid helper import it, so it uses no other module at all.
-To add a problem: put it with its theme below, give it a free exit status (10..99); a unit test checks the table.
+To add a problem: put it with its theme below, give it a free exit status (10..125); a unit test checks the table.
 """
 
 # Printable letters and marks that show as nothing at all; str.isprintable() lets them pass.
@@ -371,6 +371,38 @@ ACL_UNSUPPORTED = _problem("acl-unsupported", 82,
 UEVENT_MALFORMED = _problem("uevent-malformed", 83,
     "A device event cannot be used: {reason}.",
     "Look at the events with: udevadm monitor --property")
+
+# --- pairing --------------------------------------------------------------------------------------------------------
+PAIRING_CLOSED = _problem("pairing-closed", 100,
+    "The host at {address} takes no new client at the moment.",
+    "On the host, as root: qvd-usb-agent pair CONTAINER; then try again within five minutes.")
+PAIRING_PROTOCOL = _problem("pairing-protocol", 101,
+    "What the other side says while pairing cannot be used: {reason}.",
+    "Nothing was stored. Check that both sides have the same version of qvd-usbip, then begin anew on both.")
+PAIRING_ENDED = _problem("pairing-ended", 102,
+    "The pairing was not completed: {reason}.",
+    "Nothing was stored. Begin anew, first on the host: qvd-usb-agent pair CONTAINER")
+PAIRING_CODE_WRONG = _problem("pairing-code-wrong", 103,
+    "Client and host do not show the same code.",
+    "Nothing was stored. Somebody may be between them: see that the address is the host's, then begin anew on both.")
+CLIENT_UNKNOWN = _problem("client-unknown", 104,
+    "No client '{name}' is paired with this host.",
+    "See who is: qvd-usb-agent clients")
+SESSION_UNKNOWN = _problem("session-unknown", 105,
+    "There is no stored session '{name}'.",
+    "See which there are: qvd-usb sessions. Make one with: qvd-usb pair HOST")
+IDENTITY_UNUSABLE = _problem("identity-unusable", 106,
+    "The key and certificate in {path} cannot be used: {reason}.",
+    "Move that folder away and pair anew: new ones are made.")
+CLIENT_RECORD_BROKEN = _problem("client-record-broken", 107,
+    "{path} is not used as the record of a paired client: {reason}.",
+    "Remove the file; pair that client anew if it is to have access.")
+KEYS_UNAVAILABLE = _problem("keys-unavailable", 108,
+    "Keys and certificates cannot be made here: {reason}.",
+    "Install the library: apt install python3-cryptography")
+ENDPOINT_OFF = _problem("endpoint-off", 109,
+    "This host has no endpoint that clients could reach.",
+    "As root: qvd-usb-agent config set vm.usb.endpoint.listen 0.0.0.0:9020; systemctl restart qvd-usb-agent")
 
 INTERNAL = _problem("internal", 99,
     "This should not have happened: {reason}.",

@@ -91,6 +91,25 @@ def save_atomic(path: "Location", data: bytes, mode: int, owner: "tuple[int, int
         raise errors.QvdUsbError(errors.CONFIG_UNWRITABLE, path=os.fsdecode(path), reason=_reason(error)) from error
 
 
+def remove(path: "Location") -> None:
+    """Remove a file, so that it stays removed through a power loss.
+
+    Raises: FileNotFoundError if there is none; QvdUsbError config-unwritable for everything else.
+    """
+    folder, name = os.path.split(os.path.abspath(os.fsdecode(path)))
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.unlink(name, dir_fd=descriptor)
+            _sync_folder(descriptor)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise errors.QvdUsbError(errors.CONFIG_UNWRITABLE, path=os.fsdecode(path), reason=_reason(error)) from error
+
+
 def _replace(folder: str, name: str, data: bytes, mode: int, owner: "tuple[int, int] | None") -> None:
     folder_descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     temporary = f".{name}.{os.urandom(6).hex()}{_TEMPORARY}"

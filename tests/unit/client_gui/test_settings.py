@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client_gui import folder_lock, settings, wishes
+from client_gui import settings, wishes
 from client_gui.settings import Files, Settings, change_wishes, load
 from client_gui.wishes import Wishes
 from qvd_usbip import properties, share_list
 from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.system import folder_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
