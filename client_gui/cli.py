@@ -12,7 +12,7 @@ from qvd_usbip.errors import OUTPUT_FAILED, USAGE, QvdUsbError, report
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 EXAMPLES = """examples:
   qvd-usb list                      what is plugged in, and what is shared
@@ -20,6 +20,8 @@ EXAMPLES = """examples:
   qvd-usb share 0bda:58c2@1234      share it wherever, and whenever, it is plugged in
   qvd-usb unshare 1-4.2             take it back
   qvd-usb connect --session -       share with the session described on standard input, until that is closed
+  qvd-usb pair server.example       be paired with a host: both show a code that is compared
+  qvd-usb connect desk1@server      share with the session that came of it, until Ctrl-C
   qvd-usb share --agree 1-5         the same for a keyboard or a mounted stick: unlocks, unmounts
   qvd-usb status --json             what the running session does
   qvd-usb watch                     each change as it happens
@@ -82,12 +84,28 @@ def _dispatch(parsed: argparse.Namespace) -> int:
     if parsed.command == "connect":
         from client_gui.connect import connect
 
-        return connect(parsed.session, parsed.session_fd, as_json=parsed.json)
+        return connect(parsed.name, parsed.session, parsed.session_fd, as_json=parsed.json)
     if parsed.command == "list":
         return _run(["list", "--json"] if parsed.json else ["list"])
     if parsed.command in {"mode", "name"}:
         return _remember(parsed)
+    if parsed.command in {"pair", "sessions", "forget"}:
+        return _about_hosts(parsed)
     return _change(parsed) if parsed.command in {"share", "unshare", "status"} else _inquire(parsed)
+
+
+def _about_hosts(parsed: argparse.Namespace) -> int:
+    from client_gui import sessions
+
+    match parsed.command:
+        case "sessions":
+            return sessions.show(as_json=parsed.json)
+        case "forget":
+            return sessions.forget(parsed.name, as_json=parsed.json)
+        case _:
+            from client_gui.pair import pair
+
+            return pair(parsed.host, parsed.name, as_json=parsed.json)
 
 
 def _remember(parsed: argparse.Namespace) -> int:
@@ -181,11 +199,14 @@ def parser() -> argparse.ArgumentParser:
     connect = command(
         "connect",
         "share the ticked devices with a session, until it ends",
+        "qvd-usb connect desk1@server",
         "qvd-usb connect --session - < session.json",
     )
+    connect.add_argument("name", nargs="?", help="a stored session, from: qvd-usb sessions; it lasts until Ctrl-C")
     source = connect.add_mutually_exclusive_group()
     source.add_argument("--session", choices=["-"], help="read the session's JSON from standard input")
     source.add_argument("--session-fd", type=_descriptor, metavar="N", help="read it from this open file descriptor")
+    _add_pairing(command)
     command("status", "show what the running session does", "qvd-usb status")
     command("watch", "print each change as it happens, until interrupted", "qvd-usb watch --json")
     explain = command(
@@ -195,6 +216,20 @@ def parser() -> argparse.ArgumentParser:
     command("policy", "show all rules of which devices may be shared, in order", "qvd-usb policy")
     command("doctor", "look for what this computer lacks, and tell the command that repairs it", "qvd-usb doctor")
     return made
+
+
+def _add_pairing(command: Callable[..., argparse.ArgumentParser]) -> None:
+    pair = command(
+        "pair",
+        "let this computer share devices with a container of a host, encrypted, from now on",
+        "qvd-usb pair server.example",
+        "qvd-usb pair --name work 192.0.2.7:9020",
+    )
+    pair.add_argument("host", metavar="HOST[:PORT]", help="where the host's agent listens; port 9020 if none is given")
+    pair.add_argument("--name", help="what to call the session (default: CONTAINER@HOST)")
+    command("sessions", "show the stored sessions, and their hosts' certificates", "qvd-usb sessions --json")
+    forget = command("forget", "remove a stored session", "qvd-usb forget desk1@server")
+    forget.add_argument("name", help="the session, from: qvd-usb sessions")
 
 
 def _descriptor(text: str) -> int:

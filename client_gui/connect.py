@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from client_gui import settings
+from client_gui import sessions, settings
 from client_gui.engine import Engine
 from client_gui.listing import (
     json_of_row,
@@ -45,11 +45,12 @@ WELL = frozenset({DeviceState.NOT_SHARED, DeviceState.ATTACHED, DeviceState.IN_U
 """States in which an earlier failure of the device does not count any more."""
 
 
-def connect(dash: str | None, descriptor: int | None, *, as_json: bool) -> int:
+def connect(name: str | None, dash: str | None, descriptor: int | None, *, as_json: bool) -> int:
     """Shares the ticked devices with a session, and says what happens.
 
     Args:
-        dash: "-" to read the session from standard input.
+        name: of a stored session; it lasts until a signal comes.
+        dash: else "-" to read the session from standard input; it lasts as long as that is open.
         descriptor: else the open descriptor to read it from.
         as_json: one JSON object a line for each change, instead of sentences.
 
@@ -59,11 +60,14 @@ def connect(dash: str | None, descriptor: int | None, *, as_json: bool) -> int:
     Raises:
         QvdUsbError: what makes sharing impossible from the start.
     """
-    if dash is None and descriptor is None:
+    if name is None and dash is None and descriptor is None:
         raise QvdUsbError(NO_SESSION)
-    source = 0 if descriptor is None else descriptor
-    session = read_session(source)
     files = settings.Files.of_user()
+    if name is None:
+        source = 0 if descriptor is None else descriptor
+        session = read_session(source)
+    else:
+        source, session = None, sessions.load(files, name)
     _require_possible(session, files, check)
     engine = Engine(files, check=check)
     engine.set_session(session)
@@ -193,13 +197,16 @@ def _wakeup() -> Iterator[_Wakeup]:
         os.close(wakeup.write_end)
 
 
-def _wait(source: int, wakeup: int, over: Callable[[], bool]) -> None:
-    """Waits until the session's pipe closes, a signal comes, or there is nothing left to do."""
+def _wait(source: int | None, wakeup: int, over: Callable[[], bool]) -> None:
+    """Waits until the session's pipe closes, a signal comes, or there is nothing left to do.
+
+    Without a pipe, or where a file stands for it, which never closes, only a signal ends the session.
+    """
     poll = select.poll()
-    if not stat.S_ISREG(os.fstat(source).st_mode):  # a file never closes: then only a signal ends the session
+    if source is not None and not stat.S_ISREG(os.fstat(source).st_mode):
         poll.register(source, select.POLLIN)
     poll.register(wakeup, select.POLLIN)
     while not over():
         for descriptor, _ in poll.poll(1000):
-            if descriptor == wakeup or at_end(source):
+            if descriptor == wakeup or at_end(descriptor):
                 return

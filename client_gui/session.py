@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from dataclasses import dataclass, field
 
 from client_gui.state import SessionView
 from qvd_usbip import json_object
 from qvd_usbip.errors import ENCRYPTION_UNAVAILABLE, PLAINTEXT_REFUSED, SESSION_MALFORMED, QvdUsbError
+from qvd_usbip.pairing import is_fingerprint
 
 SIZE_LIMIT = 16 * 1024
 """Longest session text, in bytes."""
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?", re.ASCII)
-_KEYS = frozenset({"v", "name", "address", "key", "encryption"})
+_KEYS = frozenset({"v", "name", "address", "key", "encryption", "host_fingerprint"})
 _ENCRYPTIONS = ("none", "tls")
 
 
@@ -44,12 +46,16 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A remote desktop to share devices with. The key appears in no text made of this."""
+    """A remote desktop to share devices with. The key appears in no text made of this.
+
+    `key` is "" where the host knows us by our certificate; `host_fingerprint` is that of the host's, "" for none.
+    """
 
     name: str
     address: Address
     key: str = field(repr=False)
     encryption: str = "none"
+    host_fingerprint: str = ""
 
 
 def _malformed(reason: str) -> QvdUsbError:
@@ -88,7 +94,8 @@ def parse_session(text: str) -> Session:
     """Parses the one JSON object that describes a session.
 
     Args:
-        text: `{"v":1,"name":…,"address":…,"key":…,"encryption":"none"|"tls"}`, at most SIZE_LIMIT bytes.
+        text: `{"v":1,"name":…,"address":…,"key":…,"encryption":"none"|"tls"}`, at most SIZE_LIMIT bytes; for a host
+            that we are paired with `"host_fingerprint":…` instead of the key.
 
     Raises:
         QvdUsbError: session-malformed; its sentence never repeats the text, which holds the key.
@@ -96,13 +103,29 @@ def parse_session(text: str) -> Session:
     message = json_object.parse(text.encode("utf-8", "surrogatepass"), SIZE_LIMIT, SESSION_MALFORMED)
     message.version(1)
     message.only(_KEYS)
-    name, address, key = (_plain(message, word) for word in ("name", "address", "key"))
-    encryption = message.text("encryption", "none")
+    encryption, fingerprint = message.text("encryption", "none"), message.text("host_fingerprint", "")
     if encryption not in _ENCRYPTIONS:
         raise message.refusal("its encryption is neither none nor tls")
+    if "host_fingerprint" in message and (encryption != "tls" or not is_fingerprint(fingerprint)):
+        raise message.refusal("its host_fingerprint is not 64 hexadecimal digits of a session with tls")
+    name, address = (_plain(message, word) for word in ("name", "address"))
+    key = _plain(message, "key") if "key" in message or not fingerprint else ""
     if not key.isascii() or not key.isprintable() or len(key) > 1024:
         raise message.refusal("its key is not printable ASCII of at most 1024 characters")
-    return Session(name=name[:200], address=parse_address(address), key=key, encryption=encryption)
+    return Session(
+        name=name[:200],
+        address=parse_address(address),
+        key=key,
+        encryption=encryption,
+        host_fingerprint=fingerprint,
+    )
+
+
+def format_session(session: Session) -> str:
+    """The session as parse_session reads it."""
+    known = {"key": session.key, "host_fingerprint": session.host_fingerprint}
+    fields = {"v": 1, "name": session.name, "address": str(session.address), "encryption": session.encryption}
+    return json.dumps({**fields, **{word: value for word, value in known.items() if value}}, indent=1) + "\n"
 
 
 def _plain(message: json_object.JsonObject, word: str) -> str:

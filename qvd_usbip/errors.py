@@ -209,7 +209,7 @@ SHARING_DISABLED = _problem("sharing-disabled", 45,
     "Set {setting} in ~/.qvd/client.conf or /etc/qvd/client.conf.")
 NO_SESSION = _problem("no-session", 46,
     "There is no session to share devices with.",
-    "Start one from the QVD client, or give its description with --session -.")
+    "Start one from the QVD client, make one with: qvd-usb pair HOST, or give its description with --session -.")
 SESSION_EXISTS = _problem("session-exists", 47,
     "A session exists already: {name}.",
     "End that one first; see what it does with: qvd-usb status")

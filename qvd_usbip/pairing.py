@@ -7,7 +7,7 @@ Each message is a line of JSON:
     client  {"nonce","certificate","name"}        what it had committed to
     both    show six digits of a digest of all that, and ask somebody whether the other side shows the same
     client  {"confirmed":true}
-    host    {"confirmed":true,"container","name"}
+    host    {"confirmed":true,"container","name"}   or, at any time, {"confirmed":false,"problem"}
 
 Somebody in the middle has to show each side a certificate of their own, so the two digests differ. For the digits to
 agree all the same they would have to choose a nonce after seeing what it has to lead to. The client's commitment comes
@@ -24,9 +24,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from qvd_usbip import json_object
-from qvd_usbip.errors import PAIRING_CODE_WRONG, PAIRING_ENDED, PAIRING_PROTOCOL, QvdUsbError
+from qvd_usbip.errors import PAIRING_CODE_WRONG, PAIRING_ENDED, PAIRING_PROTOCOL, QvdUsbError, problem_of
 
 if TYPE_CHECKING:
+    from qvd_usbip.errors import Problem
     from qvd_usbip.json_object import JsonObject
 
 LINE_LIMIT = 8192
@@ -162,8 +163,7 @@ class ClientSide(_Side):
 
     def _outcome(self, message: JsonObject) -> bytes:
         if not message.truth("confirmed"):
-            message.only({"confirmed"})
-            raise QvdUsbError(PAIRING_CODE_WRONG)
+            raise _refused(message)
         message.only({"confirmed", "container", "name"})
         container, name = message.text("container"), message.text("name")
         if not self._confirmed or self.container:
@@ -195,9 +195,9 @@ class HostSide(_Side):
         """What to send when both have confirmed and the client is stored under this name."""
         return _written(confirmed=True, container=container, name=name)
 
-    def refuse(self) -> bytes:
-        """What to send when the codes differ, or nobody said in time that they are the same."""
-        return _written(confirmed=False)
+    def refuse(self, problem: Problem) -> bytes:
+        """What to send when nobody is paired, and why."""
+        return _written(confirmed=False, problem=problem.code)
 
     def _line(self, message: JsonObject) -> bytes:
         if not self._commitment:
@@ -236,6 +236,13 @@ class HostSide(_Side):
 
 def _written(**fields: object) -> bytes:
     return json_object.write(fields, LINE_LIMIT - 1) + b"\n"
+
+
+def _refused(message: JsonObject) -> QvdUsbError:
+    message.only({"confirmed", "problem"})
+    if message.text("problem") == PAIRING_CODE_WRONG.code:
+        return QvdUsbError(PAIRING_CODE_WRONG)
+    return QvdUsbError(PAIRING_ENDED, reason=f"the host ended it: {problem_of(message.text('problem')).code}")
 
 
 def _text(certificate: bytes) -> str:

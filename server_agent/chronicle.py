@@ -30,6 +30,9 @@ class Kind(StrEnum):
     DETACH = "detach"
     REFUSAL = "refusal"
     FAILURE = "failure"
+    PAIRING = "pairing"  # a new client is waited for
+    PAIR = "pair"
+    UNPAIR = "unpair"
     OVERFLOW = "overflow"  # events of the kernel were lost: the next look around makes up for them
 
 

@@ -13,7 +13,7 @@ from server_agent.backend import Backend
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 NO_GID = (1 << 32) - 1
 EXAMPLES = """examples:
@@ -26,6 +26,8 @@ EXAMPLES = """examples:
   qvd-usb-agent explain desk1
   qvd-usb-agent status --json
   qvd-usb-agent revoke desk1 7-1
+  qvd-usb-agent pair desk1                              let one client reach desk1 through the endpoint
+  qvd-usb-agent unpair ann@laptop                       take its access away, at once
 """
 
 
@@ -99,8 +101,24 @@ def parser() -> argparse.ArgumentParser:
     added = verb("revoke", "order:revoke", "take a device from a container at once", "revoke desk1 7-1")
     added.add_argument("container", help="the container's name")
     added.add_argument("busid", help="the device as this host sees it, from: qvd-usb-agent status")
+    _add_pairing(verb)
     _add_config(verbs.add_parser("config", help="read and set keys of /etc/qvd/node.conf"))
     return made
+
+
+def _add_pairing(verb: Callable[[str, str, str, str], argparse.ArgumentParser]) -> None:
+    text = "let one client reach a container, once both sides were seen to show the same code"
+    added = verb("pair", "pairing:pair", text, "pair desk1")
+    added.add_argument("container", help="the container's name")
+    added.add_argument(
+        "--code", metavar="NNNNNN",
+        help="what the client shows: confirms the pairing that another call of this command is waiting with",
+    )  # fmt: skip
+    verb("clients", "pairing:clients", "the clients that are paired, and their containers", "clients --json")
+    added = verb(
+        "unpair", "pairing:unpair", "take a client's access away, and its devices, at once", "unpair ann@laptop"
+    )
+    added.add_argument("name", help="the client, from: qvd-usb-agent clients")
 
 
 def _add_config(config: argparse.ArgumentParser) -> None:

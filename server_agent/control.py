@@ -18,7 +18,8 @@ from server_agent.asking import WATCH
 
 REQUEST_BYTES = 4096
 
-LOOKING = frozenset({"status", "hubs", "explain", WATCH})  # what changes nothing, and so may be allowed to a group
+# What changes nothing, and so may be allowed to a group.
+LOOKING = frozenset({"status", "hubs", "explain", "clients", WATCH})
 MOST_LOOKING = 32  # at one time; root is always heard
 CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
 

@@ -7,19 +7,23 @@ from typing import Any
 from qvd_usbip.errors import CONTAINER_UNKNOWN, LXC_CONFIG_MISSING, USAGE, QvdUsbError
 from qvd_usbip.ids import BusId, VmId
 from qvd_usbip.port_range import ALL_PORTS
-from server_agent import events, explain, settings
+from server_agent import container_config, events, explain, settings
 from server_agent.backend import Backend
 from server_agent.control import Reply
 from server_agent.daemon import Daemon, Wiring
+from server_agent.pairing import WINDOW_SECONDS, PairingDesk
 from server_agent.state import Container, HostNodes, State
+
+ABOUT_CLIENTS = frozenset({"clients", "unpair", "pair", "pair-confirm", "pair-refuse", "pair-state"})
 
 
 class ControlDesk:
     """Answers the control socket."""
 
-    def __init__(self, daemon: Daemon, wiring: Wiring) -> None:
+    def __init__(self, daemon: Daemon, wiring: Wiring, pairing: PairingDesk) -> None:
         self._daemon = daemon
         self._wiring = wiring
+        self._pairing = pairing
 
     async def answer(self, request: Reply) -> Reply:
         """One request.
@@ -30,6 +34,8 @@ class ControlDesk:
         op = _text(request, "op")
         if op in {"status", "hubs", "explain"}:
             return self._look(op, request)
+        if op in ABOUT_CLIENTS:
+            return await self._about_clients(op, request)
         name = VmId.parse(_text(request, "container"))
         if op == "reserve":
             terms = {"gid": _number(request, "broker_gid"), "root_uid": _number(request, "root_uid")}
@@ -46,6 +52,29 @@ class ControlDesk:
             )
             return {}
         raise QvdUsbError(USAGE, reason=f"the agent does not know '{op}'")
+
+    async def _about_clients(self, op: str, request: Reply) -> Reply:
+        if op == "clients":
+            register = await self._pairing.clients()
+            faults = [{"text": str(each), "remedy": each.remedy()} for each in register.faults]
+            return {"v": 1, "clients": [each.as_json() for each in register.clients], "faults": faults}
+        if op == "unpair":
+            gone = await self._pairing.unpair(_text(request, "name"))
+            return {"v": 1, "client": None if gone is None else gone.as_json()}
+        if op == "pair-refuse":
+            self._pairing.refuse(_text(request, "window"))
+            return {}
+        if op == "pair-state":
+            number, stage, wait = _text(request, "window"), _text(request, "stage"), _number(request, "wait")
+            return (await self._pairing.state(number, stage, wait)).as_json()
+        return self._pair(op, VmId.parse(_text(request, "container")), request)
+
+    def _pair(self, op: str, name: VmId, request: Reply) -> Reply:
+        if op == "pair-confirm":
+            return self._pairing.confirm(name, _text(request, "code")).as_json()
+        if name not in self._daemon.state.containers and not (container_config.CONTAINERS / str(name)).is_dir():
+            raise QvdUsbError(CONTAINER_UNKNOWN, container=name)
+        return {**self._pairing.open(name).as_json(), "seconds": int(WINDOW_SECONDS)}
 
     def _look(self, op: str, request: Reply) -> Reply:
         if op == "status":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from qvd_usbip import kernel_defects
 from qvd_usbip.errors import AGENT_NEEDS_ROOT, AGENT_RUNNING, SETTINGS_MALFORMED, QvdUsbError
-from server_agent import asking, control, service, settings
+from server_agent import asking, control, paired, service, settings
 from server_agent.backend import Backend
 from server_agent.daemon import Daemon, Wiring
 from server_agent.desk import ControlDesk
@@ -36,6 +36,7 @@ from server_agent.kernel.vhci import Vhci
 from server_agent.ledger import Ledger
 from server_agent.lxc import BROKERS, NODES
 from server_agent.metrics import WRITE_SECONDS, Metrics
+from server_agent.pairing import PairingDesk
 from server_agent.privileges import reduce_privileges
 from server_agent.records import Records
 
@@ -171,7 +172,8 @@ async def serve(found: settings.Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     daemon = Daemon(wiring, sockets)
     await daemon.start()
-    desk = ControlDesk(daemon, wiring)
+    pairing = PairingDesk(paired.CLIENTS, wiring.records, time.monotonic)
+    desk = ControlDesk(daemon, wiring, pairing)
     server = control.Server(Path(asking.CONTROL_SOCKET), desk.answer, wiring.records.followed, gid)
     await server.start()
     service.notify(service.READY)

@@ -17,6 +17,7 @@ from qvd_usbip.system.files import read_bounded, save_atomic
 from qvd_usbip.system.files import remove as remove_file
 from qvd_usbip.system.folder_lock import locked_folder
 
+CLIENTS = Path("/var/lib/qvd-usbip/endpoint/clients")
 SUFFIX = ".json"
 _LIMIT = 16 * 1024
 _KEYS = frozenset({"v", "name", "container", "fingerprint", "added", "certificate"})

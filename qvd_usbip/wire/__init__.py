@@ -8,7 +8,16 @@ Source: QVD's slave channel (POST /usbip with Upgrade: qvd:usbip/1.0); RFC 9112.
 from qvd_usbip.ack import Ack, AckState
 from qvd_usbip.boundaries import head_end, line_end
 from qvd_usbip.device_line import MAX_DEVICE_LINE, DeviceLine, format_device_line, parse_device_line
-from qvd_usbip.wire.client import AckClient, AckUnsupported, PingClient, Pong, Refused, UpgradeClient, Upgraded
+from qvd_usbip.wire.client import (
+    AckClient,
+    AckUnsupported,
+    PairClient,
+    PingClient,
+    Pong,
+    Refused,
+    UpgradeClient,
+    Upgraded,
+)
 from qvd_usbip.wire.server import AckRequest, PingRequest, Refusal, Server, UpgradeRequest
 from qvd_usbip.wire.words import MAX_HEAD, MAX_WAIT
 
@@ -22,6 +31,7 @@ __all__ = [
     "AckState",
     "AckUnsupported",
     "DeviceLine",
+    "PairClient",
     "PingClient",
     "PingRequest",
     "Pong",

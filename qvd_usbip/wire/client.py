@@ -8,11 +8,25 @@ from typing import TYPE_CHECKING
 import h11
 
 from qvd_usbip import ack, errors
-from qvd_usbip.wire.words import ACK_PATH, ATTACH_ID, MAX_BODY, MAX_HEAD, PATH, PING_PATH, PROBLEM, UPGRADE, header
+from qvd_usbip.wire.words import (
+    ACK_PATH,
+    ATTACH_ID,
+    MAX_BODY,
+    MAX_HEAD,
+    PAIR_PATH,
+    PAIR_UPGRADE,
+    PATH,
+    PING_PATH,
+    PROBLEM,
+    UPGRADE,
+    header,
+)
 
 if TYPE_CHECKING:
     from qvd_usbip.ack import Ack
     from qvd_usbip.errors import Problem
+
+Headers = tuple[tuple[str, str], ...]
 
 _HTTP = b"HTTP/"
 # What a status means where the server gives no problem of its own.
@@ -52,11 +66,12 @@ class Pong:
 class _Exchange:
     """One request and its answer, seen from the client."""
 
-    def __init__(self, method: str, target: str, key: str, host: str, extra: tuple[tuple[str, str], ...]) -> None:
-        if not key:
+    def __init__(self, method: str, target: str, key: str | None, host: str, extra: Headers) -> None:
+        if key is not None and not key:
             raise errors.QvdUsbError(errors.SLAVE_KEY_MISSING)
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        headers = [("Host", host), ("Authorization", f"Basic {key}"), *extra]
+        known = () if key is None else (("Authorization", f"Basic {key}"),)
+        headers = [("Host", host), *known, *extra]
         try:
             self.request: bytes = self._sent(h11.Request(method=method, target=target, headers=headers))
             self.request += self._sent(h11.EndOfMessage())
@@ -110,13 +125,8 @@ class _Exchange:
         return Refused(status=self._status, problem=named or by_status, reason=f"it answered {self._status}")
 
 
-class UpgradeClient(_Exchange):
-    """Asks the server to take a device: send `request`, feed what comes until it is an answer, send the device line."""
-
-    def __init__(self, key: str, attach_id: str, host: str = "localhost") -> None:
-        """Args: key as the session has it; attach_id: a UUID that names this attach, for AckClient."""
-        extra = (("Connection", "Upgrade"), ("Upgrade", UPGRADE), (ATTACH_ID, attach_id))
-        super().__init__("POST", PATH, key, host, extra)
+class _UpgradeExchange(_Exchange):
+    """Asks the server to speak another protocol on this connection, in which we have the first word."""
 
     def feed(self, data: bytes) -> Upgraded | Refused | None:
         """Take received bytes (empty: the peer closed); None while the answer is incomplete."""
@@ -126,14 +136,30 @@ class UpgradeClient(_Exchange):
         if self._status != 101:
             return Refused(status=self._status, problem=errors.SLAVE_PROTOCOL, reason="it answered without upgrading")
         if self._connection.trailing_data[0]:
-            return Refused(status=101, problem=errors.SLAVE_PROTOCOL, reason="it spoke before the device line")
+            return Refused(status=101, problem=errors.SLAVE_PROTOCOL, reason="it spoke before its turn")
         return Upgraded()
+
+
+class UpgradeClient(_UpgradeExchange):
+    """Asks the server to take a device: send `request`, feed what comes until it is an answer, send the device line."""
+
+    def __init__(self, key: str | None, attach_id: str, host: str = "localhost") -> None:
+        """Args: key as the session has it, None where it has none; attach_id: a UUID that names this attach."""
+        extra = (("Connection", "Upgrade"), ("Upgrade", UPGRADE), (ATTACH_ID, attach_id))
+        super().__init__("POST", PATH, key, host, extra)
+
+
+class PairClient(_UpgradeExchange):
+    """Asks a host to be paired with it; what is spoken then is in qvd_usbip/pairing.py."""
+
+    def __init__(self, host: str = "localhost") -> None:
+        super().__init__("POST", PAIR_PATH, None, host, (("Connection", "Upgrade"), ("Upgrade", PAIR_UPGRADE)))
 
 
 class AckClient(_Exchange):
     """Asks how far a device is; the server answers at once, or within `wait` seconds as soon as something changes."""
 
-    def __init__(self, key: str, attach_id: str, wait: int = 0, host: str = "localhost") -> None:
+    def __init__(self, key: str | None, attach_id: str, wait: int = 0, host: str = "localhost") -> None:
         """Args: wait: seconds, at most 30."""
         super().__init__("GET", f"{ACK_PATH}{attach_id}?wait={wait}", key, host, (("Connection", "close"),))
 
@@ -153,7 +179,7 @@ class AckClient(_Exchange):
 class PingClient(_Exchange):
     """Asks for an echo, for the time there and back."""
 
-    def __init__(self, key: str, payload: str = "", host: str = "localhost") -> None:
+    def __init__(self, key: str | None, payload: str = "", host: str = "localhost") -> None:
         """Args: payload: at most 1024 letters and digits."""
         super().__init__("GET", f"{PING_PATH}?{payload}", key, host, (("Connection", "close"),))
 

@@ -19,6 +19,7 @@ UPGRADE = "qvd:usbip/1.0"
 PATH = "/usbip"
 ACK_PATH = "/usbip/attach/"
 PING_PATH = "/usbip/ping"
+PAIR_PATH, PAIR_UPGRADE = "/usbip/pair", "qvd:pair/1.0"
 ATTACH_ID = "Usbip-Attach-Id"
 PROBLEM = "Usbip-Problem"
 

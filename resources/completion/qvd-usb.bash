@@ -4,10 +4,14 @@ _qvd_usb_devices() {
     qvd-usb list 2>/dev/null | awk 'NR > 1 && $1 != "-" { print $1 }'
 }
 
+_qvd_usb_sessions() {
+    qvd-usb sessions 2>/dev/null | awk '$1 != "no" { print $1 }'
+}
+
 _qvd_usb() {
     local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]}
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "list share unshare mode name connect status watch explain policy doctor --help" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "list share unshare mode name connect pair sessions forget status watch explain policy doctor --help" -- "$current")
         return
     fi
     case $command in
@@ -18,7 +22,9 @@ _qvd_usb() {
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
             ;;
         unshare | explain | name) mapfile -t COMPREPLY < <(compgen -W "--json --help $(_qvd_usb_devices)" -- "$current") ;;
-        connect) mapfile -t COMPREPLY < <(compgen -W "--session --session-fd --json --help" -- "$current") ;;
+        connect) mapfile -t COMPREPLY < <(compgen -W "--session --session-fd --json --help $(_qvd_usb_sessions)" -- "$current") ;;
+        pair) mapfile -t COMPREPLY < <(compgen -A hostname -W "--name --json --help" -- "$current") ;;
+        forget) mapfile -t COMPREPLY < <(compgen -W "--json --help $(_qvd_usb_sessions)" -- "$current") ;;
         *) mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$current") ;;
     esac
 }

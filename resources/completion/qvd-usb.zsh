@@ -7,6 +7,12 @@ _qvd_usb_devices() {
     _describe device devices
 }
 
+_qvd_usb_sessions() {
+    local -a sessions
+    sessions=(${(f)"$(qvd-usb sessions 2>/dev/null | awk '$1 != "no" { print $1 }')"})
+    compadd -a sessions
+}
+
 _qvd_usb() {
     local -a commands
     commands=(
@@ -16,6 +22,9 @@ _qvd_usb() {
         'mode:show or choose when a ticked device is shared'
         'name:show or give the nickname of a device'
         'connect:share the ticked devices with a session'
+        'pair:be paired with a host'
+        'sessions:show the stored sessions'
+        'forget:remove a stored session'
         'status:show what the running session does'
         'watch:print each change as it happens'
         'explain:tell which rule decides about a device'
@@ -31,7 +40,9 @@ _qvd_usb() {
         mode) _arguments '--json[print JSON]' '2:device:_qvd_usb_devices' '3:when:(manual ask automatic)' ;;
         name) _arguments '--json[print JSON]' '2:device:_qvd_usb_devices' '3:nickname:' ;;
         unshare | explain) _arguments '--json[print JSON]' '*:device:_qvd_usb_devices' ;;
-        connect) _arguments '--session[read the session from standard input]:-:(-)' '--session-fd[read it from a descriptor]:number' '--json[print JSON]' ;;
+        pair) _arguments '--name[what to call the session]:name' '--json[print JSON]' '2:host:_hosts' ;;
+        forget) _arguments '--json[print JSON]' '2:session:_qvd_usb_sessions' ;;
+        connect) _arguments '2:session:_qvd_usb_sessions'  '--session[read the session from standard input]:-:(-)' '--session-fd[read it from a descriptor]:number' '--json[print JSON]' ;;
         *) _arguments '--json[print JSON]' ;;
     esac
 }

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.errors import CONFIG_UNWRITABLE, PAIRING_CODE_WRONG, Problem, QvdUsbError
 from qvd_usbip.pairing import (
     CERTIFICATE_LIMIT,
     LINE_LIMIT,
@@ -169,8 +169,18 @@ def test_either_side_can_say_that_the_codes_differ() -> None:
     one, other = client(), host()
     met(one, other)
     assert refused(other, one.refuse()) == "pairing-code-wrong"
-    assert refused(one, other.refuse()) == "pairing-code-wrong"
+    assert refused(one, other.refuse(PAIRING_CODE_WRONG)) == "pairing-code-wrong"
     assert not other.confirmed
+
+
+def test_a_host_that_ends_it_says_why_and_a_reason_that_nobody_knows_is_not_repeated() -> None:
+    one, other = client(), host()
+    met(one, other)
+    for said, understood in ((CONFIG_UNWRITABLE, "config-unwritable"), (Problem("evil\x1b", 5, "", ""), "internal")):
+        with pytest.raises(QvdUsbError) as caught:
+            one.feed(other.refuse(said))
+        assert caught.value.problem.code == "pairing-ended"
+        assert caught.value.context["reason"].endswith(understood)
 
 
 def test_a_host_that_confirms_before_the_client_has_is_not_believed() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from server_agent.executor import Executor
 from server_agent.kernel.observe import Observer
 from server_agent.kernel.udev import LostEventsError, Monitor
 from server_agent.ledger import Ledger
+from server_agent.pairing import PairingDesk
 from server_agent.settings import load
 from server_agent.state import HubBuses, Port, Right
 from tests.unit.server_agent.world_hubs import usb_device
@@ -110,6 +112,7 @@ class Bench:
     daemon: Daemon
     server: control.Server
     path: Path
+    pairing: PairingDesk
 
     async def ask(self, **request: object) -> dict[str, Any]:
         return await asyncio.to_thread(asking.ask, request, self.path, 5)
@@ -154,11 +157,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Run":
         )  # fmt: skip
         daemon = Daemon(wiring, {})
         await daemon.start()
-        desk = ControlDesk(daemon, wiring)
+        pairing = PairingDesk(tmp_path / "clients", wiring.records, time.monotonic)
+        desk = ControlDesk(daemon, wiring, pairing)
         server = control.Server(tmp_path / "control.sock", desk.answer, wiring.records.followed)
         await server.start()
         try:
-            await work(Bench(kernel=kernel, daemon=daemon, server=server, path=tmp_path / "control.sock"))
+            path = tmp_path / "control.sock"
+            await work(Bench(kernel=kernel, daemon=daemon, server=server, path=path, pairing=pairing))
         finally:
             kernel.may_authorise.set()
             await server.stop()

@@ -1,0 +1,1 @@
+"""Client and host together, over real sockets with TLS."""
