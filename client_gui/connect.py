@@ -28,7 +28,7 @@ from client_gui.requirements import check
 from client_gui.session import require_privacy
 from client_gui.session_pipe import at_end, read_session
 from client_gui.state import DeviceState, Snapshot
-from qvd_usbip.errors import INTERNAL, NO_SESSION, SHARING_DISABLED, QvdUsbError, printable, problem_of
+from qvd_usbip.errors import INTERNAL, NO_SESSION, SHARING_DISABLED, USAGE, QvdUsbError, printable, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,8 +60,9 @@ def connect(name: str | None, dash: str | None, descriptor: int | None, *, as_js
     Raises:
         QvdUsbError: what makes sharing impossible from the start.
     """
-    if name is None and dash is None and descriptor is None:
-        raise QvdUsbError(NO_SESSION)
+    sources = [each for each in (name, dash, descriptor) if each is not None]
+    if len(sources) != 1:
+        raise QvdUsbError(USAGE, reason="a session is named, or read, not both") if sources else QvdUsbError(NO_SESSION)
     files = settings.Files.of_user()
     if name is None:
         source = 0 if descriptor is None else descriptor

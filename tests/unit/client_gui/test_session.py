@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client_gui.session import Address, Session, parse_address, parse_session, require_privacy, view_of
+from client_gui.session import Address, Session, format_session, parse_address, parse_session, require_privacy, view_of
 from client_gui.session_pipe import at_end, object_end, read_session
 from qvd_usbip.errors import QvdUsbError
 
@@ -68,6 +68,40 @@ def test_what_is_no_session_is_refused_with_a_remedy(source: str) -> None:
     assert error.problem.code == "session-malformed"
     assert "address" in error.remedy()
     assert KEY not in str(error)
+
+
+PAIRED = {"key": ..., "encryption": "tls", "host_fingerprint": "0123456789abcdef" * 4}
+
+
+def test_a_session_with_a_host_that_we_are_paired_with_needs_no_key() -> None:
+    session = parse_session(text(**PAIRED))
+    assert (session.key, session.encryption, session.host_fingerprint) == ("", "tls", PAIRED["host_fingerprint"])
+    assert parse_session(text(**{**PAIRED, "key": KEY})).key == KEY
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"encryption": "none"}, {"encryption": ...}, {"host_fingerprint": ""}, {"host_fingerprint": "0" * 63},
+        {"host_fingerprint": "G" * 64}, {"host_fingerprint": None}, {"host_fingerprint": ...}, {"key": ""},
+    ],
+)  # fmt: skip
+def test_a_host_is_named_by_a_whole_fingerprint_and_with_tls_or_not_at_all(changes: dict[str, object]) -> None:
+    assert problem_of(text(**{**PAIRED, **changes})).problem.code == "session-malformed"
+
+
+@given(
+    st.builds(
+        Session,
+        name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200),
+        address=st.sampled_from(["h:1", "unix:/x", "[::1]:2"]).map(parse_address),
+        key=st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1),
+        encryption=st.just("tls"),
+        host_fingerprint=st.sampled_from(["", "a1" * 32]),
+    )
+)
+def test_a_session_that_is_written_is_read_as_it_was(session: Session) -> None:
+    assert parse_session(format_session(session)) == session
 
 
 @given(st.text() | st.recursive(st.none() | st.booleans() | st.text(), st.lists).map(json.dumps))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from qvd_usbip import errors, wire
 from qvd_usbip.errors import QvdUsbError
-from qvd_usbip.wire import Ack, AckClient, AckState, PingClient, Server, UpgradeClient
+from qvd_usbip.wire import Ack, AckClient, AckState, PairClient, PingClient, Server, UpgradeClient
 from tests.unit.qvd_usbip.strategies import hostile_bytes, hostile_text, keys, uuids
 
 if TYPE_CHECKING:
@@ -264,6 +264,23 @@ def test_who_speaks_another_protocol_is_refused_at_once() -> None:
     refused = UpgradeClient("k3y", ID).feed(b"SS")
     assert isinstance(refused, wire.Refused)
     assert refused.problem is errors.SLAVE_PROTOCOL
+
+
+def test_a_client_that_asks_to_be_paired_gives_no_key_and_has_the_first_word() -> None:
+    request = PairClient("host.example").request
+    assert request.startswith(b"POST /usbip/pair HTTP/1.1\r\n")
+    assert b"Upgrade: qvd:pair/1.0\r\n" in request
+    assert b"authorization" not in request.lower()
+    switched = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+    assert PairClient().feed(switched) == wire.Upgraded()
+    assert isinstance(PairClient().feed(switched + b"{"), wire.Refused)
+
+
+def test_a_host_that_waits_for_no_client_says_so() -> None:
+    answer = b"HTTP/1.1 403 Forbidden\r\nUsbip-Problem: pairing-closed\r\nContent-Length: 0\r\n\r\n"
+    refused = PairClient().feed(answer)
+    assert isinstance(refused, wire.Refused)
+    assert refused.problem is errors.PAIRING_CLOSED
 
 
 @given(keys, uuids, st.integers(0, 99), cuts, cuts)
