@@ -13,6 +13,7 @@ EFFECTS = {"os", "socket", "subprocess", "pyudev", "psutil", "prctl", "PySide6",
 HEAVY = {"dataclasses", "enum", "typing", "re", "pathlib", "argparse", "collections", "logging", "json", "tempfile"}
 LIGHT = (
     "qvd_usbip/errors.py",
+    "qvd_usbip/printable.py",
     "qvd_usbip/ids.py",
     "qvd_usbip/uevent.py",
     "qvd_usbip/vhci.py",
