@@ -77,11 +77,13 @@ def pair(where: str, name: str | None, *, as_json: bool) -> int:
         QvdUsbError: pairing-…, what is wrong with the address, or what stands in the way.
     """
     address = address_of(where)
+    if sys.stdin is None:
+        raise QvdUsbError(USAGE, reason="it is asked whether the codes are the same, and there is no standard input")
     files = Files.of_user()
     if name is not None:
         _require_free(files, name, address)
     found = talk(address, identity_folder(files), own_name(), _Terminal(as_json=as_json))
-    called = name or name_from(f"{found.container}@{address.host}")
+    called = name or name_of(found.container, address)
     session = Session(name=called, address=address, key="", encryption="tls", host_fingerprint=found.fingerprint)
     sessions.save(files, session)
     if as_json:
@@ -104,6 +106,12 @@ def address_of(where: str) -> Address:
     if address.path:
         raise QvdUsbError(USAGE, reason="a host of the network is paired: HOST or HOST:PORT")
     return address
+
+
+def name_of(container: str, address: Address) -> str:
+    """Decides what a session is called that nobody gave a name: no two containers and hosts have the same."""
+    port = "" if address.port == DEFAULT_PORT else f":{address.port}"
+    return name_from(f"{container}@{address.host}{port}")
 
 
 def identity_folder(files: Files) -> Path:
@@ -249,5 +257,7 @@ class _Terminal:
         ready, _, _ = select.select([sys.stdin, connection], [], [], PERSON_SECONDS)
         if sys.stdin not in ready:
             return None if ready else False
-        answer = typed(sys.stdin.readline()).lower()
-        return answer in {"y", "yes", self._code}
+        line = sys.stdin.readline()
+        if not line:
+            raise QvdUsbError(PAIRING_ENDED, reason="nobody said whether the codes are the same")
+        return typed(line).lower() in {"y", "yes", self._code}

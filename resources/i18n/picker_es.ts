@@ -835,8 +835,8 @@
       <translation>No hay ninguna sesión con la que compartir.</translation>
     </message>
     <message>
-      <source>Start one from the QVD client, or give its description with --session -.</source>
-      <translation>Inicia una desde el cliente QVD, o da su descripción con --session -.</translation>
+      <source>Start one from the QVD client, make one with: qvd-usb pair HOST, or give its description with --session -.</source>
+      <translation>Inicia una desde el cliente QVD, créala con: qvd-usb pair HOST, o da su descripción con --session -.</translation>
     </message>
     <message>
       <source>A session exists already: {name}.</source>

@@ -47,6 +47,10 @@ class Command:
         self._input.write(line + "\n")
         self._input.flush()
 
+    def hang_up(self) -> None:
+        assert self._input is not None
+        self._input.close()
+
     async def end(self) -> int:
         """Waits for its exit status."""
         for _ in range(3000):

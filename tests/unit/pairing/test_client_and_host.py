@@ -60,7 +60,7 @@ def test_both_sides_show_the_same_code_both_say_yes_and_each_knows_the_other(
         (stored,) = await known(bench)
         (path,) = sessions(home)
         session = parse_session(path.read_text())
-        assert session.name == path.stem == "one@127.0.0.1"
+        assert session.name == path.stem == f"one@127.0.0.1:{port}"
         assert path.stat().st_mode & 0o777 == 0o600
         assert session.host_fingerprint == host_identity.fingerprint
         assert (str(session.address), session.encryption, session.key) == (f"127.0.0.1:{port}", "tls", "")
@@ -371,6 +371,27 @@ def test_where_nothing_listens_or_something_else_does_the_client_says_so(home: H
             assert await home.client("pair", f"127.0.0.1:{port}").end() == PROBLEMS["slave-protocol"].exit_status
 
     asyncio.run(work())
+
+
+def test_an_answer_that_never_comes_is_no_yes(run: Run, home: Home, host_identity: Identity) -> None:
+    async def work(bench: Bench) -> None:
+        await reserve(serving(bench, host_identity))
+        host = home.agent("pair", "one")
+        await host.event("waiting")
+        async with door(host_identity, bench.pairing.converse) as port:
+            client = home.client("pair", f"127.0.0.1:{port}")
+            await host.event("code")
+            host.hang_up()  # another call of the command may still say yes
+            client.hang_up()
+            assert (await client.end(), await host.end()) == (ENDED, ENDED)
+        assert await known(bench) == ()
+
+    run(work)
+
+
+def test_a_session_without_a_name_is_called_after_container_and_host() -> None:
+    assert pair.name_of("desk1", pair.address_of("host")) == "desk1@host"
+    assert pair.name_of("desk1", pair.address_of("[::1]:80")) == "desk1@::1:80"
 
 
 def test_without_the_library_for_keys_the_client_names_it(
