@@ -158,9 +158,9 @@ def test_a_malformed_share_list_is_not_written_over(bench: Bench, capsys: pytest
 @pytest.mark.parametrize(
     "arguments",
     [
-        (), ("fly",), ("share",), ("list", "--fast"), ("connect", "--session", "file"), ("connect", "extra"),
+        (), ("fly",), ("share",), ("list", "--fast"), ("connect", "--session", "file"), ("connect", "work", "more"),
         ("connect", "--session-fd", "x"), ("connect", "--session-fd", "-1"),
-        ("connect", "--session", "-", "--session-fd", "3"),
+        ("connect", "--session", "-", "--session-fd", "3"), ("pair",), ("forget",),
     ],
 )  # fmt: skip
 def test_wrong_usage_has_one_status_and_a_remedy(

@@ -157,6 +157,26 @@ def test_a_client_that_says_no_is_not_paired_though_the_host_said_yes(
     run(work)
 
 
+def test_a_client_that_says_yes_alone_is_not_paired(run: Run, home: Home, host_identity: Identity) -> None:
+    async def work(bench: Bench) -> None:
+        await reserve(serving(bench, host_identity))
+        host = home.agent("pair", "one")
+        await host.event("waiting")
+        async with door(host_identity, bench.pairing.converse) as port:
+            client = home.client("pair", f"127.0.0.1:{port}")
+            await client.event("code")
+            await host.event("code")
+            client.say("y")
+            await asyncio.sleep(0.3)
+            assert await known(bench) == ()
+            assert sessions(home) == []
+            host.say("n")
+            assert (await host.end(), await client.end()) == (CODE_WRONG, CODE_WRONG)
+        assert await known(bench) == ()
+
+    run(work)
+
+
 async def committed(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A client that has committed itself and been told the host's nonce."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=stranger_context())
