@@ -1,0 +1,148 @@
+"""EFFECT: a person at the picker's window, who sees, clicks and types; and what both kernels say of their devices."""
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.lab import Lab
+from tests.lab.demo.desk import FOLDER, Desk
+from tests.lab.demo.way import ADDRESS, KEY
+
+_HAND = Path(__file__).with_name("inside") / "hand.py"
+_PORT = 7007
+_DEVICES = "/sys/bus/usb/devices"
+_PORTS_USED = "awk 'FNR > 1 && $3 != \"004\"' /sys/devices/platform/vhci_hcd.0/status*"
+_NODES = "find /dev -path '/dev/bus/usb/*' -type c -o -name 'ttyACM*' -o -name 'sd[a-z]' -o -name 'hidraw*'"
+SESSION: dict[str, object] = {"v": 1, "name": "Work desktop", "address": ADDRESS, "key": KEY, "encryption": "none"}
+IN_USE, NOT_SHARED = "In use remotely", "Not shared"
+PATIENCE = 60.0  # seconds; the machine may be busy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thing:
+    """A device that can be plugged into the client: its kind of gadget, what it calls itself, its local driver."""
+
+    gadget: str
+    vid: str
+    pid: str
+    serial: str
+    product: str
+    driver: str
+
+    @property
+    def identity(self) -> str:
+        return f"{self.vid}:{self.pid}" + (f"@{self.serial}" if self.serial else "")
+
+
+ADAPTER = Thing(gadget="acm", vid="0bda", pid="58c2", serial="1234", product="Serial Adapter", driver="cdc_acm")
+STICK = Thing(gadget="mass", vid="0781", pid="5581", serial="S1", product="Memory Stick", driver="usb-storage")
+KEYBOARD = Thing(gadget="hid", vid="046d", pid="c31c", serial="K1", product="Desk Keyboard", driver="usbhid")
+
+
+class Window:
+    """The picker, which runs in the client guest with a session to container `one`."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.client, self.server, self.one = lab.client, lab.server, lab.container("one")
+        self.desk = Desk(lab.client)
+
+    def open(self) -> None:
+        """Sets the desk up, opens the picker, and waits until its session is there."""
+        self.desk.prepare()
+        self.client.push(_HAND, f"{FOLDER}/hand.py")
+        self.desk.start("hand", f"python3 {FOLDER}/hand.py {_PORT}")
+        self.client.until(f"ss -Hltn sport = :{_PORT} | grep -q .", PATIENCE)
+        self.start_picker()
+        self.click("Got it")
+
+    def start_picker(self) -> None:
+        """Starts the picker, and waits until its session is there."""
+        self.desk.open_picker(SESSION)
+        self.sees("Connected · not encrypted", 120)
+
+    # the person
+
+    def _do(self, patience: float = PATIENCE, **order: object) -> Any:
+        line = shlex.quote(json.dumps({**order, "patience": patience}))
+        talk = f"exec 3<>/dev/tcp/127.0.0.1/{_PORT}; printf '%s\\n' {line} >&3; cat <&3"
+        said = json.loads(self.client.run(talk, timeout=patience + 60).out)
+        assert said["done"] is not None, f"{order}: not within {patience:.0f} s; shown:\n" + "\n".join(said["shown"])
+        return said["done"]
+
+    def sees(self, text: str, patience: float = PATIENCE, times: int = 1) -> str:
+        """Waits until the screen shows this so often, a regular expression for the whole of one name; the name."""
+        return str(self._do(patience, do="see", text=text, times=times))
+
+    def misses(self, text: str) -> None:
+        """Waits until the screen does not show this any more."""
+        self._do(do="miss", text=text)
+
+    def row(self, thing: Thing, word: str, times: int = 1) -> None:
+        """Waits until the device's row says this state, in so many windows."""
+        self.sees(f"{re.escape(thing.product)}, .*, {re.escape(word)}", times=times)
+
+    def click(self, name: str) -> None:
+        """Clicks a control by its name, with the pointer."""
+        self._do(do="click", text=re.escape(name))
+
+    def keys(self, *keys: str) -> None:
+        """Presses keys, named as xdotool does."""
+        self._do(do="key", keys=keys)
+
+    def types(self, text: str) -> None:
+        """Types a text."""
+        self._do(do="type", text=text)
+
+    def share(self, thing: Thing) -> None:
+        """Clicks the device's switch."""
+        self.click(f"Share {thing.product}")
+
+    def plug(self, thing: Thing, name: str = "", controller: str = "") -> str:
+        """Puts the device into a port; its busid."""
+        words = (thing.gadget, thing.vid, thing.pid, thing.serial, thing.product, controller)
+        return self.client.gadget((name or thing.product).replace(" ", ""), *words)
+
+    def pull(self, thing: Thing, name: str = "") -> None:
+        """Pulls it out."""
+        self.client.gadget_remove((name or thing.product).replace(" ", ""))
+
+    # the kernels
+
+    def lent(self, thing: Thing, busid: str = "") -> None:
+        """The client's kernel has given it away."""
+        self.client.until(f"grep -qx 2 {_folder(thing, busid)}/usbip_status", PATIENCE)
+
+    def at_home(self, thing: Thing, busid: str = "") -> None:
+        """It works at the client, on its own driver, which may keep it."""
+        driver = f"[[ $(readlink $folder/${{folder##*/}}:1.0/driver) = */{thing.driver} ]]"
+        kept = "! grep -qw ${folder##*/} /sys/bus/usb/drivers/usbip-host/match_busid 2>/dev/null"
+        self.client.until(f"folder={_folder(thing, busid)}; {driver} && {kept}", PATIENCE)
+
+    def nothing_is_left(self) -> None:
+        """Neither the server's kernel, nor the container, nor the helper knows of a loan."""
+        self.client.until("! ls /run/qvd-usbip/[0-9]* 2>/dev/null", PATIENCE)
+        self.server.until(f'out=$({_PORTS_USED}); echo "$out"; [ -z "$out" ]', PATIENCE)
+        self.server.until(f'out=$(lxc-attach -n one -- {_NODES}); echo "$out"; [ -z "$out" ]', PATIENCE)
+
+    def in_container(self, node: str) -> None:
+        """The user of the container can read and write it."""
+        self.server.until(f"lxc-attach -n one -- runuser -u user -- test -r {node} -a -w {node}", PATIENCE)
+
+
+def _folder(thing: Thing, busid: str) -> str:
+    """PURE: the device's folder in sysfs, in bash."""
+    named = f"$(dirname $(grep -lx '{thing.product}' {_DEVICES}/*/product))"
+    return f"{_DEVICES}/{busid}" if busid else named
+
+
+def opened(lab: Lab) -> Window:
+    """The picker, open beside a serial adapter."""
+    window = Window(lab)
+    window.plug(ADAPTER)
+    window.open()
+    window.row(ADAPTER, NOT_SHARED)
+    return window
