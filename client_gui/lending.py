@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from client_gui.loop import Loop, Timer
     from client_gui.session import Session
     from qvd_usbip.ack import Ack
+    from qvd_usbip.encryption import Way
     from qvd_usbip.usb import UsbDevice
 
 ACK_WAIT = 20
@@ -84,6 +85,7 @@ class Lending:
         self._ack_failures = 0
         self._absences = 0
         self._attach_id = ""
+        self.way: Way | None = None
 
     def want(self, means: Means | None) -> None:
         """Shares the device by these means, or (None) returns it."""
@@ -206,6 +208,7 @@ class Lending:
             self._feed(Event(kind=Happened.CHANNEL_LOST, fault=outcome))
             return
         self._connection = outcome
+        self.way = upgrade.way
         self._feed(Event(kind=Happened.CHANNEL_UP))
 
     # The acknowledgement.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from client_gui.session import Session
     from client_gui.state import Fitness, SessionView
     from client_gui.troubles import Fault
+    from qvd_usbip.encryption import Way
 
 LOOKUP_LIMIT = 15.0
 """How long a name service may take, in seconds; after that the connection fails, and is tried again."""
@@ -120,12 +121,12 @@ class Line:
         """How good the way is, once it was measured."""
         return None if self._reach is None else self._reach.fitness
 
-    def view(self, *, shared: bool) -> SessionView | None:
-        """What is to be shown of the session; one that a device is shared with is connected."""
+    def view(self, *, shared: bool, way: Way | None = None) -> SessionView | None:
+        """What is to be shown of the session; one that a device is shared with is connected, its TLS done by `way`."""
         if self.session is None:
             return None
         if shared or self._reach is None or self._reach.answered is None:
-            return view_of(self.session, connected=shared)
+            return view_of(self.session, connected=shared, way=way)
         trouble = "" if self._reach.fault is None else trouble_of(self._reach.fault).text
         view = view_of(self.session, connected=self._reach.answered, trouble=trouble)
         return replace(view, lost=self._reach.lost, retry_in=self._reach.retry_in)

@@ -98,6 +98,7 @@ def json_of_session(session: SessionView | None) -> Json | None:
         "address": session.address,
         "connected": session.connected,
         "encryption": session.encryption,
+        "way": session.way,
         "text": session.text,
         "lost": session.lost,
         "retry_in": session.retry_in,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from client_gui.lending import Lending
 from client_gui.steps import NOT_HOME, Phase, standing
+from qvd_usbip.encryption import Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
@@ -72,6 +73,12 @@ class Loans:
     def faults(self) -> tuple[Fault, ...]:
         """Why devices are not lent, or why they were not at the last try."""
         return tuple(lending.machine.fault for lending in self if lending.machine.fault is not None)
+
+    @property
+    def way(self) -> Way | None:
+        """Who does the TLS of what is shared: the relay, if it does any."""
+        ways = {lending.way for lending in self if lending.machine.phase is Phase.SHARED}
+        return next((way for way in (Way.RELAY, Way.KERNEL) if way in ways), None)
 
     def any_in(self, phase: Phase) -> bool:
         """Whether a device is in this phase."""

@@ -165,6 +165,7 @@ def _session(value: Mapping[str, object]) -> SessionView:
         address=_text(value, "address"),
         connected=value.get("connected") is True,
         encryption=_text(value, "encryption"),
+        way=_text(value, "way"),
         text=_text(value, "text"),
         lost=value.get("lost") is True,
         retry_in=_real(value.get("retry_in")),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from client_gui.state import SessionView
 from qvd_usbip import json_object
+from qvd_usbip.encryption import Way
 from qvd_usbip.errors import ENCRYPTION_UNAVAILABLE, PLAINTEXT_REFUSED, SESSION_MALFORMED, QvdUsbError
 from qvd_usbip.pairing import is_fingerprint
 
@@ -140,17 +141,22 @@ def require_privacy(session: Session, *, allow_plaintext: bool) -> None:
 
     Raises:
         QvdUsbError: plaintext-refused for an unencrypted way that leaves this computer without the user's key
-            client.usb.allow_plaintext=1; encryption-unavailable for TLS, which this version does not speak.
+            client.usb.allow_plaintext=1; encryption-unavailable for TLS with whoever answers.
     """
     if session.encryption == "tls":
-        raise QvdUsbError(ENCRYPTION_UNAVAILABLE, name=session.name)
+        if not session.host_fingerprint:
+            raise QvdUsbError(ENCRYPTION_UNAVAILABLE, name=session.name)
+        return
     if not session.address.is_local and not allow_plaintext:
         raise QvdUsbError(PLAINTEXT_REFUSED, address=str(session.address))
 
 
-def view_of(session: Session, *, connected: bool, trouble: str = "") -> SessionView:
-    """Decides how the session is shown; a way without encryption is called that, in the same line."""
-    safety = "not encrypted" if session.encryption == "none" else "encrypted"
+_SAFETY = {Way.KERNEL: "encrypted by the kernel", Way.RELAY: "encrypted by a relay"}
+
+
+def view_of(session: Session, *, connected: bool, trouble: str = "", way: Way | None = None) -> SessionView:
+    """Decides how the session is shown: whether it is encrypted, and who does that for what is shared now (`way`)."""
+    safety = "not encrypted" if session.encryption == "none" else "encrypted" if way is None else _SAFETY[way]
     if session.encryption == "none" and session.address.is_local:
         safety = "not encrypted, stays on this computer up to the tunnel"
     standing = trouble.rstrip(".") or ("connected" if connected else "connecting")
@@ -159,5 +165,6 @@ def view_of(session: Session, *, connected: bool, trouble: str = "") -> SessionV
         address=str(session.address),
         connected=connected,
         encryption=session.encryption,
+        way="" if way is None else str(way),
         text=f"{session.name}: {standing} ({safety})",
     )

@@ -153,7 +153,7 @@ class SessionView:
     """The session as it may be shown: never the key.
 
     `lost` says that it was there, is not, and may come back; `retry_in` is in how many seconds that is tried, None
-    while it is being tried.
+    while it is being tried. `way` is who does the TLS of what is shared: kernel, relay, or empty.
     """
 
     name: str
@@ -163,6 +163,7 @@ class SessionView:
     text: str
     lost: bool = False
     retry_in: float | None = None
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

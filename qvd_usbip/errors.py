@@ -247,8 +247,14 @@ PEER_GONE = _problem("peer-gone", 57,
     "The other end closed the connection.",
     "Try again; if it stays, look at the other end's log.")
 ENCRYPTION_UNAVAILABLE = _problem("encryption-unavailable", 58,
-    "The session '{name}' asks for TLS, which this version does not speak.",
-    'Use a session whose channel is encrypted by its own tunnel, with "encryption":"none".')
+    "The session '{name}' asks for TLS, and says nothing to recognise its host by.",
+    "Pair this computer with the host: qvd-usb pair HOST")
+HOST_CHANGED = _problem("host-changed", 110,
+    "The host at {address} is not the one that this computer was paired with.",
+    "Somebody may be in between. If the host was set up anew: qvd-usb forget the session, then qvd-usb pair HOST")
+ENCRYPTION_FAILED = _problem("encryption-failed", 111,
+    "No encrypted connection to {address} came about: {reason}.",
+    "Check that the host still knows this computer (there: qvd-usb-agent clients), or pair anew: qvd-usb pair HOST")
 
 # --- server: hubs, containers, rights -------------------------------------------------------------------------------
 VHCI_MISSING = _problem("vhci-missing", 60,
@@ -383,6 +389,10 @@ KEYS_UNAVAILABLE = _problem("keys-unavailable", 108,
 ENDPOINT_OFF = _problem("endpoint-off", 109,
     "This host has no endpoint that clients could reach.",
     "As root: qvd-usb-agent config set vm.usb.endpoint.listen 0.0.0.0:9020; systemctl restart qvd-usb-agent")
+
+ENDPOINT_UNAVAILABLE = _problem("endpoint-unavailable", 112,
+    "The endpoint cannot listen on {address}: {reason}.",
+    "Change vm.usb.endpoint.listen in /etc/qvd/node.conf, then: systemctl restart qvd-usb-endpoint")
 
 INTERNAL = _problem("internal", 99,
     "This should not have happened: {reason}.",

@@ -213,7 +213,7 @@ class Broker:
             _send_now(connection, refusal(QvdUsbError(SLAVE_LIMIT)))
             connection.close()
             return
-        session = asyncio.get_running_loop().create_task(self._serve(connection))
+        session = asyncio.get_running_loop().create_task(converse(connection, self.desk))
         self._sessions.add(session)
 
         def ended(_: asyncio.Task[None]) -> None:  # also of one that is cancelled before its first step
@@ -235,29 +235,41 @@ class Broker:
         if self._listener is listener:
             asyncio.get_running_loop().add_reader(listener, self._accept)
 
-    async def _serve(self, connection: socket.socket) -> None:
-        seconds = FIRST_SECONDS
-        try:
-            while True:
-                await _wait(connection, seconds, write=False)
-                try:
-                    message, fd = recv_fd(connection, words.MAX_MESSAGE)
-                except QvdUsbError as error:
-                    answer = refusal(error)
-                else:
-                    if not message and fd is None:
-                        return
-                    if fd is not None:
-                        self.desk.say("descriptor handed over %s", peer_of(connection))
-                    answer = await self.desk.answer(message, fd)
-                await _wait(connection, ANSWER_SECONDS, write=True)
-                _send_now(connection, answer)
-                seconds = IDLE_SECONDS
-                await asyncio.sleep(PAUSE_SECONDS)
-        except TimeoutError:
-            self.desk.say("silent connection closed")
-        except OSError as error:
-            self.desk.say("connection lost error=%s", error)
+
+class Clerk(Protocol):
+    """Answers what comes over one connection, and writes down what is odd."""
+
+    async def answer(self, message: bytes, fd: int | None) -> bytes:
+        """The answer to one message; the descriptor that came with it is closed, whatever it says."""
+
+    def say(self, words: str, *context: object) -> None:
+        """Write to the log, but not as often as the other end likes."""
+
+
+async def converse(connection: socket.socket, clerk: Clerk) -> None:
+    """Answer one message after the other, until the other end closes or is silent for too long."""
+    seconds = FIRST_SECONDS
+    try:
+        while True:
+            await _wait(connection, seconds, write=False)
+            try:
+                message, fd = recv_fd(connection, words.MAX_MESSAGE)
+            except QvdUsbError as error:
+                answer = refusal(error)
+            else:
+                if not message and fd is None:
+                    return
+                if fd is not None:
+                    clerk.say("descriptor handed over %s", peer_of(connection))
+                answer = await clerk.answer(message, fd)
+            await _wait(connection, ANSWER_SECONDS, write=True)
+            _send_now(connection, answer)
+            seconds = IDLE_SECONDS
+            await asyncio.sleep(PAUSE_SECONDS)
+    except TimeoutError:
+        clerk.say("silent connection closed")
+    except OSError as error:
+        clerk.say("connection lost error=%s", error)
 
 
 def _give_away(path: Path, uid: int, gid: int) -> None:

@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     verb("run", "run:run", "be the agent (systemd starts it)", "run").add_argument(
         "--verbose", action="store_true", help="log every event"
     )
+    verb("endpoint", "endpoint:endpoint", "listen for paired clients on the network (systemd starts it)", "endpoint")
     added = verb(
         "check", "check:check_host", "say what this host, or a container's configuration, has and lacks", "check desk1"
     )

@@ -11,6 +11,7 @@ from server_agent import container_config, events, explain, settings
 from server_agent.backend import Backend
 from server_agent.control import Reply
 from server_agent.daemon import Daemon, Wiring
+from server_agent.endpoint import Endpoint
 from server_agent.pairing import WINDOW_SECONDS, PairingDesk
 from server_agent.state import Container, HostNodes, State
 
@@ -20,10 +21,11 @@ ABOUT_CLIENTS = frozenset({"clients", "unpair", "pair", "pair-confirm", "pair-re
 class ControlDesk:
     """Answers the control socket."""
 
-    def __init__(self, daemon: Daemon, wiring: Wiring, pairing: PairingDesk) -> None:
+    def __init__(self, daemon: Daemon, wiring: Wiring, pairing: PairingDesk, endpoint: Endpoint | None = None) -> None:
         self._daemon = daemon
         self._wiring = wiring
         self._pairing = pairing
+        self._endpoint = endpoint
 
     async def answer(self, request: Reply) -> Reply:
         """One request.
@@ -78,7 +80,8 @@ class ControlDesk:
 
     def _look(self, op: str, request: Reply) -> Reply:
         if op == "status":
-            return status_of(self._daemon.state)
+            sessions = [] if self._endpoint is None else list(self._endpoint.sessions())
+            return {**status_of(self._daemon.state), "endpoint": sessions}
         if op == "hubs":
             return hubs_of(self._daemon.state)
         return {"v": 1, "lines": self._explain(_text(request, "subject"))}

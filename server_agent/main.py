@@ -6,17 +6,19 @@ import grp
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
 from qvd_usbip import kernel_defects
-from qvd_usbip.errors import AGENT_NEEDS_ROOT, AGENT_RUNNING, SETTINGS_MALFORMED, QvdUsbError
+from qvd_usbip.errors import AGENT_NEEDS_ROOT, AGENT_RUNNING, KEYS_UNAVAILABLE, SETTINGS_MALFORMED, QvdUsbError
 from server_agent import asking, control, paired, service, settings
 from server_agent.backend import Backend
 from server_agent.daemon import Daemon, Wiring
 from server_agent.desk import ControlDesk
+from server_agent.endpoint import FOLDER, Endpoint
 from server_agent.executor import Executor
 from server_agent.journal import Journal
 from server_agent.kernel.cgroup_v1 import DeviceFiles
@@ -173,7 +175,8 @@ async def serve(found: settings.Settings) -> None:
     daemon = Daemon(wiring, sockets)
     await daemon.start()
     pairing = PairingDesk(paired.CLIENTS, wiring.records, time.monotonic)
-    desk = ControlDesk(daemon, wiring, pairing)
+    endpoint = start_endpoint(daemon, sockets, pairing) if found.endpoint is not None else None
+    desk = ControlDesk(daemon, wiring, pairing, endpoint)
     server = control.Server(Path(asking.CONTROL_SOCKET), desk.answer, wiring.records.followed, gid)
     await server.start()
     service.notify(service.READY)
@@ -183,7 +186,26 @@ async def serve(found: settings.Settings) -> None:
     for task in beside:
         task.cancel()
     await server.stop()
+    if endpoint is not None:
+        endpoint.stop()
     await daemon.stop()
+
+
+def start_endpoint(daemon: Daemon, sockets: dict[str, int], pairing: PairingDesk) -> Endpoint:
+    """Have a certificate, and listen for the porter, which shows it to clients.
+
+    Raises:
+        QvdUsbError, OSError: it could not start.
+    """
+    try:
+        from qvd_usbip.system.identity import load_or_make  # noqa: PLC0415  # a library that is needed only here
+    except ImportError as error:
+        raise QvdUsbError(KEYS_UNAVAILABLE, reason=str(error)) from error
+    identity = load_or_make(FOLDER, socket.gethostname())
+    endpoint = Endpoint(daemon, sockets, pairing)
+    pairing.serve(identity.der, endpoint.changed)
+    endpoint.start()
+    return endpoint
 
 
 def beside_the_daemon(daemon: Daemon, figures: Metrics, path: Path | None) -> Iterator[Coroutine[None, None, None]]:

@@ -7,6 +7,7 @@ import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 
 from qvd_usbip import properties
@@ -24,9 +25,11 @@ HUBS, SHARED_HUBS, PORTS = "vm.lxc.usb.hubs", "vm.lxc.usb.shared_hubs", "vm.lxc.
 STATUS_GROUP = "vm.lxc.usb.status_group"
 METRICS = "vm.lxc.usb.metrics"
 ISOCHRONOUS = "vm.lxc.usb.isochronous"
+LISTEN = "vm.usb.endpoint.listen"
 DISK_REQUEST, OFF = "vm.lxc.usb.disk_request_kb", "off"
 LEAST_REQUEST, MOST_REQUEST = 128, 32767  # KiB; the kernel counts sectors of 512 bytes in 16 bits
-OURS = "vm.lxc.usb"  # what begins so is ours alone: a key there that is not known is a mistake
+OURS = ("vm.lxc.usb", "vm.usb")  # what begins so is ours alone: a key there that is not known is a mistake
+LEAST_PORT, MOST_PORT = 1024, 65535  # below it one needs a right that nothing else here does
 ALL_TENANTS = "-1"
 GROUP_LETTERS = frozenset(string.ascii_letters + string.digits + "_.-")
 
@@ -88,6 +91,39 @@ def _request(value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where clients of the network are waited for: an address of this host, and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_listen(value: str) -> Listen:
+    """Read "0.0.0.0:9020" or "[::]:9020".
+
+    Raises:
+        ValueError: it is neither.
+    """
+    host, _, port = value.rpartition(":")
+    number = decimal(port, MOST_PORT)
+    plain = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if number is None or number < LEAST_PORT or (plain == host) != (ip_address(plain).version == 4):
+        raise ValueError(value)
+    return Listen(host=plain, port=number)
+
+
+def _listen(value: str) -> str:
+    try:
+        parse_listen(value or "127.0.0.1:1024")
+    except ValueError:
+        return f"is no address and port ({LEAST_PORT} to {MOST_PORT}) like 0.0.0.0:9020 or [::]:9020"
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """One key: what holds when no file sets it, and what is wrong with a value ("" for nothing)."""
 
@@ -107,6 +143,7 @@ KEYS: Mapping[str, Key] = {
     METRICS: Key(default="/run/qvd-usbip/metrics.prom", wrong=_path_or_nothing),
     ISOCHRONOUS: Key(default=Isochronous.AUTO, wrong=_isochronous),
     DISK_REQUEST: Key(default="1024", wrong=_request),
+    LISTEN: Key(default="", wrong=_listen),
 }
 DEFAULTS: Mapping[str, str] = {name: key.default for name, key in KEYS.items()}
 
@@ -119,6 +156,7 @@ class Settings:
     `metrics`: the file of figures for Prometheus; None for none.
     `isochronous`: whether devices with isochronous endpoints are let through; see kernel_defects.ISOCHRONOUS.
     `disk_request_kib`: how large requests to lent disks may be; 0 leaves them as they come.
+    `endpoint`: where paired clients reach their containers directly, encrypted; None for nowhere.
     """
 
     use_vhci_hubs: bool
@@ -128,6 +166,7 @@ class Settings:
     metrics: Path | None = None
     isochronous: Isochronous = Isochronous.AUTO
     disk_request_kib: int = 1024
+    endpoint: Listen | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -176,6 +215,7 @@ def settings_of(found: Mapping[str, str]) -> Settings:
         metrics=Path(words[METRICS]) if words[METRICS] else None,
         isochronous=Isochronous(words[ISOCHRONOUS]),
         disk_request_kib=0 if words[DISK_REQUEST] == OFF else int(words[DISK_REQUEST]),
+        endpoint=parse_listen(words[LISTEN]) if words[LISTEN] else None,
     )
 
 
@@ -217,7 +257,7 @@ def _wrong(meant: Mapping[str, str], lines: Mapping[str, int]) -> Iterator[Fault
 
 
 def _known() -> str:
-    return f"what begins with {OURS} is: {', '.join(sorted(key for key in KEYS if key.startswith(OURS)))}"
+    return f"what begins with {' or '.join(OURS)} is: {', '.join(sorted(key for key in KEYS if key.startswith(OURS)))}"
 
 
 def _text(path: Path) -> str:

@@ -68,9 +68,7 @@ def converse(connection: socket.socket, host: Host) -> None:
             raise QvdUsbError(request.problem, reason=request.reason)
 
 
-def _read_request(
-    connection: socket.socket, server: wire.Server, seconds: float
-) -> wire.UpgradeRequest | wire.AckRequest | wire.PingRequest | wire.Refusal:
+def _read_request(connection: socket.socket, server: wire.Server, seconds: float) -> wire.Request:
     request = server.feed(read_head(connection, time.monotonic() + seconds, wire.MAX_HEAD + 1))
     return wire.Refusal(status=400, problem=SLAVE_PROTOCOL, reason="no head") if request is None else request
 

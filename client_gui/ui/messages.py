@@ -155,4 +155,12 @@ def session_line(session: SessionView | None, troubles: tuple[Trouble, ...] = ()
         standing = session.text.removeprefix(f"{session.name}: ").rpartition(" (")[0]
         trouble = next((each for each in troubles if each.text.rstrip(".") == standing), None)
         return tr("Connecting…") if trouble is None else sentence(trouble.code, trouble.text)
-    return tr("Connected · not encrypted") if session.encryption == "none" else tr("Connected · encrypted")
+    return _safety(session)
+
+
+def _safety(session: SessionView) -> str:
+    if session.encryption == "none":
+        return tr("Connected · not encrypted")
+    if session.way == "relay":
+        return tr("Connected · encrypted by a relay")
+    return tr("Connected · encrypted by the kernel") if session.way == "kernel" else tr("Connected · encrypted")

@@ -18,7 +18,7 @@ from qvd_usbip.wire.client import (
     UpgradeClient,
     Upgraded,
 )
-from qvd_usbip.wire.server import AckRequest, PingRequest, Refusal, Server, UpgradeRequest
+from qvd_usbip.wire.server import AckRequest, PairRequest, PingRequest, Refusal, Request, Server, UpgradeRequest
 from qvd_usbip.wire.words import MAX_HEAD, MAX_WAIT
 
 __all__ = [
@@ -32,11 +32,13 @@ __all__ = [
     "AckUnsupported",
     "DeviceLine",
     "PairClient",
+    "PairRequest",
     "PingClient",
     "PingRequest",
     "Pong",
     "Refusal",
     "Refused",
+    "Request",
     "Server",
     "UpgradeClient",
     "UpgradeRequest",

@@ -16,6 +16,8 @@ from qvd_usbip.wire.words import (
     MAX_HEAD,
     MAX_PING,
     MAX_WAIT,
+    PAIR_PATH,
+    PAIR_UPGRADE,
     PATH,
     PING_PATH,
     PROBLEM,
@@ -62,6 +64,11 @@ class PingRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairRequest:
+    """A client that nobody knows yet wants to be paired with this host."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """The request is refused: answer with Server.refuse and close; nothing follows."""
 
@@ -70,19 +77,25 @@ class Refusal:
     reason: str
 
 
+Request = UpgradeRequest | AckRequest | PingRequest | PairRequest | Refusal
+
+
 class Server:
     """The server's side of one connection: feed the head, then send the bytes of one answer."""
 
-    def __init__(self, key: str) -> None:
-        """Args: key as it stands in the image's file. Raises: QvdUsbError slave-key-missing if it is empty."""
-        if not key:
+    def __init__(self, key: str | None) -> None:
+        """Args: key as it stands in the image's file; None where the connection itself says who the client is.
+
+        Raises: QvdUsbError slave-key-missing if it is empty.
+        """
+        if key is not None and not key:
             raise errors.QvdUsbError(errors.SLAVE_KEY_MISSING)
-        self._key = key.encode("utf-8", "surrogateescape")
+        self._key = None if key is None else key.encode("utf-8", "surrogateescape")
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._head = b""
         self.excess = b""
 
-    def feed(self, data: bytes) -> UpgradeRequest | AckRequest | PingRequest | Refusal | None:
+    def feed(self, data: bytes) -> Request | None:
         """Take received bytes (empty: the peer closed); None while the head is incomplete.
 
         Bytes behind the head are in `excess`; who reads with system.sockets.read_head never has any.
@@ -98,7 +111,7 @@ class Server:
         self._head, self.excess = self._head[:end], self._head[end:]
         return self._judge()
 
-    def _judge(self) -> UpgradeRequest | AckRequest | PingRequest | Refusal:
+    def _judge(self) -> Request:
         try:
             self._connection.receive_data(_with_host(self._head))
             request = self._connection.next_event()
@@ -106,9 +119,12 @@ class Server:
             return _refusal(400, str(error))
         if not isinstance(request, h11.Request) or request.http_version != b"1.1":
             return _refusal(400, "it is no request of HTTP/1.1")
-        return self._key_refusal(request) or self._body_refusal(request) or _routed(request)
+        refusal = self._key_refusal(request) or self._body_refusal(request)
+        return refusal or _routed(request, pairs=self._key is None)
 
     def _key_refusal(self, request: h11.Request) -> Refusal | None:
+        if self._key is None:
+            return None
         given = [value for name, value in request.headers if name == b"authorization"]
         if not given:
             return Refusal(status=401, problem=errors.SLAVE_KEY_MISSING, reason="it gave no key")
@@ -130,7 +146,7 @@ class Server:
         return None
 
     def accept(self) -> bytes:
-        """Say yes to an UpgradeRequest; then comes the device line, and no word more from here."""
+        """Say yes to an UpgradeRequest; then comes the device line, and no word more from here. Or to a PairRequest."""
         # Without headers, byte for byte what QVD's own server says.
         return self._bytes(h11.InformationalResponse(status_code=101, headers=[], reason=_REASONS[101]))
 
@@ -156,8 +172,10 @@ class Server:
         return self._connection.send(event) or b""
 
 
-def _routed(request: h11.Request) -> UpgradeRequest | AckRequest | PingRequest | Refusal:
+def _routed(request: h11.Request, *, pairs: bool) -> Request:
     path, _, query = request.target.decode("ascii", "replace").partition("?")
+    if pairs and request.method == b"POST" and path == PAIR_PATH:
+        return _asks_for(request, PAIR_UPGRADE) or PairRequest()
     if request.method == b"POST" and path == PATH:
         return _upgrade(request)
     if request.method == b"GET" and path.startswith(ACK_PATH):
@@ -167,10 +185,17 @@ def _routed(request: h11.Request) -> UpgradeRequest | AckRequest | PingRequest |
     return _refusal(404, "there is nothing at this place")
 
 
-def _upgrade(request: h11.Request) -> UpgradeRequest | Refusal:
+def _asks_for(request: h11.Request, protocol: str) -> Refusal | None:
     options = [word.strip().lower() for word in (header(request.headers, "Connection") or "").split(",")]
-    if "upgrade" not in options or header(request.headers, "Upgrade") != UPGRADE:
-        return _refusal(400, f"it does not ask for {UPGRADE}")
+    if "upgrade" not in options or header(request.headers, "Upgrade") != protocol:
+        return _refusal(400, f"it does not ask for {protocol}")
+    return None
+
+
+def _upgrade(request: h11.Request) -> UpgradeRequest | Refusal:
+    refusal = _asks_for(request, UPGRADE)
+    if refusal is not None:
+        return refusal
     attach_id = header(request.headers, ATTACH_ID) or ""
     if attach_id and not json_object.is_uuid(attach_id):
         return _refusal(400, "its attach id is no UUID")

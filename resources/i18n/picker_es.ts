@@ -492,6 +492,14 @@
       <translation>Conectado · sin cifrar</translation>
     </message>
     <message>
+      <source>Connected · encrypted by a relay</source>
+      <translation>Conectado · cifrado por un intermediario</translation>
+    </message>
+    <message>
+      <source>Connected · encrypted by the kernel</source>
+      <translation>Conectado · cifrado por el núcleo</translation>
+    </message>
+    <message>
       <source>Connected · encrypted</source>
       <translation>Conectado · cifrado</translation>
     </message>
@@ -955,12 +963,28 @@
       <translation>Vuelve a intentarlo; si sigue igual, mira el registro del otro extremo.</translation>
     </message>
     <message>
-      <source>The session '{name}' asks for TLS, which this version does not speak.</source>
-      <translation>La sesión '{name}' pide TLS, que esta versión no habla.</translation>
+      <source>The session '{name}' asks for TLS, and says nothing to recognise its host by.</source>
+      <translation>La sesión '{name}' pide TLS y no dice cómo reconocer a su servidor.</translation>
     </message>
     <message>
-      <source>Use a session whose channel is encrypted by its own tunnel, with "encryption":"none".</source>
-      <translation>Usa una sesión cuyo canal cifre su propio túnel, con "encryption":"none".</translation>
+      <source>Pair this computer with the host: qvd-usb pair HOST</source>
+      <translation>Empareja este equipo con el servidor: qvd-usb pair HOST</translation>
+    </message>
+    <message>
+      <source>The host at {address} is not the one that this computer was paired with.</source>
+      <translation>El servidor en {address} no es el que se emparejó con este equipo.</translation>
+    </message>
+    <message>
+      <source>Somebody may be in between. If the host was set up anew: qvd-usb forget the session, then qvd-usb pair HOST</source>
+      <translation>Puede haber alguien en medio. Si el servidor se instaló de nuevo: olvida la sesión con qvd-usb forget y después qvd-usb pair HOST</translation>
+    </message>
+    <message>
+      <source>No encrypted connection to {address} came about: {reason}.</source>
+      <translation>No se estableció una conexión cifrada con {address}: {reason}.</translation>
+    </message>
+    <message>
+      <source>Check that the host still knows this computer (there: qvd-usb-agent clients), or pair anew: qvd-usb pair HOST</source>
+      <translation>Comprueba que el servidor aún conoce este equipo (allí: qvd-usb-agent clients), o empareja de nuevo: qvd-usb pair HOST</translation>
     </message>
     <message>
       <source>No virtual hub is free for container '{container}'; it has no USB.</source>

@@ -106,6 +106,7 @@ CLIENT = Role(
             mode=0o777,
         ),
         _copy(f"{UNITS}/qvd-usb-recover.service", "systemd/qvd-usb-recover.service"),
+        _copy("/usr/lib/modules-load.d/qvd-usbip-client.conf", "modules-load.d/qvd-usbip-client.conf"),
         _settings("usbip-policy.conf"),
         _settings("usbip-rules.conf"),
         _copy("/usr/share/bash-completion/completions/qvd-usb", "completion/qvd-usb.bash"),
@@ -124,10 +125,13 @@ CLIENT = Role(
 SERVER = Role(
     name="server",
     package="server_agent",
+    sysusers="qvd-usbip-server.conf",
     enable=(("qvd-usb-agent.service", "multi-user.target"),),
     items=(
         _start("/usr/sbin/qvd-usb-agent", "server_agent.cli:main"),
         _copy(f"{UNITS}/qvd-usb-agent.service", "systemd/qvd-usb-agent.service"),
+        _copy(f"{UNITS}/qvd-usb-endpoint.service", "systemd/qvd-usb-endpoint.service"),
+        _copy("/usr/lib/sysusers.d/qvd-usbip-server.conf", "sysusers.d/qvd-usbip-server.conf"),
         _copy("/usr/share/qvd-usbip/lxc/container.seccomp", "lxc/container.seccomp"),
         # Copied over an older one, unlike settings: what an administrator adds belongs into local/.
         _copy(f"{APPARMOR}/abstractions/qvd-container", "apparmor.d/abstractions/qvd-container"),

@@ -8,7 +8,7 @@ trap 'rm -rf "$root"' EXIT
 cp -a "$stage/." "$root"
 units=$root/usr/lib/systemd/system
 # What every system has and a staged installation has not.
-for unit in sysinit basic sockets multi-user shutdown local-fs; do
+for unit in sysinit basic sockets multi-user shutdown local-fs network; do
   printf '[Unit]\nDescription=%s\nDefaultDependencies=no\n' "$unit" >"$units/$unit.target"
 done
 ours=$(cd "$stage/usr/lib/systemd/system" && echo *)

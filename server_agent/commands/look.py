@@ -23,7 +23,7 @@ def status(options: argparse.Namespace) -> int:
     for container in answer["containers"]:
         print(f"{container['name']}  {_place(container) or 'no hub: starts without USB'}  {container['phase']}")
         for device in container["devices"]:
-            print(f"  {device['busid'] or '-':8} {device['stage']:12} {device['port']}")
+            print(f"  {device['busid'] or '-':8} {device['stage']:12} {device['port']}{_came_by(answer, device)}")
             for right, hold in device["rights"].items():
                 print(f"    {right:12} {hold:9} /dev/{device['nodes'].get(right, '?')}")
     if not answer["containers"]:
@@ -35,6 +35,13 @@ def status(options: argparse.Namespace) -> int:
     if answer["unrecorded"]:
         print(f"the ledger is not written: {answer['unrecorded']}; no container can start until it is")
     return 0
+
+
+def _came_by(answer: Mapping[str, Any], device: Mapping[str, Any]) -> str:
+    """Whose device it is, and who does its TLS, if it came to the endpoint."""
+    found = (each for each in answer.get("endpoint", []) if device["attach"] and each["attach"] == device["attach"])
+    session = next(found, None)
+    return f"  from {session['client']}, encrypted ({session['encryption']})" if session else ""
 
 
 def _place(container: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import json
 import shlex
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,17 +39,20 @@ class Terminal:
         return self.guest.run_as(USER, f"qvd-usb {words}", timeout=120, check=check)
 
     def connect(self, container: Container, key: str = "") -> None:
-        """Starts `qvd-usb connect` with a session to a container, whose pipe stays open until `close` or `kill`.
-
-        It is a process of its own, and its end takes nothing with it, as in a terminal.
-        """
-        session = {
+        """Starts `qvd-usb connect` with a session to a container, as `connect_with` does."""
+        self.connect_with({
             "v": 1,
             "name": f"Desktop {container.name}",
             "address": f"{container.address}:11100",
             "key": key or SLAVE_KEYS[container.name],
             "encryption": "none",
-        }
+        })  # fmt: skip
+
+    def connect_with(self, session: Mapping[str, object]) -> None:
+        """Starts `qvd-usb connect` with this session, whose pipe stays open until `close` or `kill`.
+
+        It is a process of its own, and its end takes nothing with it, as in a terminal.
+        """
         self.guest.run(
             f"cd {_FOLDER}; rm -f *; mkfifo -m 0600 pipe; install -o {USER} -m 0600 /dev/stdin session; chown {USER} *",
             stdin=json.dumps(session) + "\n",

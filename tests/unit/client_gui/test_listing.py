@@ -104,7 +104,7 @@ def test_the_session_is_told_without_a_key() -> None:
     view = SessionView(name="Work", address="h:1", connected=True, encryption="none", text="Work: connected")
     told = json_of_snapshot(Snapshot(session=view))["session"]
     assert isinstance(told, dict)
-    assert set(told) == {"name", "address", "connected", "encryption", "text", "lost", "retry_in"}
+    assert set(told) == {"name", "address", "connected", "encryption", "way", "text", "lost", "retry_in"}
 
 
 @pytest.mark.parametrize("retry_in", [None, 4.0])

@@ -81,7 +81,7 @@ def test_all_that_is_wrong_is_said_at_once_with_file_and_line(tmp_path: Path) ->
     for line, words in (
         (2, "vm.lxc.use_vhci_hubs=2 is neither 0 nor 1"),
         (3, "path.storage.root=relative is no absolute path"),
-        (5, "vm.lxc.usb.metric is not known here; what begins with vm.lxc.usb is: vm.lxc.usb.disk_request_kb,"),
+        (5, "vm.lxc.usb.metric is not known here; what begins with vm.lxc.usb or vm.usb is: vm.lxc.usb."),
         (7, "the line of odd has"),
         (8, "vm.lxc.usb.status_group=a b is the name of no group"),
     ):
@@ -139,3 +139,18 @@ def test_a_value_that_makes_no_sense_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(QvdUsbError):
         settings.save(settings.USE_VHCI_HUBS, "2", path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("value", ["0.0.0.0:9020", "[::]:9020", "127.0.0.1:1024", "[fe80::1]:65535"])
+def test_where_the_endpoint_listens_is_an_address_and_a_port(value: str) -> None:
+    assert str(settings.parse_listen(value)) == value
+
+
+@pytest.mark.parametrize("value", ["9020", ":9020", "::1:9020", "host:9020", "[0.0.0.0]:9020", "0.0.0.0:80", "::"])
+def test_anything_else_is_named_as_wrong(value: str) -> None:
+    (fault,) = settings.faults(f"{settings.LISTEN}={value}\n")
+    assert "like 0.0.0.0:9020" in fault.text
+
+
+def test_no_endpoint_is_wanted_until_it_is_set(tmp_path: Path) -> None:
+    assert settings.load(tmp_path / "node.conf").endpoint is None

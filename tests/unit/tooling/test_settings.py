@@ -38,6 +38,7 @@ def test_node_settings_hand_out_no_hub_until_told_to(repository: Path) -> None:
         "path.storage.devicefs": "/var/lib/qvd/storage/devicefs",
         "vm.lxc.usb.isochronous": "auto",
         "vm.lxc.usb.disk_request_kb": "1024",
+        "vm.usb.endpoint.listen": "",
         "vm.lxc.usb.hubs": "all",
         "vm.lxc.usb.shared_hubs": "1",
         "vm.lxc.usb.ports": "4",

@@ -1,0 +1,164 @@
+"""The host's endpoint: a device travels encrypted, by the kernels or by relays; nobody on the way can read it.
+
+What is on the wire is counted by a program on the client's network card; what does the TLS is read from the kernels.
+"""
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Lab
+from tests.lab.guest import Guest
+from tests.lab.scenarios.rights_seen import rights
+from tests.lab.scenarios.test_one_device_all_the_way import IDENTITY, TTY, Road
+
+pytestmark = pytest.mark.deep
+
+INSIDE = Path(__file__).with_name("inside")
+PORT, SLAVE_PORT = 9020, 11100
+MARKER = "READABLE-BY-ALL-ON-THE-WAY"
+LINES = 400
+COUNTS = "/run/sniffed"
+IN_KERNEL = "tcp-ulp-tls version: 1.3 cipher: aes-gcm-256 rxconf: sw txconf: sw"
+NOTICED = 20.0  # seconds; the machine may be busy: without a keepalive it would be hours
+PROCESSES = "pgrep -u qvd-usb-endpoint"
+NO_KERNEL_TLS = (
+    "echo install tls /bin/false >/etc/modprobe.d/no-tls.conf; rmmod tls 2>/dev/null; ! test -e /sys/module/tls"
+)
+
+
+class Way(Road):
+    """The adapter's way, through the endpoint."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        for guest in (lab.client, lab.server):
+            guest.push(INSIDE / "paired.py", "/usr/local/bin/paired.py")
+        lab.client.push(INSIDE / "sniff.py", "/usr/local/bin/sniff.py")
+        lab.client.run("modprobe tls", check=False)
+
+    def open_endpoint(self) -> None:
+        """The host listens, and the client's user is paired with container one."""
+        server, client = self.lab.server, self.lab.client
+        server.run(f"qvd-usb-agent config set vm.usb.endpoint.listen 0.0.0.0:{PORT}")
+        server.run("systemctl restart qvd-usb-agent", timeout=120)
+        server.until(f"ss -Hltn 'sport = :{PORT}' | grep .", 60)
+        certificate = client.run_as("user", "python3 /usr/local/bin/paired.py identity").out
+        self.host = server.run(["python3", "/usr/local/bin/paired.py", "add", "one", certificate]).out
+
+    def session(self) -> dict[str, object]:
+        """What pairing leaves at the client."""
+        address = f"{self.lab.server.role.address}:{PORT}"
+        return {"v": 1, "name": "Desktop one", "address": address, "key": "-", "encryption": "tls",
+                "host_fingerprint": self.host}  # fmt: skip
+
+    def lend(self) -> None:
+        """Shares the adapter through the endpoint."""
+        self.mark()
+        self.terminal.connect_with(self.session())
+        self.lent()
+
+    def told(self) -> tuple[str, str]:
+        """Who does the TLS, as the host's and the client's `status` say."""
+        host = json.loads(self.lab.server.run("qvd-usb-agent status --json").out)
+        assert [(each["client"], each["container"]) for each in host["endpoint"]] == [("lab", "one")]
+        client = json.loads(self.terminal.command("status --json").out)
+        return host["endpoint"][0]["encryption"], client["session"]["way"]
+
+    def talk(self, port: int) -> dict[str, int]:
+        """The container's user writes known text to the adapter; what of it was seen on the network."""
+        client = self.lab.client
+        client.spawn(f"python3 /usr/local/bin/sniff.py {port} {MARKER} {COUNTS}", "sniffer")
+        client.until(f"test -s {COUNTS}")
+        client.spawn(f"head -c {LINES * (len(MARKER) + 1)} </dev/ttyGS0 >/run/heard", "listener")
+        self.one.run(f"stty -F /dev/{TTY} raw -echo; yes {MARKER} | head -n {LINES} >/dev/{TTY}", user="user")
+        client.until(f"[ $(grep -c {MARKER} /run/heard) = {LINES} ]", 60)
+        time.sleep(1)  # the sniffer writes twice a second
+        counts = client.run(f"cat {COUNTS}; systemctl stop sniffer; rm {COUNTS} /run/heard").out
+        return {key: int(value) for key, value in json.loads(counts).items()}
+
+    def is_unreadable(self) -> None:
+        """All of the text went over the network, and none of it could be read."""
+        counts = self.talk(PORT)
+        assert counts["bytes"] > LINES * len(MARKER)
+        assert counts["hits"] == 0
+
+    def unreachable(self) -> None:
+        """The client's network loses everything that it should send."""
+        self.lab.client.run("modprobe sch_netem; for card in $(ls /sys/class/net | grep -v ^lo$); do "
+                            "tc qdisc add dev $card root netem loss 100%; done")  # fmt: skip
+
+    def noticed_by_both(self) -> None:
+        """Without a word from the other, each kernel gives the device up."""
+        began = time.monotonic()
+        self.mark()
+        self.unreachable()
+        self.sees(self.server, lambda facts: facts["ports"] == 0, "free at the host")
+        self.sees(self.client, lambda facts: facts["driver"] == "usb" or facts["status"] == "1", "given up")
+        assert time.monotonic() - began < NOTICED
+        self.until_rights(self.closed["one"])
+
+
+def connection_of(guest: Guest) -> str:
+    """What the kernel says of the one connection that carries the device."""
+    return guest.run(f"ss -Htineo state established '( sport = :{PORT} or dport = :{PORT} )'").out
+
+
+@pytest.fixture
+def way(lab: Lab) -> Way:
+    return Way(lab)
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, f"not {what}"
+        time.sleep(0.2)
+
+
+def test_the_kernels_encrypt_it_and_no_process_stays_while_a_plain_session_can_be_read(way: Way) -> None:
+    way.terminal.connect(way.one)
+    way.terminal.command(f"share {shlex.quote(IDENTITY)}")
+    way.lent()
+    assert way.talk(SLAVE_PORT)["hits"] > 0
+    way.mark()
+    assert way.terminal.close() == 0
+    way.taken_back()
+
+    way.open_endpoint()
+    way.lend()
+    assert IN_KERNEL in connection_of(way.lab.server)
+    assert IN_KERNEL in connection_of(way.lab.client)
+    assert way.told() == ("kernel", "kernel")
+    way.is_unreadable()
+    until(lambda: not way.lab.server.run(PROCESSES, check=False), "without a process that carries it")
+    way.only_its_rights()
+    way.noticed_by_both()
+
+
+def test_where_the_kernel_cannot_a_relay_does_it_and_the_device_goes_when_either_end_of_it_ends(way: Way) -> None:
+    for guest in (way.lab.client, way.lab.server):
+        guest.run(NO_KERNEL_TLS)
+    way.open_endpoint()
+    way.terminal.command(f"share {shlex.quote(IDENTITY)}")
+    way.lend()
+    assert "tcp-ulp-tls" not in connection_of(way.lab.server) + connection_of(way.lab.client)
+    assert way.told() == ("relay", "relay")
+    way.is_unreadable()
+    way.only_its_rights()
+
+    relay = way.lab.server.run(PROCESSES).out
+    way.mark()
+    way.lab.server.run(f"kill {relay.split()[0]}")
+    way.lent()  # the client shares it again by itself
+    way.mark()
+    assert way.terminal.close() == 0
+    way.at_home()
+    way.taken_back()
+    way.lab.server.until(f"! {PROCESSES}", 30)
+    assert not way.lab.client.run("pgrep -f client_gui.relay", check=False)
+    assert rights(way.lab, "one") == way.closed["one"]
