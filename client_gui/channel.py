@@ -164,7 +164,7 @@ class Upgrade(_Conversation[Upgraded]):
     for_kernel = True
 
     def __init__(self, session: Session, candidates: list[Candidate], attach_id: str) -> None:
-        super().__init__(session, candidates, UpgradeClient(session.key, attach_id, _host_of(session)))
+        super().__init__(session, candidates, UpgradeClient(session.key or None, attach_id, _host_of(session)))
 
     def advance(self) -> socket.socket | Fault | None:
         """Goes on: the upgraded connection, why there is none, or None while it is not over."""
@@ -189,7 +189,7 @@ class Acknowledgement(_Conversation[Ack | AckUnsupported]):
     """Asks once how far the device is."""
 
     def __init__(self, session: Session, candidates: list[Candidate], attach_id: str, wait: int) -> None:
-        super().__init__(session, candidates, AckClient(session.key, attach_id, wait, _host_of(session)))
+        super().__init__(session, candidates, AckClient(session.key or None, attach_id, wait, _host_of(session)))
         self.asked = time.monotonic()
 
     def advance(self) -> Ack | Absent | Fault | None:
@@ -209,7 +209,7 @@ class Probe(_Conversation[Pong | AckUnsupported]):
     """Asks once for an echo."""
 
     def __init__(self, session: Session, candidates: list[Candidate]) -> None:
-        super().__init__(session, candidates, PingClient(session.key, "here", _host_of(session)))
+        super().__init__(session, candidates, PingClient(session.key or None, "here", _host_of(session)))
 
     def advance(self) -> Echo | Fault | None:
         """Goes on: the echo, why there is none, or None while it is not over."""

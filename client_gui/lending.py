@@ -18,6 +18,8 @@ from client_gui.exporter import Answer, Exporter
 from client_gui.steps import Act, Event, Happened, Machine, Phase
 from client_gui.troubles import Fault
 from qvd_usbip.ack import AckState
+from qvd_usbip.encryption import Way
+from qvd_usbip.system.key_use import is_used_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from client_gui.loop import Loop, Timer
     from client_gui.session import Session
     from qvd_usbip.ack import Ack
-    from qvd_usbip.encryption import Way
     from qvd_usbip.usb import UsbDevice
 
 ACK_WAIT = 20
@@ -216,6 +217,10 @@ class Lending:
     def _ask_ack(self) -> None:
         means = self._means_in_force()
         self._stop_ack()
+        if self.way is Way.KERNEL and self._connection is not None and is_used_up(self._connection):
+            _hang_up(self._connection)  # as one that is lost: the device comes back, and goes again with new keys
+            self._connection = None
+            return
         self._acknowledgement = Acknowledgement(means.session, means.candidates(), self._attach_id, ACK_WAIT)
         self._ack_timer = self._loop.call_later(ACK_WAIT + ACK_SLACK, self._ack_silent)
         self._advance_ack()

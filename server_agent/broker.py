@@ -246,9 +246,9 @@ class Clerk(Protocol):
         """Write to the log, but not as often as the other end likes."""
 
 
-async def converse(connection: socket.socket, clerk: Clerk) -> None:
-    """Answer one message after the other, until the other end closes or is silent for too long."""
-    seconds = FIRST_SECONDS
+async def converse(connection: socket.socket, clerk: Clerk, first: float | None = None) -> None:
+    """Answer one message after the other, until the other end closes or is silent for too long (`first`: seconds)."""
+    seconds = FIRST_SECONDS if first is None else first
     try:
         while True:
             await _wait(connection, seconds, write=False)

@@ -27,7 +27,7 @@ from qvd_usbip.errors import (
 from qvd_usbip.ids import VmId
 from qvd_usbip.system.sockets import recv_fd
 from server_agent import events, introduction, paired
-from server_agent.broker import FIRST_SECONDS, Agent, Desk, converse, refusal
+from server_agent.broker import Agent, Desk, converse, refusal
 from server_agent.introduction import Introduction
 from server_agent.paired import Paired
 from server_agent.pairing import PairingDesk
@@ -37,6 +37,7 @@ LOG = logging.getLogger(__name__)
 SOCKET = Path("/run/qvd-usbip/endpoint.sock")
 FOLDER = paired.CLIENTS.parent
 CONNECTIONS, OF_ONE_CLIENT = 512, 192  # a client asks about each of its devices on a connection of its own
+PORTER_SECONDS = 20.0  # longer than the porter gives a client for a handshake, or for its device line
 UNDER_WAY_SECONDS = 3.0  # a client may ask before its own device line was read
 REMEMBERED = 512
 
@@ -229,7 +230,7 @@ class Endpoint:
     async def _serve(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         try:
-            message, fd = await asyncio.wait_for(_first(loop, connection), FIRST_SECONDS)
+            message, fd = await asyncio.wait_for(_first(loop, connection), PORTER_SECONDS)
         except (TimeoutError, OSError, QvdUsbError) as error:
             LOG.info("the porter said nothing that can be used: %s", error)
             return
@@ -248,7 +249,7 @@ class Endpoint:
             if fd is not None:
                 os.close(fd)
         await loop.sock_sendall(connection, words.encode_answer(words.Answer(ok=True)))
-        await converse(connection, visit)
+        await converse(connection, visit, PORTER_SECONDS)
 
     def _visit(self, met: Introduction) -> Visit:
         client = paired.read(self._clients).by_fingerprint(met.fingerprint)

@@ -8,10 +8,13 @@ import socket
 import ssl
 import time
 
+from qvd_usbip.system.key_use import is_used_up
+
 ROOM = 256 * 1024
 """How many bytes of one direction are held while the other end does not take them."""
 
 _READ = 64 * 1024
+_KEYS_EVERY = 10.0  # seconds until it is looked again how much the keys have done
 _LAST_SECONDS = 5.0  # for what was read before the end and has not been written yet
 _GONE = {errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTUNREACH, errno.ENETUNREACH}
 
@@ -62,7 +65,7 @@ class _End:
 
 
 def pump(tls: ssl.SSLSocket, plain: socket.socket) -> None:
-    """Carry bytes both ways until one end is closed, breaks or is no TLS any more; then neither is open.
+    """Carry bytes both ways until one end is closed or breaks, or the keys are used up; then neither is open.
 
     Args:
         tls: a connection whose handshake is over.
@@ -72,9 +75,13 @@ def pump(tls: ssl.SSLSocket, plain: socket.socket) -> None:
         connection.setblocking(False)
     far, near = _End(tls), _End(plain)
     try:
+        looked = time.monotonic()
         while not far.ended and not near.ended:
             if not _moved(far, near):
                 _wait(far, near)
+            if time.monotonic() - looked > _KEYS_EVERY:
+                looked = time.monotonic()
+                far.ended = is_used_up(tls)
         _write_out(far, near)
     finally:
         for end in (far, near):

@@ -49,7 +49,7 @@ def client(tmp_path: Path, house: House, monkeypatch: pytest.MonkeyPatch) -> Ide
 def session(house: House, fingerprint: str = "") -> Session:
     address = parse_address(f"127.0.0.1:{house.port}")
     pin = fingerprint or house.identity.fingerprint
-    return Session(name="s", address=address, key="-", encryption="tls", host_fingerprint=pin)
+    return Session(name="s", address=address, key="", encryption="tls", host_fingerprint=pin)
 
 
 def outcome(talk: Upgrade | Probe | Acknowledgement) -> object:
