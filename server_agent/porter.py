@@ -137,6 +137,7 @@ class Porter:
         unknown, known = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
+            os.close(unknown)
             self._be_guest(connection, peer, agent, known, context)
         os.close(known)
         if agent is not None:
