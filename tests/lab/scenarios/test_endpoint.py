@@ -147,6 +147,7 @@ def test_where_the_kernel_cannot_a_relay_does_it_and_the_device_goes_when_either
     way.mark()
     way.lab.server.run(f"kill $({PROCESSES} -o)")  # the oldest: the others answer how far it is
     way.lent()  # the client shares it again by itself
+    way.terminal.until_state(IDENTITY, "attached")
     way.mark()
     assert way.terminal.close() == 0
     way.at_home()
