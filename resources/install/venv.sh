@@ -16,24 +16,24 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
   exit 1
 fi
 mkdir -p build
-exec 9>$venv.lock
+exec 9>"$venv.lock"
 flock 9
 # A virtual environment holds its own path, so the place is part of the key.
 key=$({ pwd -P; "$python" -VV; cat "$pins/build.txt" "$pins/$wanted.txt"; } | sha256sum)
-[ "$(cat $venv/key 2>/dev/null)" != "$key" ] || exit 0
+[ "$(cat "$venv/key" 2>/dev/null)" != "$key" ] || exit 0
 
 start=$(date +%s)
 echo "venv: $("$python" --version) and $(grep -c == "$pins/$wanted.txt") pinned packages into $venv"
-rm -rf $venv
-"$python" -m venv $venv
+rm -rf "$venv"
+"$python" -m venv "$venv"
 install() {
-  $venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes "$@" 9>&-
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes "$@" 9>&-
 }
 # Source packages are built with the pinned build tools of the first step, never with what an index calls newest.
-if ! { install -r "$pins/build.txt" && install --no-build-isolation -r "$pins/$wanted.txt"; } >$venv.log 2>&1; then
-  tail -n 20 $venv.log >&2
+if ! { install -r "$pins/build.txt" && install --no-build-isolation -r "$pins/$wanted.txt"; } >"$venv.log" 2>&1; then
+  tail -n 20 "$venv.log" >&2
   echo "venv: pip could not install the pins (its last words above): check the network and pip's own set-up, then repeat" >&2
   exit 1
 fi
-echo "$key" >$venv/key
+echo "$key" >"$venv/key"
 echo "venv: done in $(($(date +%s) - start)) s"
