@@ -15,7 +15,7 @@ FILES = ("tests/__init__.py", "tests/kit/__init__.py")
 def put_kit(guest: Guest) -> None:
     """Copies tests/kit/usbip_device to where `words` finds it."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for path in (*map(ROOT.joinpath, FILES), *sorted((ROOT / "tests/kit/usbip_device").glob("*.py"))):
             tar.add(path, arcname=path.relative_to(ROOT).as_posix())
     guest.unpack(buffer.getvalue(), PLACE)
