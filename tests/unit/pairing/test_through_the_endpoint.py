@@ -1,0 +1,85 @@
+"""The whole way on the loopback: porter, agent and client as they run; paired, let in, unpaired, kept out."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from client_gui import tls
+from client_gui.session import parse_session
+from qvd_usbip.errors import PROBLEMS
+from qvd_usbip.pairing import shown
+from qvd_usbip.system.identity import load_or_make
+from qvd_usbip.wire import PingClient
+from server_agent.endpoint import Endpoint
+from tests.unit.server_agent.porter_at_work import _PROGRAM, REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from client_gui.session import Session
+    from tests.unit.pairing.conftest import Home
+    from tests.unit.server_agent.conftest import Bench, Run
+
+
+@contextmanager
+def porter(folder: Path) -> Iterator[int]:
+    """The porter of the host whose folder this is; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        command = [sys.executable, "-c", _PROGRAM, str(folder)]
+        process = subprocess.Popen(command, stdin=listener.fileno(), cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+
+def ping(session: Session, home: Path) -> bytes:
+    """What the host echoes over the session's encrypted way; b"" if it hangs up or refuses."""
+    context = tls.client_context(*tls.own_files(home / ".config/qvd-usbip/identity"))
+    plain = socket.create_connection((session.address.host, session.address.port), 20)
+    try:
+        with context.wrap_socket(plain) as connection:
+            tls.require_host(connection, session.host_fingerprint, session.address)
+            connection.sendall(PingClient(None, "hello").request)
+            said = b""
+            while data := connection.recv(4096):
+                said += data
+            return said
+    except OSError:
+        return b""
+
+
+def test_paired_it_is_let_in_with_its_certificate_and_unpaired_it_is_not(run: Run, home: Home, tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        identity = load_or_make(tmp_path, "host")
+        await bench.ask(op="reserve", container="one", broker_gid=0)
+        endpoint = Endpoint(bench.daemon, {}, bench.pairing, tmp_path / "clients", tmp_path / "agent.sock")
+        bench.pairing.serve(identity.der, endpoint.changed)
+        endpoint.start()
+        with porter(tmp_path) as port:
+            where = f"127.0.0.1:{port}"
+            assert await home.client("pair", where).end() == PROBLEMS["pairing-closed"].exit_status
+            host = home.agent("pair", "one")
+            await host.event("waiting")
+            client = home.client("pair", where)
+            code = (await client.event("code"))["code"]
+            client.say("y")
+            assert await home.agent("pair", "one", "--code", shown(code)).end() == 0
+            assert (await client.end(), await host.end()) == (0, 0)
+            (path,) = (home.folder / ".config/qvd-usbip/sessions").iterdir()
+            session = parse_session(path.read_text())
+            assert (await asyncio.to_thread(ping, session, home.folder)).endswith(b"hello")
+            (known,) = (await bench.ask(op="clients"))["clients"]
+            await bench.ask(op="unpair", name=known["name"])
+            assert await asyncio.to_thread(ping, session, home.folder) == b""
+        endpoint.stop()
+
+    run(work)
