@@ -179,6 +179,25 @@ def decode_answer(data: bytes) -> Answer:
     )
 
 
+def good_answer(data: bytes) -> Answer:
+    """Read an answer that has to be a yes.
+
+    Args:
+        data: what came; nothing where the agent closed the connection.
+
+    Raises:
+        QvdUsbError: agent-unreachable, broker-protocol, or the problem that the agent names.
+    """
+    if not data:
+        raise errors.QvdUsbError(errors.AGENT_UNREACHABLE, reason="it closed the connection without an answer")
+    answer = decode_answer(data)
+    if not answer.ok:
+        raise errors.QvdUsbError(
+            errors.problem_of(answer.problem), reason=f"the agent answers {answer.problem or 'no'}"
+        )
+    return answer
+
+
 def _known_ack(message: json_object.JsonObject) -> json_object.JsonObject:
     nested = message.nested("ack")
     nested.only(ack.FIELDS)

@@ -18,6 +18,7 @@ Source: the numeric comparison of Bluetooth's Secure Simple Pairing, and ZRTP (R
 
 from __future__ import annotations
 
+import abc
 import base64
 import binascii
 import hashlib
@@ -95,7 +96,7 @@ def _digest(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(len(part).to_bytes(4) + part for part in parts)).digest()
 
 
-class _Side:
+class _Side(abc.ABC):
     """What both sides have in common: whole lines out of what arrives, and a code once it is known."""
 
     def __init__(self) -> None:
@@ -119,8 +120,9 @@ class _Side:
             raise QvdUsbError(PAIRING_PROTOCOL, reason=f"a message is longer than {LINE_LIMIT} bytes")
         return answer
 
+    @abc.abstractmethod
     def _line(self, message: JsonObject) -> bytes:
-        raise NotImplementedError
+        """What one message is answered with."""
 
 
 class ClientSide(_Side):

@@ -22,7 +22,6 @@ from qvd_usbip.errors import (
     SLAVE_PROTOCOL,
     SLAVE_REFUSED_KEY,
     QvdUsbError,
-    problem_of,
 )
 from qvd_usbip.pairing import fingerprint_of
 from qvd_usbip.system.relay import pump
@@ -183,12 +182,7 @@ def _ask(caller: Caller, message: bytes, connection: socket.socket | None = None
         data = caller.agent.recv(broker.MAX_ANSWER + 1)
     except OSError as error:
         raise QvdUsbError(AGENT_UNREACHABLE, reason=error.strerror or str(error)) from error
-    if not data:
-        raise QvdUsbError(AGENT_UNREACHABLE, reason="it closed the connection without an answer")
-    answer = broker.decode_answer(data)
-    if not answer.ok:
-        raise QvdUsbError(problem_of(answer.problem), reason=f"the agent answers {answer.problem or 'no'}")
-    return answer
+    return broker.good_answer(data)
 
 
 def _refusal(error: QvdUsbError) -> wire.Refusal:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from qvd_usbip import broker
-from qvd_usbip.errors import AGENT_UNREACHABLE, BROKER_MISSING, QvdUsbError, problem_of
+from qvd_usbip.errors import AGENT_UNREACHABLE, BROKER_MISSING, QvdUsbError
 from qvd_usbip.system.sockets import send_fd
 
 BROKER_SOCKET = Path("/run/qvd-usbip/broker.sock")
@@ -59,9 +59,4 @@ class BrokerClient:
                 raise QvdUsbError(AGENT_UNREACHABLE, reason=f"no answer within {patience:.0f} s") from None
             except OSError as error:
                 raise QvdUsbError(AGENT_UNREACHABLE, reason=error.strerror) from error
-        if not data:
-            raise QvdUsbError(AGENT_UNREACHABLE, reason="it closed the connection without an answer")
-        answer = broker.decode_answer(data)
-        if not answer.ok:
-            raise QvdUsbError(problem_of(answer.problem), reason=f"the agent answers {answer.problem or 'no'}")
-        return answer
+        return broker.good_answer(data)
