@@ -22,6 +22,7 @@ from qvd_usbip.ids import VmId
 from qvd_usbip.system.sockets import recv_fd, tune
 from server_agent import actions, events
 from server_agent.host_nodes import name_inside
+from server_agent.listener import Listener
 from server_agent.seldom import Seldom
 from server_agent.state import Progress, State
 
@@ -31,7 +32,6 @@ CONNECTIONS = 8
 FIRST_SECONDS, IDLE_SECONDS = 5.0, 60.0
 ANSWER_SECONDS = 5.0
 PAUSE_SECONDS = 0.005  # between two messages of a connection: a container that floods has so much of the agent's time
-FULL_SECONDS = 1.0  # until the next try when this process has no descriptor left
 SAID_TIMES, SAID_SECONDS = 5, 10.0  # how often the log says the same of a container
 CREDENTIALS = struct.Struct("=iII")
 
@@ -165,7 +165,7 @@ class Broker:
     gid: int
     desk: Desk
     uid: int = 0  # the container's root, for one in a user namespace
-    _listener: socket.socket | None = None
+    _listener: Listener | None = None
     _sessions: set[asyncio.Task[None]] = field(default_factory=set)
 
     def open(self) -> None:
@@ -174,40 +174,19 @@ class Broker:
         Raises:
             OSError: it cannot be made.
         """
-        path = self.folder / SOCKET_NAME
-        path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        try:
-            listener.bind(str(path))
-            _give_away(path, self.uid, self.gid)
-            listener.listen(CONNECTIONS)
-        except OSError:
-            listener.close()
-            raise
-        self._listener = listener
-        asyncio.get_running_loop().add_reader(listener, self._accept)
+        self._listener = Listener(
+            self.folder / SOCKET_NAME, self._welcome, CONNECTIONS, lambda path: _give_away(path, self.uid, self.gid)
+        )
 
     def close(self) -> None:
         """Listen no more and drop every connection."""
         if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             self._listener = None
         for session in self._sessions:
             session.cancel()
 
-    def _accept(self) -> None:
-        if self._listener is None:
-            return
-        try:
-            connection, _ = self._listener.accept()
-        except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE}:
-                self._pause()
-            elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED}:
-                raise
-            return
-        connection.settimeout(0)
+    def _welcome(self, connection: socket.socket) -> None:
         if len(self._sessions) >= CONNECTIONS:
             self.desk.say("too many connections %s", peer_of(connection))
             _send_now(connection, refusal(QvdUsbError(SLAVE_LIMIT)))
@@ -221,19 +200,6 @@ class Broker:
             connection.close()
 
         session.add_done_callback(ended)
-
-    def _pause(self) -> None:
-        """No descriptor is left: whoever knocks waits, and the loop does not spin meanwhile."""
-        loop, listener = asyncio.get_running_loop(), self._listener
-        if listener is None:
-            return
-        LOG.warning("no descriptor is left for container=%s", self.desk.container)
-        loop.remove_reader(listener)
-        loop.call_later(FULL_SECONDS, self._resume, listener)
-
-    def _resume(self, listener: socket.socket) -> None:
-        if self._listener is listener:
-            asyncio.get_running_loop().add_reader(listener, self._accept)
 
 
 class Clerk(Protocol):

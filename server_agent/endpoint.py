@@ -5,7 +5,6 @@ broker's folder, only that the client's certificate says which container it is f
 """
 
 import asyncio
-import errno
 import logging
 import os
 import socket
@@ -29,6 +28,7 @@ from qvd_usbip.system.sockets import recv_fd
 from server_agent import events, introduction, paired
 from server_agent.broker import Agent, Desk, converse, refusal
 from server_agent.introduction import Introduction
+from server_agent.listener import Listener
 from server_agent.paired import Paired
 from server_agent.pairing import PairingDesk
 from server_agent.state import State
@@ -115,7 +115,7 @@ class Endpoint:
         self._pairing = pairing
         self._clients = clients
         self._path = path
-        self._listener: socket.socket | None = None
+        self._listener: Listener | None = None
         self._visits: dict[asyncio.Task[None], str] = {}
         self._desks: dict[tuple[str, str], Desk] = {}
         self._sessions: dict[str, Session] = {}
@@ -128,18 +128,11 @@ class Endpoint:
         Raises:
             OSError: the socket cannot be made.
         """
-        self._path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        os.fchmod(listener.fileno(), 0o600)  # what bind makes has this mode from the first moment: unix(7)
-        listener.bind(str(self._path))
-        listener.listen(CONNECTIONS)
-        self._listener = listener
-        asyncio.get_running_loop().add_reader(listener, self._accept)
+        self._listener = Listener(self._path, self._welcome, CONNECTIONS)
 
     def stop(self) -> None:
         """Listen no more and drop every connection; devices stay."""
         if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             self._listener = None
         for visit in self._visits:
@@ -206,18 +199,7 @@ class Endpoint:
             LOG.info("attach=%s was not detached: %s", session.attach_id, error)
 
     # the porter's connections ----------------------------------------------------------------------------------------
-    def _accept(self) -> None:
-        if self._listener is None:
-            return
-        try:
-            connection, _ = self._listener.accept()
-        except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE}:
-                LOG.warning("no descriptor is left for the endpoint")
-            elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED}:
-                raise
-            return
-        connection.settimeout(0)
+    def _welcome(self, connection: socket.socket) -> None:
         visit = asyncio.get_running_loop().create_task(self._serve(connection))
         self._visits[visit] = ""
 

@@ -18,7 +18,7 @@ import server_agent
 from qvd_usbip import broker as words
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import HubId, VmId
-from server_agent import broker, events
+from server_agent import broker, events, listener
 from server_agent.broker import SOCKET_NAME, Broker, Desk
 from server_agent.chronicle import Entry, Kind
 from server_agent.ledger import Ledger
@@ -89,7 +89,7 @@ def test_a_flood_of_messages_leaves_the_loop_to_the_others(tmp_path: Path) -> No
 def test_without_a_descriptor_nobody_is_let_in_for_a_moment_and_the_loop_does_not_spin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(broker, "FULL_SECONDS", 0.1)
+    monkeypatch.setattr(listener, "FULL_SECONDS", 0.1)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     async def work() -> None:
