@@ -139,6 +139,19 @@ def test_a_commitment_fits_nothing_else(
     assert (commitment(nonce, certificate, name) == commitment(other, second, third)) == same
 
 
+@pytest.mark.parametrize(
+    "changed", range(5), ids=["nonce", "certificate", "name", "host's nonce", "host's certificate"]
+)
+def test_each_part_alone_changes_the_code(changed: int) -> None:
+    """Each of these values of the one part has a code of its own."""
+    codes = set()
+    for number in range(20):
+        parts: list[bytes] = [b"nonce", b"certificate", b"name", b"host's nonce", b"host's certificate"]
+        parts[changed] = b"other %d" % number
+        codes.add(code_of(client=(parts[0], parts[1], parts[2].decode()), host=(parts[3], parts[4])))
+    assert len(codes) == 20
+
+
 def test_the_code_hangs_on_everything_and_no_part_passes_for_a_piece_of_its_neighbour() -> None:
     first = code_of(client=(b"ab", b"c", "d"), host=(b"e", b"f"))
     others = [
