@@ -22,14 +22,13 @@ from server_agent import introduction, paired
 REPOSITORY = Path(__file__).resolve().parents[3]
 PATIENCE = 20.0
 _PROGRAM = """
-import logging, signal, socket, sys
+import logging, socket, sys
 from pathlib import Path
 from server_agent.porter import Porter, Trust
 logging.basicConfig(level=logging.INFO)
 folder = Path(sys.argv[1])
 listener = socket.socket(fileno=0)
 listener.setblocking(False)
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 Porter(listener, Trust(folder, folder / "clients"), folder / "agent.sock", None).serve()
 """
 
