@@ -18,6 +18,8 @@ INSIDE = Path(__file__).parent / "scenarios/inside"
 RESULT = "/run/reuse.json"
 UNIT = "reuse"
 LOOK_SECONDS = 10
+#: Neither the nodes that the image makes nor the host's own are what is tried here, and each event starts programs.
+NO_UDEVD = "systemctl stop systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd"
 
 
 class Reuse:
@@ -35,9 +37,8 @@ class Reuse:
             text = (INSIDE / "spin.py").read_text(encoding="utf-8")
             container = self.lab.container(name)
             container.run("cat >/usr/local/bin/spin.py", stdin=text)
-            # The nodes that the image makes are not what is tried here, and each is a Python start.
-            container.run("systemctl stop systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd")
-        self.server.run("modprobe -a cdc-acm usb-storage sd-mod")
+            container.run(NO_UDEVD)
+        self.server.run(f"modprobe -a cdc-acm usb-storage sd-mod; {NO_UDEVD}")
         self.server.run("echo 0 >/sys/module/usb_storage/parameters/delay_use")
 
     def run(self, cycles: int, *, gate_off: bool = False, patience: float = 600) -> dict[str, Any]:

@@ -17,11 +17,13 @@ from tests.lab.recipe import CONTAINERS, suite_named
 
 _BOOT_LIMIT = 300.0
 _UNITS = 'systemctl show -p Id,NRestarts,Result,ActiveState --no-pager --all "qvd-*"'
-#: Kernel log, core dumps, then the units of the guest and of each container; divided by null bytes.
+#: Kernel log, core dumps, then the units of the guest and of each container; divided by null bytes. All at once: each
+#: waits for another systemd.
 _ASK = (
-    f"dmesg; printf '\\0'; ls -A /var/lib/lab/cores; printf '\\0'; hostname; {_UNITS}; "
+    f"cd $(mktemp -d); dmesg >log & (echo $HOSTNAME; {_UNITS}) >units & "
     "for name in $(lxc-ls --running -1 2>/dev/null); do "
-    f"printf '\\0'; echo container $name; lxc-attach -n $name -- {_UNITS}; done"
+    f"(echo container $name; lxc-attach -n $name -- {_UNITS} </dev/null) >units-$name & done; wait; "
+    "ls -A /var/lib/lab/cores >cores; for part in log cores units*; do cat $part; printf '\\0'; done; rm -r $PWD"
 )
 
 
@@ -137,8 +139,7 @@ class Lab:
 
     def _complaints(self, guest: Guest) -> list[str]:
         """What is wrong in a guest and its containers; asked in one command, since each costs."""
-        parts = guest.run(_ASK, timeout=180, check=False).out.split("\0")
-        log, cores, *units = parts
+        log, cores, *units, _ = guest.run(_ASK, timeout=180, check=False).out.split("\0")
         found = [f"{guest.name}: kernel: {line}" for line in health.kernel_problems(log)]
         found += [f"{guest.name}: core dump {name}" for name in cores.split()]
         for part in units:

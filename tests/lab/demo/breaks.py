@@ -12,8 +12,9 @@ PRODUCT = "/usr/lib/qvd-usbip/python"
 PINS = "/sys/fs/bpf/qvd"
 MAP = f"{PINS}/{CONTAINER}"
 
-#: The moments from which a break is tried: before anything is plugged, with both listed, with both in use.
-START, LISTED, IN_USE = "demo-start", "demo-listed", "demo-in-use"
+#: The moments from which a break is tried: before anything is plugged, with both listed, with both opened, and with
+#: both in use.
+START, LISTED, OPENED, IN_USE = "demo-start", "demo-listed", "demo-opened", "demo-in-use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,8 @@ BREAKS = (
     Break("authorised", LISTED, NEVER_AUTHORISES),
     Break("node", LISTED, inside("echo createdevice.acl.enable=0 >>/etc/qvd/vma.conf")),
     Break("opened", LISTED, inside("gpasswd -d user qvduser")),
-    Break("talked", LISTED, client("mv /dev/ttyGS0 /dev/ttyGS0.away")),
-    Break("file", LISTED, client(f"mdel -i {STICK_IMAGE} ::{STICK_FILE}")),
+    Break("talked", OPENED, client("mv /dev/ttyGS0 /dev/ttyGS0.away")),
+    Break("file", OPENED, client(f"mdel -i {STICK_IMAGE} ::{STICK_FILE}")),
     Break("stranger", IN_USE, OPEN_MAP),
     Break("unticked", IN_USE, IMMUTABLE),
     Break("node gone", IN_USE, inside("mv /usr/lib/qvd/bin/qvd-create-device /usr/lib/qvd/bin/away")),

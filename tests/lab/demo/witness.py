@@ -76,7 +76,9 @@ class Witness:
         """Returns the first sight of a device after `since` for which `holds`; waits up to `patience` s for it."""
         end = time.monotonic() + patience
         while True:
+            began = time.monotonic()
             self.look()
+            took = time.monotonic() - began
             history = self.sights.get(device, [])
             current = [sight for sight in history if sight.at <= since][-1:]  # what still stood then counts too
             for sight in [*current, *(sight for sight in history if sight.at > since)]:
@@ -84,6 +86,7 @@ class Witness:
                     return sight
             if time.monotonic() > end:
                 return None
+            time.sleep(2 * took)  # a guest that is asked all the time does little else
 
     def latest(self, device: str) -> Facts:
         """Returns the latest facts of a device, without what every line has."""

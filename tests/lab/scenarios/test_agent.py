@@ -16,6 +16,15 @@ pytestmark = pytest.mark.deep
 
 IDENTITY = "0bda 58c2 1234"
 _HAND_OVER = Path(__file__).with_name("inside") / "hand_over.py"
+#: The agent's own record: the containers came up long ago. A young one that is not there may still be starting.
+LONG_AGO = """
+import json, pathlib
+ledger = pathlib.Path("/var/lib/qvd-usbip/ledger.json")
+said = json.loads(ledger.read_text())
+for container in said["containers"]:
+    container["since"] -= 60
+ledger.write_text(json.dumps(said))
+"""
 LEFT = "ls /sys/fs/bpf/qvd /sys/fs/cgroup/qvd /var/lib/qvd/storage/devicefs /run/qvd-usbip/broker"
 
 
@@ -142,6 +151,7 @@ def test_stopped_while_the_agent_is_away_it_is_released_when_the_agent_comes(hos
     host.hand_over()
     host.server.run("systemctl stop qvd-usb-agent")
     host.one.stop(kill=True)
+    host.server.run(f"python3 -c {shlex.quote(LONG_AGO)}")
     host.server.run("systemctl start qvd-usb-agent")
     host.server.until("! qvd-usb-agent status | grep -q '^one '", 90)
     assert "one" not in host.server.run(LEFT).out.split()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.demo import back, there
-from tests.lab.demo.breaks import BREAKS, IN_USE, LISTED, START, Break
+from tests.lab.demo.breaks import BREAKS, IN_USE, LISTED, OPENED, START, Break
 from tests.lab.demo.timeline import TITLES, LinkBrokenError, Timeline
 from tests.lab.demo.way import PATIENCE, Step, Way
 from tests.lab.lab import Lab
@@ -18,10 +18,10 @@ from tests.lab.progress import say
 if TYPE_CHECKING:
     from tests.lab.scenarios.conftest import Shelf
 
-pytestmark = [pytest.mark.deep, pytest.mark.picker]
+pytestmark = [pytest.mark.deep, pytest.mark.picker, pytest.mark.long]
 
 #: A broken link must not be seen in so many times the seconds that it took unbroken, and these more.
-TIMES, MORE = 3.0, 3.0
+TIMES, MORE = 2.0, 2.0
 STEPS = there.steps() + back.steps()
 
 
@@ -29,7 +29,7 @@ def index_of(link: str) -> int:
     return next(index for index, step in enumerate(STEPS) if step.link == link)
 
 
-FIRST_STEP = {START: 0, LISTED: index_of("ticked"), IN_USE: index_of("stranger")}
+FIRST_STEP = {START: 0, LISTED: index_of("ticked"), OPENED: index_of("talked"), IN_USE: index_of("stranger")}
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ def walk(way: Way) -> dict[str, float]:
     way.prepare()
     way.lab.checkpoint(START)
     for index, step in enumerate(STEPS):
-        for moment in (LISTED, IN_USE):
+        for moment in (LISTED, OPENED, IN_USE):
             if FIRST_STEP[moment] == index:
                 way.lab.checkpoint(moment)
         began = time.monotonic()

@@ -103,8 +103,14 @@ class Way(Road):
 
 
 def connections(guest: Guest) -> list[str]:
-    """What the kernel says of each connection of the endpoint, with its users: one that the kernel has has none."""
-    return guest.run(f"ss -OHtinp state established '( sport = :{PORT} or dport = :{PORT} )'").out.splitlines()
+    """What the kernel says of each connection of the endpoint, with its users: one that the kernel has has none.
+
+    Those that last: a client asks with short ones how far it is, and of one that has just begun no user is known yet.
+    """
+    words = f"ss -OHtinp state established '( sport = :{PORT} or dport = :{PORT} )'"
+    earlier = {tuple(each.split()[2:4]) for each in guest.run(words).out.splitlines()}
+    time.sleep(1)
+    return [each for each in guest.run(words).out.splitlines() if tuple(each.split()[2:4]) in earlier]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 ROUNDS = 50  # between two looks at standard input
+PAUSE = 0.004  # seconds; enumeration, which comes before the first chance, takes many times that
 NOT_THERE = frozenset({errno.ENXIO, errno.ENODEV, errno.EIO, errno.ENOMEDIUM, errno.EAGAIN, errno.EBUSY})
 
 
@@ -85,6 +86,8 @@ def main(words: list[str]) -> None:
         for _ in range(ROUNDS):
             for node in nodes:
                 node.attempt()
+            if any(node.skip for node in nodes):  # others get these numbers only once this device is gone
+                time.sleep(PAUSE)
     print(
         json.dumps(
             {
