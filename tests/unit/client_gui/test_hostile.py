@@ -11,6 +11,7 @@ from client_gui.state import DeviceState
 from tests.unit.client_gui.bench import Bench
 
 ENTRY = "0bda:58c2@1234"
+ANSWERS = steps.RELEASE_LIMIT / 4  # seconds, on a machine that does much else
 
 
 @pytest.fixture
@@ -201,7 +202,7 @@ def test_the_engine_answers_while_everything_hangs(bench: Bench) -> None:
     began = time.monotonic()
     engine.toggle("0bda:58c2@s1", False)
     bench.wait(lambda seen: any(row.serial == "s1" and not row.ticked for row in seen.rows), "unticked")
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < ANSWERS
 
 
 @pytest.mark.usefixtures("short_limits")

@@ -90,6 +90,7 @@ def test_another_host_hears_no_word_of_ours(house: House, client: Identity) -> N
         found = outcome(talk)
         assert isinstance(found, Fault)
         assert found.code == "host-changed"
+    house.until_quiet()
     said = house.close()
     assert house.introductions == []
     assert "peer-gone" in said or "slave-protocol" in said

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -121,6 +122,13 @@ class House:
         """How many connections are seen to."""
         children = Path(f"/proc/{self.porter.pid}/task/{self.porter.pid}/children")
         return len(children.read_text(encoding="ascii").split())
+
+    def until_quiet(self) -> None:
+        """Waits until no connection is seen to: what was to be said of them is said."""
+        end = time.monotonic() + PATIENCE
+        while self.processes():
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
     def close(self) -> str:
         """Ends it all; what the porter wrote."""

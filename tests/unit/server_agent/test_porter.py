@@ -93,7 +93,7 @@ def test_the_relay_ends_when_either_end_does(house: House, client: Identity, fir
     assert read(other, 10) == b"last words"
     assert other.recv(1) == b""
     other.close()
-    until(lambda: house.processes() == 0)
+    house.until_quiet()
 
 
 def until(holds: object) -> None:
