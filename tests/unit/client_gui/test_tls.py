@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from client_gui import channel, tls
+from client_gui import channel, relay, tls
 from client_gui.channel import Acknowledgement, Echo, Probe, Upgrade
 from client_gui.dial import candidates_without_lookup
 from client_gui.session import Session, parse_address, view_of
@@ -38,12 +38,14 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.fixture
-def client(tmp_path: Path, house: House, monkeypatch: pytest.MonkeyPatch) -> Identity:
+def client(tmp_path: Path, house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Identity]:
     found = load_or_make(tmp_path / "client", "client")
     house.pair(found)
     monkeypatch.setattr(tls.own_files, "__defaults__", (tmp_path / "client",))
     monkeypatch.setattr(channel.KERNEL, "serves", True)
-    return found
+    yield found
+    for process in relay._running:
+        process.wait(PATIENCE)
 
 
 def session(house: House, fingerprint: str = "") -> Session:
