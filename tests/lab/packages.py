@@ -17,7 +17,7 @@ from tests.lab.recipe import EDITION, SUITES, Suite, suite_named
 _HERE = Path(__file__).parent
 _WORK = "tests.lab.packagework"
 #: What a package is built and looked at with; its own build dependencies stand in debian/control.
-TOOLS = tuple("build-essential debhelper dh-apparmor dh-python lintian python3".split())
+TOOLS = tuple("appstream build-essential debhelper desktop-file-utils dh-apparmor dh-python lintian python3".split())
 #: What the packages are made of beside what an installation reads.
 _MORE = ("LICENSE", "CHANGELOG.md")
 _LEFT_OUT = tuple(f"resources/{name}/" for name in ("doc", "examples", "requirements", "screenshots"))
