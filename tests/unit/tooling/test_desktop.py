@@ -50,9 +50,7 @@ def test_the_window_says_which_menu_entry_it_belongs_to(entry: configparser.Sect
     assert entry["StartupWMClass"] == ENTRY.stem
 
 
-def test_what_is_read_by_people_is_there_in_spanish_too(
-    entry: configparser.SectionProxy, shop: ET.Element
-) -> None:
+def test_what_is_read_by_people_is_there_in_spanish_too(entry: configparser.SectionProxy, shop: ET.Element) -> None:
     for key in ("Name", "GenericName", "Comment", "Keywords"):
         assert entry[f"{key}[es]"] != entry[key]
     language = "{http://www.w3.org/XML/1998/namespace}lang"
