@@ -10,10 +10,6 @@ VENV := build/venv/bin
 PYTEST := QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest
 # Scenarios are named as they end, with what took longest, and the lab says meanwhile what it is doing.
 LAB := -v -p tests.lab.progress_shown --durations=30 --durations-min=1
-# So many labs side by side, since scenarios wait for guests half of their time: 2 take three quarters of the time of
-# one, on two processors. The scenarios of a file share a lab.
-LABS ?= 2
-LAB += $(if $(filter-out 1,$(LABS)),-n $(LABS) --dist loadfile --no-loadscope-reorder)
 # $(call BESIDE_LAB,SUITE,TESTS): tests that need no lab, while the lab they leave a processor to is built.
 define BESIDE_LAB
 @echo "building the lab ($(1)) beside: $(PYTEST) $(2)"; \

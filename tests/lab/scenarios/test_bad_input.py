@@ -15,7 +15,7 @@ from tests.kit.refusals import assert_refused, is_told
 from tests.lab import Guest, Lab, Result
 from tests.lab.scenarios.terminal import SHARE_LIST_FILE, USER, Terminal
 
-pytestmark = [pytest.mark.deep, pytest.mark.long]
+pytestmark = pytest.mark.deep
 
 IDENTITY = "0bda:58c2@1234"
 HELPER = "/usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux"

@@ -18,7 +18,7 @@ from tests.lab.progress import say
 if TYPE_CHECKING:
     from tests.lab.scenarios.conftest import Shelf
 
-pytestmark = [pytest.mark.deep, pytest.mark.picker, pytest.mark.long]
+pytestmark = [pytest.mark.deep, pytest.mark.picker]
 
 #: A broken link must not be seen in so many times the seconds that it took unbroken, and these more.
 TIMES, MORE = 2.0, 2.0
