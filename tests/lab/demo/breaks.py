@@ -67,11 +67,17 @@ def twin_with_another_serial(way: Way) -> None:
     )
 
 
+#: An agent that looks at the whole kernel at its start, and then only hears of events.
+NEVER_LOOKS = other_agent("daemon.py", "LOOK_SECONDS = 60.0", "s/^LOOK_SECONDS = .*/LOOK_SECONDS = 3600.0/")
+
+
 def device_left_on_the_hub(way: Way) -> None:
     """Another device is on the container's hub by hand, and stays.
 
-    On the SuperSpeed half: a device that never answers would keep the kernel from seeing the others of its half go.
+    On the SuperSpeed half: a device that never answers would keep the kernel from seeing the others of its half go. The
+    agent gives an attach that nobody remembers half a minute from its next look on: this one does not look.
     """
+    NEVER_LOOKS(way)
     hub = int(way.server.latest(SERIAL.identity)["hub"])
     port = hub * 30 + 22  # Debian: 15 ports a half
     program = (
