@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.deep, pytest.mark.picker]
 
 #: A broken link must not be seen in so many times the seconds that it took unbroken, and these more.
-TIMES, MORE = 2.0, 2.0
+TIMES, MORE = 3.0, 3.0
 STEPS = there.steps() + back.steps()
 
 

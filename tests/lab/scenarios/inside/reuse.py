@@ -43,14 +43,12 @@ UNGUARDED = 0.3  # how long the agent is still stopped, without a gate, once dri
 
 
 def until(holds: Any, what: str) -> Any:
-    """Wait for something to be true, and give it back; most of the processor is left to what is waited for."""
+    """Wait for something to be true, and give it back."""
     end = time.monotonic() + PATIENCE
-    asked = time.monotonic()
     while not (found := holds()):
         if time.monotonic() > end:
             raise SystemExit(f"not within {PATIENCE:.0f} s: {what}")
-        time.sleep(2 * (time.monotonic() - asked) + 0.004)
-        asked = time.monotonic()
+        time.sleep(0.004)
     return found
 
 
