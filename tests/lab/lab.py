@@ -20,10 +20,10 @@ _UNITS = 'systemctl show -p Id,NRestarts,Result,ActiveState --no-pager --all "qv
 #: Kernel log, core dumps, then the units of the guest and of each container; divided by null bytes. All at once: each
 #: waits for another systemd.
 _ASK = (
-    f"cd $(mktemp -d); dmesg >log & (echo $HOSTNAME; {_UNITS}) >units & "
+    f"folder=$(mktemp -d) || exit; cd $folder; dmesg >log & (echo $HOSTNAME; {_UNITS}) >units & "
     "for name in $(lxc-ls --running -1 2>/dev/null); do "
     f"(echo container $name; lxc-attach -n $name -- {_UNITS} </dev/null) >units-$name & done; wait; "
-    "ls -A /var/lib/lab/cores >cores; for part in log cores units*; do cat $part; printf '\\0'; done; rm -r $PWD"
+    "ls -A /var/lib/lab/cores >cores; for part in log cores units*; do cat $part; printf '\\0'; done; rm -r $folder"
 )
 
 
