@@ -47,13 +47,11 @@ class Draft:
         return container
 
     def drop_container(self, container: Container) -> None:
-        """Forget a container, what is owed to it, and the ports of its hub."""
+        """Forget a container and the ports of its hub; a number that is still to be taken from it stays blocked."""
         for device in list(self.state.devices_of(container.name)):
             self.drop_device(device)
         self.state = replace(
-            self.state,
-            containers={n: c for n, c in self.state.containers.items() if n != container.name},
-            revoking=frozenset(pair for pair in self.state.revoking if pair[0] != container.name),
+            self.state, containers={n: c for n, c in self.state.containers.items() if n != container.name}
         )
 
     def put_device(self, device: Device) -> Device:

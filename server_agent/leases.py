@@ -183,7 +183,10 @@ def torn_down(draft: Draft, event: events.TornDown) -> None:
     if container is None or container.phase != Phase.TEARING:
         return
     draft.drop_container(container)
-    if event.reason and container.lease is not None:
+    if not event.reason:
+        settled = frozenset(pair for pair in draft.state.revoking if pair[0] != container.name)
+        draft.state = replace(draft.state, revoking=settled)
+    elif container.lease is not None:
         quarantine(draft, container.lease, event.reason)
     draft.remember()
     draft.answer(container.requests)

@@ -120,6 +120,7 @@ def test_what_fails_is_told_and_so_is_a_hub_that_is_held_back() -> None:
     world.told.clear()
     world.stubborn.add(PORT)
     world.revoke_fails = True
+    world.running.clear()
     world.ask(events.Release, container=ONE)
     world.deliver_all()
     assert {row["reason"] for row in world.of(Kind.FAILURE)} == {"fault", "stubborn"}

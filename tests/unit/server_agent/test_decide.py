@@ -9,7 +9,7 @@ from qvd_usbip.ids import HubId
 from server_agent import actions, events
 from server_agent.backend import Backend
 from server_agent.lending import Lease
-from server_agent.state import PENDING_LIMIT, Hold, Phase, Port, Stage
+from server_agent.state import PENDING_LIMIT, Hold, Phase, Port, Right, Stage
 from tests.unit.server_agent.steps import (
     FIRST,
     FOUR,
@@ -200,6 +200,17 @@ def test_an_administrator_takes_a_device_away_no_new_opens_then_no_open_ones() -
     assert world.answers[again].problem == "device-not-attached"
 
 
+def plugged_with(world: World, port: Port, number: Right) -> None:
+    """A device of container TWO that gets the number which another container had before."""
+    attach(world, TWO, "b")
+    world.enumerate(port)
+    world.plugged[port].number = number
+    world.uevents[0] = events.UsbAdded(at=0, port=port, busid=busid_of(port), number=number, name="usb/x")
+    while world.uevents or world.slow:
+        world.deliver_uevent()
+        world.deliver_slow()
+
+
 def test_nothing_is_authorised_while_its_number_is_being_revoked() -> None:
     world = started(ONE, TWO)
     in_use(world)
@@ -210,19 +221,32 @@ def test_nothing_is_authorised_while_its_number_is_being_revoked() -> None:
     world.deliver_uevent()
     assert (ONE, number) in world.state.revoking
     second = Port(hub=HubId(2), half="hs", rhport=0)
-    attach(world, TWO, "b")
-    world.enumerate(second)
-    world.plugged[second].number = number  # the same number, at another container
-    world.uevents[0] = events.UsbAdded(at=0, port=second, busid=busid_of(second), number=number, name="usb/x")
-    while world.uevents or world.slow:
-        world.deliver_uevent()
-        world.deliver_slow()
+    plugged_with(world, second, number)
     assert world.state.devices[second].rights == {number: Hold.WANTED}
     assert not world.plugged[second].authorised
     world.revoke_fails = False
     world.settle()
     assert world.plugged[second].authorised
     assert number in world.maps[TWO]
+
+
+def test_a_number_that_a_container_may_still_open_stays_blocked_though_its_hub_was_taken_back() -> None:
+    world = started(ONE, TWO)
+    in_use(world)
+    number = world.state.devices[FIRST].number
+    assert number is not None
+    world.revoke_fails = True
+    world.ask(events.Release, container=ONE)  # by hand, while it runs
+    world.deliver_all()
+    assert ONE not in world.state.containers
+    assert number in world.maps[ONE]
+    second = Port(hub=HubId(2), half="hs", rhport=0)
+    plugged_with(world, second, number)
+    assert not world.plugged[second].authorised
+    world.revoke_fails = False
+    world.settle()
+    assert number not in world.maps[ONE]
+    assert world.plugged[second].authorised
 
 
 def test_a_right_that_was_not_surely_given_is_taken_back_and_the_device_with_it() -> None:

@@ -47,6 +47,10 @@ class Anything(RuleBasedStateMachine):
         self.world.running.discard(name)
         self.world.ask(events.Release, container=name)
 
+    @rule(name=names)
+    def release_by_hand(self, name: object) -> None:
+        self.world.ask(events.Release, container=name)
+
     @rule(name=names, speed=st.sampled_from([1, 3, 5]))
     def attach(self, name: object, speed: int) -> None:
         self.attaches += 1

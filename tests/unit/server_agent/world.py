@@ -249,6 +249,10 @@ class World:
                 if fresh:
                     self.mounts[name] = None if hub is None else Lease(hub=hub, ports=ports)
                 return events.InForce(at=at, container=name)
+            case actions.TearDown(container=name) if self.revoke_fails and name in self.running:
+                self.mounts[name] = None
+                self.inside.close(name)
+                return events.TornDown(at=at, container=name, reason="a process is left, and so may be its rights")
             case actions.TearDown(container=name, hub=hub, ports=ports):
                 self._clear(name)
                 used = hub is not None and self.in_use(Lease(hub=hub, ports=ports))
