@@ -6,6 +6,8 @@ map is pinned, so that rights are exact, can be listed, read back and outlive th
 
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,20 +116,16 @@ class DeviceMaps:
         with bpf.HashMap.create(name=NAME, key_size=KEY.size, value_size=VALUE.size, entries=ENTRIES) as rights:
             for numbers, access in BASE.items():
                 rights.update(KEY.pack(*numbers), VALUE.pack(access))
-            program_fd = bpf.load_program(NAME, bpf.assemble(program(rights.fd)))
-            cgroup_fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                older = self._ours(cgroup_fd)
+            with (
+                _closed_after(bpf.load_program(NAME, bpf.assemble(program(rights.fd)))) as program_fd,
+                _closed_after(os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)) as cgroup_fd,
+                _ours(cgroup_fd) as older,
+            ):
                 bpf.attach(cgroup_fd, program_fd)
                 self._pin(name).unlink(missing_ok=True)
                 rights.pin(self._pin(name))
                 for old_fd, _ in older:
                     bpf.detach(cgroup_fd, old_fd)
-            finally:
-                os.close(cgroup_fd)
-                os.close(program_fd)
-                for old_fd, _ in older:
-                    os.close(old_fd)
 
     def allow(self, name: VmId, right: Right) -> None:
         """Allow reading and writing one number, and read it back.
@@ -213,23 +211,30 @@ class DeviceMaps:
             cgroup_fd = os.open(self.cgroups / str(name), os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             return False
-        try:
-            ours = self._ours(cgroup_fd)
-            for program_fd, _ in ours:
-                os.close(program_fd)
+        with _closed_after(cgroup_fd), _ours(cgroup_fd) as ours:
             return any(map_id is None or map_id in maps for _, maps in ours)
-        finally:
-            os.close(cgroup_fd)
 
-    @staticmethod
-    def _ours(cgroup_fd: int) -> list[tuple[int, list[int]]]:
-        """Descriptor and map ids of each program of ours on this cgroup; the caller closes them."""
-        ours = []
+
+@contextmanager
+def _closed_after(fd: int) -> Iterator[int]:
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _ours(cgroup_fd: int) -> Iterator[list[tuple[int, list[int]]]]:
+    """Descriptor, valid in here, and map ids of each program of ours on a cgroup; one that goes meanwhile is none."""
+    ours = []
+    with ExitStack() as open_programs:
         for program_id in bpf.attached(cgroup_fd):
-            program_fd = bpf.program_by_id(program_id)
+            try:
+                program_fd = bpf.program_by_id(program_id)
+            except FileNotFoundError:
+                continue
+            open_programs.callback(os.close, program_fd)
             name, maps = bpf.program_maps(program_fd)
             if name == NAME:
                 ours.append((program_fd, maps))
-            else:
-                os.close(program_fd)
-        return ours
+        yield ours

@@ -1,5 +1,6 @@
 """The three back ends for device rights: one contract on fakes, and what each has to guard against by itself."""
 
+import errno
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import VmId
 from server_agent import device_list
 from server_agent.backend import Backend
-from server_agent.kernel import cgroup_tree, cgroup_v1, cgroup_v2_lxc
+from server_agent.kernel import bpf, cgroup_tree, cgroup_v1, cgroup_v2_lxc
 from server_agent.kernel.cgroup_v1 import DeviceFiles
 from server_agent.kernel.cgroup_v2_lxc import LxcLists
 from server_agent.kernel.cgroup_v2_map import DeviceMaps
@@ -44,6 +45,35 @@ def test_every_back_end(bench: Bench, case: Callable[[Bench], None]) -> None:
     case(bench)
     rights_contract.clear(bench)
     assert bench.rights.held(bench.name) == frozenset()
+
+
+def open_descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_a_program_that_goes_while_one_looks_is_none_and_no_descriptor_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = bench_of(Backend.MAP, tmp_path, monkeypatch)
+    bench.rights.allow(ONE, LOOP)
+    before = open_descriptors()
+
+    def vanished(_: int) -> int:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    def unreadable(_: int) -> tuple[bytes, list[int]]:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    with monkeypatch.context() as gone:
+        gone.setattr(bpf, "program_by_id", vanished)
+        assert bench.rights.held(ONE) is None
+    with monkeypatch.context() as refused:
+        refused.setattr(bpf, "program_maps", unreadable)
+        for look in (bench.rights.held, bench.rights.create):
+            with pytest.raises(PermissionError):
+                look(ONE)
+    assert open_descriptors() == before
+    assert bench.rights.held(ONE) == frozenset({LOOP})
 
 
 def test_stopped_nothing_is_left(bench: Bench) -> None:
