@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import VmId
+from server_agent.kernel.container_names import container_names
 
 GONE = frozenset({errno.ENOENT, errno.ENODEV})
 CGROUPS = 8192  # a system has some hundred; a walk over so many takes a fraction of a second
@@ -135,20 +135,4 @@ def _remove(parent: int, name: str, left: Iterator[int], depth: int) -> None:
 
 def cgroup_names(parent: Path) -> frozenset[VmId]:
     """The containers that have a cgroup right below this one."""
-    return frozenset(name for name in names(parent) if (parent / str(name)).is_dir())
-
-
-def names(parent: Path) -> frozenset[VmId]:
-    """The containers that have a folder, or a pin, here."""
-    try:
-        entries = [entry.name for entry in parent.iterdir()]
-    except FileNotFoundError:
-        return frozenset()
-    return frozenset(name for entry in entries if (name := _name(entry)) is not None)
-
-
-def _name(entry: str) -> VmId | None:
-    try:
-        return VmId.parse(entry)
-    except QvdUsbError:
-        return None  # a file of the cgroup itself, or a stranger's
+    return frozenset(name for name in container_names(parent) if (parent / str(name)).is_dir())

@@ -16,7 +16,8 @@ from qvd_usbip.ids import DevNum, VmId
 from server_agent import device_list
 from server_agent.kernel import bpf
 from server_agent.kernel.bpf import Instruction
-from server_agent.kernel.cgroup_tree import cgroup_names, names, populated_payload, remove_cgroup
+from server_agent.kernel.cgroup_tree import cgroup_names, populated_payload, remove_cgroup
+from server_agent.kernel.container_names import container_names
 from server_agent.state import Right
 
 NAME = b"qvd_devices"
@@ -198,7 +199,7 @@ class DeviceMaps:
 
     def known(self) -> frozenset[VmId]:
         """Every name with a cgroup or a pinned map."""
-        return cgroup_names(self.cgroups) | names(self.pins)
+        return cgroup_names(self.cgroups) | container_names(self.pins)
 
     def _pin(self, name: VmId) -> Path:
         return self.pins / str(name)

@@ -12,6 +12,7 @@ from pathlib import Path
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
+from server_agent.kernel.container_names import container_names
 
 # Flags of mount(2) and umount(2). Source: include/uapi/linux/mount.h
 MS_NOSUID, MS_NOEXEC, MS_BIND, MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8, 4096, 2, 8
@@ -70,11 +71,7 @@ class HubMounts:
 
     def known(self) -> frozenset[VmId]:
         """Every container with a folder."""
-        try:
-            entries = [entry.name for entry in self.devicefs.iterdir()]
-        except FileNotFoundError:
-            return frozenset()
-        return frozenset(name for entry in entries if (name := _container(entry)) is not None)
+        return container_names(self.devicefs)
 
 
 def mounts_below(folder: Path) -> list[Path]:
@@ -139,12 +136,5 @@ def _checked(call: str, *arguments: bytes | int | None) -> None:
 def _hub(name: str) -> HubId | None:
     try:
         return HubId.parse(name)
-    except QvdUsbError:
-        return None
-
-
-def _container(name: str) -> VmId | None:
-    try:
-        return VmId.parse(name)
     except QvdUsbError:
         return None

@@ -14,6 +14,7 @@ from pathlib import Path
 from qvd_usbip.errors import NODE_REFUSED, QvdUsbError
 from qvd_usbip.ids import DevNum, VmId
 from server_agent.kernel import acl
+from server_agent.kernel.container_names import container_names
 from server_agent.kernel.hub_mount import mount_tmpfs
 from server_agent.state import HostNodes, Right
 
@@ -142,10 +143,7 @@ class NodeFolders:
 
     def known(self) -> frozenset[VmId]:
         """Every container with a folder."""
-        try:
-            return frozenset(VmId.parse(entry.name) for entry in self.root.iterdir())
-        except FileNotFoundError:
-            return frozenset()
+        return container_names(self.root)
 
     def _below(self, folder: Path, depth: int) -> Iterator[tuple[str, Right]]:
         try:

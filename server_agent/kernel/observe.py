@@ -10,6 +10,7 @@ from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PORTS_NAME, PortRange
 from qvd_usbip.system.files import read_text
 from server_agent.events import DeviceSeen, HubSeen, Left, Observed
+from server_agent.kernel.container_names import container_names
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
 from server_agent.kernel.nodes import NodeFolders
@@ -45,7 +46,7 @@ class Observer:
         """
         hubs = dict(self._hubs())
         devices = {seen.port: seen for hub, found in hubs.items() for seen in self._devices(hub, found.buses)}
-        names = self.rights.known() | self.mounts.known() | _containers(self.brokers)
+        names = self.rights.known() | self.mounts.known() | container_names(self.brokers)
         host_nodes = self.nodes.known() | self.told.known()
         return Observed(
             at=at,
@@ -186,13 +187,3 @@ def _busid(text: str) -> BusId | None:
         return BusId.parse(text)
     except QvdUsbError:
         return None
-
-
-def _containers(folder: Path) -> frozenset[VmId]:
-    found = set()
-    for entry in _list(folder):
-        try:
-            found.add(VmId.parse(entry))
-        except QvdUsbError:
-            continue
-    return frozenset(found)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import DevNum, VmId
+from server_agent.kernel.container_names import container_names
 from server_agent.state import Right, Thing
 
 LOG = logging.getLogger(__name__)
@@ -57,10 +58,7 @@ class Told:
 
     def known(self) -> frozenset[VmId]:
         """Every container with records."""
-        try:
-            return frozenset(VmId.parse(entry.name) for entry in self.root.iterdir())
-        except FileNotFoundError:
-            return frozenset()
+        return container_names(self.root)
 
     def _path(self, name: VmId, devpath: str) -> Path:
         return self.root / str(name) / f"{hashlib.sha256(devpath.encode()).hexdigest()}.json"
@@ -73,6 +71,6 @@ def _thing(path: Path) -> Thing | None:
         return Thing(devpath=devpath, properties=tuple(properties), right=right, told=True)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, QvdUsbError) as error:
+    except (ValueError, TypeError, LookupError, QvdUsbError) as error:
         LOG.warning("record left out path=%s error=%s", path, error)
         return None

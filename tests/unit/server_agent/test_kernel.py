@@ -15,6 +15,7 @@ from server_agent.events import Left
 from server_agent.kernel import cgroup_tree
 from server_agent.kernel.cgroup_tree import populated, remove_cgroup
 from server_agent.kernel.cgroup_v2_map import DeviceMaps
+from server_agent.kernel.container_names import container_names
 from server_agent.kernel.gate import ChangedError, Gate
 from server_agent.kernel.hub_mount import HubMounts, mounts_below
 from server_agent.kernel.nodes import NodeFolders
@@ -254,6 +255,21 @@ def test_a_look_sees_what_hosts_nodes_and_their_containers_know(stock: FakeVhci,
     assert [t.devpath for t in seen.told[name]] == ["/devices/x"]
     assert seen.nodes == {name: {}}
     assert seen.leftovers[name].nodes == HostNodes(root=os.getuid(), group=(brokers / "three").stat().st_gid)
+
+
+def test_what_is_called_like_no_container_does_not_keep_the_agent_from_looking(stock: FakeVhci, tmp_path: Path) -> None:
+    folders = {name: tmp_path / name for name in ("nodes", "told", "broker", "devicefs", "cgroup", "pins")}
+    for folder in folders.values():
+        (folder / "one").mkdir(parents=True)
+        (folder / ".stranger").mkdir()
+    observer = Observer(
+        vhci=Vhci(sysfs=stock.root), gate=Gate(sysfs=stock.root),
+        rights=ByContainer(backends={Backend.MAP: DeviceMaps(cgroups=folders["cgroup"], pins=tmp_path / "none")}),
+        mounts=HubMounts(devicefs=folders["devicefs"], sysfs=stock.root), brokers=folders["broker"],
+        nodes=NodeFolders(root=folders["nodes"]), told=Told(root=folders["told"]),
+    )  # fmt: skip
+    assert observer.look(4.0).leftovers.keys() == {VmId("one")}
+    assert container_names(folders["pins"]) == {VmId("one")}
 
 
 def test_mount_points_below_a_folder_are_found_by_their_plain_name(
