@@ -39,7 +39,7 @@ class HubMounts:
             OSError: it could not be made; what was begun is undone by `remove`.
         """
         self.remove(name)
-        folder = self.devicefs / str(name)
+        folder = self._folder(name)
         folder.mkdir(mode=0o755, parents=True)
         if hub is not None:
             source, point = self.sysfs / "devices/platform" / hub.name, folder / hub.name
@@ -57,7 +57,7 @@ class HubMounts:
         Raises:
             OSError: something of another kind is in it.
         """
-        folder = self.devicefs / str(name)
+        folder = self._folder(name)
         for point in reversed(mounts_below(folder)):
             unmount(point)
         for parent, _, _ in os.walk(folder, topdown=False):
@@ -65,13 +65,17 @@ class HubMounts:
 
     def mounted(self, name: VmId) -> HubId | None:
         """The hub that is mounted for a container."""
-        folder = self.devicefs / str(name)
+        folder = self._folder(name)
         tops = (point.relative_to(folder).parts[0] for point in mounts_below(folder))
         return next((hub for top in tops if (hub := _hub(top)) is not None), None)
 
     def known(self) -> frozenset[VmId]:
         """Every container with a folder."""
         return container_names(self.devicefs)
+
+    def _folder(self, name: VmId) -> Path:
+        """The container's folder as the kernel names it in its list of mounts, which knows no links."""
+        return self.devicefs.resolve() / str(name)
 
 
 def mounts_below(folder: Path) -> list[Path]:

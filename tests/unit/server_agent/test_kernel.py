@@ -296,18 +296,23 @@ def test_a_container_without_a_hub_gets_an_empty_folder(tmp_path: Path) -> None:
     assert mounts.known() == frozenset()
 
 
+@pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize("ports", [ALL_PORTS, PortRange(0, 3)])
 def test_of_a_shared_hub_the_container_gets_only_the_buses(
-    stock: FakeVhci, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ports: PortRange
+    stock: FakeVhci, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ports: PortRange, *, linked: bool
 ) -> None:
-    folder, table = tmp_path / "devicefs/one", tmp_path / "mountinfo"
+    real = tmp_path / ("elsewhere" if linked else "devicefs")
+    folder, table = real / "one", tmp_path / "mountinfo"
     table.write_text("")
+    real.mkdir()
+    if linked:  # as storage that an administrator has put on another disk
+        (tmp_path / "devicefs").symlink_to(real)
 
     def mount(source: Path, point: Path) -> None:
         assert point.is_dir()
         assert source.name == point.name
         with table.open("a") as file:
-            file.write(f"26 1 0:22 / {point} rw - sysfs sysfs rw\n")
+            file.write(f"26 1 0:22 / {point.resolve()} rw - sysfs sysfs rw\n")
 
     monkeypatch.setattr("server_agent.kernel.hub_mount.MOUNTINFO", table)
     monkeypatch.setattr("server_agent.kernel.hub_mount.mount_bind", mount)
