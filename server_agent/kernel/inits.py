@@ -1,12 +1,14 @@
 """EFFECT: the first process of a container, by descriptor: whoever has its number later is not taken for it."""
 
+import errno
 import os
 import select
-from collections.abc import Iterator
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from qvd_usbip.ids import VmId
+from server_agent.kernel.cgroup_tree import GONE, walk
 
 PROCESSES = 20_000  # a container with more before its init hides only itself
 
@@ -23,50 +25,58 @@ class Inits:
     cgroups: Path
     proc: Path = Path("/proc")
     _known: dict[VmId, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # containers are told things by many threads
 
     def pidfd(self, name: VmId) -> int:
-        """A descriptor of the container's init, which stays this object's.
+        """A descriptor of the container's init, the caller's to close: it stays valid when the container is forgotten.
 
         Raises:
             ProcessLookupError: it has none.
+            OSError: its cgroups cannot be looked through.
         """
-        known = self._known.get(name)
-        if known is not None and alive(known):
-            return known
-        self.forget(name)
-        for pid in self._candidates(self.cgroups / str(name) / "payload"):
-            found = self._open(name, pid)
-            if found is not None:
-                self._known[name] = found
-                return found
-        raise ProcessLookupError(f"container {name} has no init")
+        with self._lock:
+            known = self._known.get(name)
+            if known is not None and alive(known):
+                return os.dup(known)
+        found = self._search(name)  # which may take a while, and nobody waits for it
+        with self._lock:
+            self._drop(name)
+            self._known[name] = found
+            return os.dup(found)
 
     def forget(self, name: VmId) -> None:
         """Close what is known of a container."""
+        with self._lock:
+            self._drop(name)
+
+    def _drop(self, name: VmId) -> None:
         known = self._known.pop(name, None)
         if known is not None:
             os.close(known)
 
-    def _candidates(self, top: Path) -> Iterator[int]:
+    def _search(self, name: VmId) -> int:
+        for pid in self._candidates(self.cgroups / str(name) / "payload"):
+            found = self._open(name, pid)
+            if found is not None:
+                return found
+        raise ProcessLookupError(f"container {name} has no init")
+
+    def _candidates(self, top: Path) -> list[int]:
         """The processes in a container's cgroups, those of systemd's own scope first."""
-        count = 0
-        folders = [Path(folder) for folder, _, _ in os.walk(top)]
-        for folder in sorted(folders, key=lambda folder: (folder.name != "init.scope", len(folder.parts))):
-            try:
-                words = (folder / "cgroup.procs").read_text(encoding="ascii").split()
-            except OSError:  # it went while one looks, or has threads only: no init is in it
-                continue
-            for word in words:
-                count += 1
-                if count > PROCESSES:
-                    return
-                yield int(word)
+        scopes: list[int] = []
+        others: list[int] = []
+        for cgroup in walk(top):
+            is_scope = Path(f"/proc/self/fd/{cgroup}").readlink().name == "init.scope"
+            (scopes if is_scope else others).extend(_processes(cgroup))
+            if len(scopes) + len(others) > PROCESSES:
+                break
+        return scopes + others
 
     def _open(self, name: VmId, pid: int) -> int | None:
         """A descriptor of this process if it is the init of the container right below the host."""
         try:
             fd = os.pidfd_open(pid)
-        except OSError:  # it has ended
+        except ProcessLookupError:
             return None
         if self._is_init(name, pid) and alive(fd):  # still alive: what was read under its number was about it
             return fd
@@ -77,10 +87,21 @@ class Inits:
         try:
             status = (self.proc / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
             cgroup = (self.proc / str(pid) / "cgroup").read_text(encoding="utf-8", errors="replace")
-        except OSError:  # it has ended
+        except (FileNotFoundError, ProcessLookupError):  # it has ended
             return False
         numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
         return len(numbers) == 2 and numbers[1] == "1" and f"/qvd/{name}/payload" in cgroup
+
+
+def _processes(cgroup: int) -> list[int]:
+    """The numbers of the processes right in this cgroup."""
+    try:
+        words = Path(f"/proc/self/fd/{cgroup}/cgroup.procs").read_text(encoding="ascii").split()
+    except OSError as error:
+        if error.errno in GONE or error.errno == errno.EOPNOTSUPP:  # it went while one looks, or has threads only
+            return []
+        raise
+    return [int(word) for word in words]
 
 
 def alive(pidfd: int) -> bool:

@@ -121,10 +121,13 @@ class Uevents:
         except ProcessLookupError:
             self.told.remove(name)
             return
-        for action in batch:
-            if action.event == ADD:
-                self.told.note(name, action.thing)
-        self.injector.ask(init, request_of(batch))
+        try:
+            for action in batch:
+                if action.event == ADD:
+                    self.told.note(name, action.thing)
+            self.injector.ask(init, request_of(batch))
+        finally:
+            os.close(init)
         for action in batch:
             if action.event == REMOVE:
                 self.told.forget(name, action.thing)

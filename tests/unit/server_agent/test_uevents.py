@@ -10,6 +10,7 @@ import pytest
 
 from qvd_usbip.ids import DevNum, VmId
 from server_agent.actions import Announce
+from server_agent.kernel import cgroup_tree
 from server_agent.kernel.inits import Inits, alive
 from server_agent.kernel.told import Told
 from server_agent.kernel.uevents import INJECTOR, Injector, Uevents, request_of
@@ -127,6 +128,7 @@ def test_a_record_that_makes_no_sense_is_left_out(tmp_path: Path) -> None:
     told.note(NAME, ROOT)
     (tmp_path / "three/x.json").write_text("{", encoding="ascii")
     (tmp_path / "three/y.json").write_text('["/x", [], ["c", "x"]]', encoding="ascii")
+    (tmp_path / "three/z.json").write_text('["/x", [], []]', encoding="ascii")
     assert len(told.of(NAME)) == 1
 
 
@@ -139,7 +141,7 @@ class FakeInits:
     def pidfd(self, name: VmId) -> int:
         if not self.there:
             raise ProcessLookupError(name)
-        return 3
+        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
 
 
 class FakeInjector:
@@ -150,7 +152,7 @@ class FakeInjector:
         self.asked: list[dict[str, object]] = []
 
     def ask(self, init: int, request: dict[str, object]) -> None:
-        assert init == 3
+        assert Path(f"/proc/self/fd/{init}").readlink() == Path("/dev/null")
         if self.fault is not None:
             raise self.fault
         self.asked.append(request)
@@ -215,6 +217,13 @@ class Host:
         (proc / "cgroup").write_text(f"{cgroup}\n", encoding="ascii")
         return child.pid
 
+    def init(self) -> int:
+        found = self.inits.pidfd(NAME)
+        try:
+            return pid_of(found)
+        finally:
+            os.close(found)
+
     def end(self) -> None:
         for child in self.children:
             child.kill()
@@ -239,9 +248,30 @@ def test_the_init_is_the_first_process_right_below_the_host(host: Host) -> None:
     host.process("three/payload/ns/nested", "80\t1")
     host.process("three/payload/ns/moved", "1", cgroup="0::/qvd/other/payload")
     init = host.process("three/payload/ns/init.scope", "1")
-    found = host.inits.pidfd(NAME)
-    assert pid_of(found) == init
-    assert host.inits.pidfd(NAME) == found, "it is not looked for again"
+    assert host.init() == init
+    (host.root / "cgroup/three/payload/ns/init.scope/cgroup.procs").write_text("", encoding="ascii")
+    assert host.init() == init, "it is not looked for again"
+
+
+def test_a_descriptor_of_an_init_stays_that_inits_when_the_container_is_forgotten_meanwhile(host: Host) -> None:
+    init = host.process("three/payload/init.scope", "1")
+    held = host.inits.pidfd(NAME)
+    host.inits.forget(NAME)
+    assert pid_of(held) == init
+    os.close(held)
+
+
+def test_more_cgroups_than_anybody_needs_are_not_walked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(9):
+        host.process(f"three/payload/{number}", "1")
+    monkeypatch.setattr(cgroup_tree, "CGROUPS", 9)
+    with pytest.raises(cgroup_tree.TooManyError):
+        host.inits.pidfd(NAME)
+    deep = host.root / "cgroup/four/payload" / "/".join("d" * (cgroup_tree.DEPTH + 1))
+    deep.mkdir(parents=True)
+    monkeypatch.setattr(cgroup_tree, "CGROUPS", 1000)
+    with pytest.raises(cgroup_tree.TooManyError):
+        host.inits.pidfd(VmId("four"))
 
 
 def test_an_init_that_ended_is_not_taken_for_the_next_one(host: Host) -> None:
@@ -250,8 +280,9 @@ def test_an_init_that_ended_is_not_taken_for_the_next_one(host: Host) -> None:
     host.children[0].kill()
     host.children[0].wait()
     assert not alive(first)
+    os.close(first)
     second = host.process("three/payload/init.scope", "1")
-    assert pid_of(host.inits.pidfd(NAME)) == second
+    assert host.init() == second
 
 
 def test_without_a_process_there_is_no_init(host: Host) -> None:
