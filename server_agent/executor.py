@@ -234,10 +234,14 @@ class Executor:
         try:
             self.rights.remove(name)
         except (OSError, QvdUsbError) as error:
+            LOG.warning("rights not removed container=%s error=%s", name, _words(error))
             if self.rights.has_processes(name):
                 reasons.append(f"container still has processes: {_words(error)}")
-        self.uevents.forget(name)
-        self.nodes.remove(name)
+        try:
+            self.uevents.forget(name)
+            self.nodes.remove(name)
+        except OSError as error:
+            reasons.append(f"its nodes stay: {_words(error)}")
         folder = self.brokers / str(name)
         try:
             if folder.is_dir() and not folder.is_symlink():

@@ -176,6 +176,21 @@ def test_a_broker_folder_that_stays_is_a_reason_not_to_lend_again(
     assert "broker folder stays" in found.reason
 
 
+def test_nodes_that_stay_are_a_reason_and_the_rest_is_undone_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.executor.perform(actions.PutInForce(container=ONE, hub=HUB))
+
+    def busy(*_: object) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr(NodeFolders, "remove", busy)
+    found = bench.executor.perform(actions.TearDown(container=ONE, hub=HUB))
+    assert isinstance(found, events.TornDown)
+    assert "nodes stay" in found.reason
+    assert not (bench.brokers / "one").exists()
+
+
 def test_a_hub_that_cannot_be_read_is_not_lent(bench: Bench) -> None:
     (bench.kernel.hub(0) / "status.1").write_text("nonsense\n")
     found = bench.executor.perform(actions.PutInForce(container=ONE, hub=HUB))
