@@ -58,12 +58,17 @@ class Announcer:
             task.cancel()
 
     async def _work(self, name: VmId, line: deque[Announce]) -> None:
-        while line:
-            batch = [line.popleft() for _ in range(min(len(line), BATCH))]
-            try:
-                await asyncio.get_running_loop().run_in_executor(self.pool, self.speaker.say, name, batch)
-            except OSError as error:
-                LOG.warning("not told container=%s things=%d error=%s", name, len(batch), error.strerror)
-                for action in batch:
-                    self.failed(action, error.strerror or "it could not be said")
-        del self._lines[name]
+        try:
+            while line:
+                await self._say(name, [line.popleft() for _ in range(min(len(line), BATCH))])
+        finally:
+            del self._lines[name]
+
+    async def _say(self, name: VmId, batch: list[Announce]) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self.pool, self.speaker.say, name, batch)
+        except OSError as error:
+            reason = error.strerror or str(error) or "it could not be said"
+            LOG.warning("not told container=%s things=%d error=%s", name, len(batch), reason)
+            for action in batch:
+                self.failed(action, reason)

@@ -279,7 +279,13 @@ class Daemon:
     def _keep(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            LOG.error("something ended in a way nobody thought of", exc_info=error)
 
     def _remember(self) -> events.Event:
         ledger = self._wiring.ledger
@@ -356,7 +362,7 @@ class Daemon:
     async def _look_again(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await self._try_to_look()
+            self.look_soon()  # in a task of its own: whatever becomes of it, there is a next one
 
     async def _try_to_look(self) -> None:
         try:

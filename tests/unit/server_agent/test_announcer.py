@@ -23,7 +23,7 @@ class FakeSpeaker:
 
     said: dict[VmId, list[list[str]]] = field(default_factory=dict)
     may: threading.Event = field(default_factory=threading.Event)
-    fault: OSError | None = None
+    fault: Exception | None = None
 
     def say(self, name: VmId, batch: list[Announce]) -> None:
         if name == ONE:
@@ -100,6 +100,19 @@ def test_what_is_not_heard_is_said_and_the_line_goes_on(bench: Bench) -> None:
 
     bench.run(work)
     assert bench.failed == [("/a", "it hangs")]
+    assert bench.speaker.said[TWO] == [["/b"]]
+
+
+def test_after_a_failure_nobody_thought_of_the_container_is_told_again(bench: Bench) -> None:
+    async def work(announcer: Announcer) -> None:
+        bench.speaker.fault = ValueError("odd")
+        announcer.put(action(TWO, "/a"))
+        await until(lambda: not announcer._lines)
+        bench.speaker.fault = None
+        announcer.put(action(TWO, "/b"))
+        await until(lambda: TWO in bench.speaker.said)
+
+    bench.run(work)
     assert bench.speaker.said[TWO] == [["/b"]]
 
 

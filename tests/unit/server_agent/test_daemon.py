@@ -16,7 +16,7 @@ from server_agent.backend import Backend
 from server_agent.daemon import READ_AT_ONCE
 from server_agent.kernel.udev import LostEventsError
 from server_agent.state import Right
-from tests.unit.server_agent.conftest import NUMBER, ONE, PORT, Bench, Run
+from tests.unit.server_agent.conftest import NUMBER, ONE, PORT, Bench, FakeKernel, Run
 
 
 def test_a_reservation_is_answered_when_all_is_in_force_and_is_remembered(run: Run, tmp_path: Path) -> None:
@@ -221,6 +221,25 @@ def test_lost_events_cause_a_look(run: Run, caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.WARNING):
         run(work)
     assert "events were lost" in caplog.text
+
+
+def test_a_look_that_fails_in_a_way_nobody_thought_of_is_said_and_the_next_one_comes(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server_agent.daemon.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("server_agent.daemon.HINT_SECONDS", 0.02)
+
+    def broken(*_: object) -> None:
+        raise ValueError("no number at all")
+
+    async def work(bench: Bench) -> None:
+        with monkeypatch.context() as kernel:
+            kernel.setattr(FakeKernel, "look", broken)
+            await bench.until(lambda: "no number at all" in caplog.text)
+        looks = bench.kernel.looks
+        await bench.until(lambda: bench.kernel.looks > looks)
+
+    run(work)
 
 
 def test_a_deadline_is_an_event(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
