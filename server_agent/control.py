@@ -121,7 +121,7 @@ class Server:
             answer = {} if op == WATCH else await self._handle(request)
         except QvdUsbError as error:
             return {}, {"ok": False, "problem": error.problem.code, "context": error.context}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # of the text; nothing in a request's own work is either
             return {}, {"ok": False, "problem": INTERNAL.code, "context": {"reason": str(error)}}
         else:
             return request, {"ok": True, **answer}

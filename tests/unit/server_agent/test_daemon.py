@@ -265,7 +265,7 @@ def test_nobody_at_the_socket_is_said_with_the_remedy(tmp_path: Path) -> None:
     assert "systemctl start qvd-usb-agent" in caught.value.remedy()
 
 
-@pytest.mark.parametrize("line", [b"not json\n", b"[1]\n", b"\n", b"\xff\n"])
+@pytest.mark.parametrize("line", [b"not json\n", b"[1]\n", b"\n", b"\xff\n", b"[" * 4000 + b"\n"])
 def test_a_line_that_is_no_request_gets_an_answer_all_the_same(run: Run, line: bytes) -> None:
     async def work(bench: Bench) -> None:
         reader, writer = await asyncio.open_unix_connection(bench.path)
