@@ -14,6 +14,7 @@ from qvd_usbip import properties
 from qvd_usbip.errors import SETTINGS_MALFORMED, QvdUsbError
 from qvd_usbip.ids import decimal
 from qvd_usbip.system.files import read_text, save_atomic
+from qvd_usbip.system.folder_lock import locked_folder
 from server_agent.lending import MOST_HUBS, MOST_PORTS, USUAL, Lending, parse_hubs
 
 NODE_CONF = Path("/etc/qvd/node.conf")
@@ -296,19 +297,21 @@ def parse_assignment(words: list[str]) -> tuple[str, str]:
 
 
 def save(key: str, value: str, path: Path = NODE_CONF) -> None:
-    """Set one key in the file; every other byte of it stays. Another line's fault is no reason not to.
+    """Set one key in the file; every other byte of it, its owner and mode stay. Another line's fault does not matter.
 
     Raises:
         QvdUsbError: the value makes no sense, or the file cannot be read or written.
     """
-    try:
-        text, mode = read_text(path), path.stat().st_mode & 0o777
-    except FileNotFoundError:
-        text, mode = "", 0o644
-    edited = properties.edit(text, key, value)
-    older = {(fault.key, fault.text) for fault in faults(text)}
-    made = [fault for fault in faults(edited) if fault.key == key or (fault.key, fault.text) not in older]
-    if made:
-        raise QvdUsbError(SETTINGS_MALFORMED, reason="; ".join(fault.text for fault in made))
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    save_atomic(path, edited.encode(), mode)
+    with locked_folder(path.parent):
+        try:
+            text, found = read_text(path), path.stat()
+            mode, owner = found.st_mode & 0o777, (found.st_uid, found.st_gid)
+        except FileNotFoundError:
+            text, mode, owner = "", 0o644, None
+        edited = properties.edit(text, key, value)
+        older = {(fault.key, fault.text) for fault in faults(text)}
+        made = [fault for fault in faults(edited) if fault.key == key or (fault.key, fault.text) not in older]
+        if made:
+            raise QvdUsbError(SETTINGS_MALFORMED, reason="; ".join(fault.text for fault in made))
+        save_atomic(path, edited.encode(), mode, owner)

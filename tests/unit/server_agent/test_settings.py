@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.system import folder_lock
+from qvd_usbip.system.folder_lock import locked_folder
 from server_agent import settings
 
 
@@ -132,6 +134,24 @@ def test_setting_a_key_keeps_every_other_byte(tmp_path: Path) -> None:
     settings.save(settings.USE_VHCI_HUBS, "1", path)
     assert path.read_text() == "# ours\nother = x\nvm.lxc.use_vhci_hubs=1\n"
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_file_stays_its_owners_and_of_two_who_set_keys_one_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, saved = tmp_path / "node.conf", []
+    path.write_text("vm.lxc.use_vhci_hubs=0\n")
+
+    def save(*words: object) -> None:
+        with pytest.raises(QvdUsbError, match="locked"), locked_folder(tmp_path):
+            pass
+        saved.append(words[2:])
+
+    monkeypatch.setattr(folder_lock, "LOCK_LIMIT", 0.02)
+    monkeypatch.setattr(settings, "save_atomic", save)
+    path.chmod(0o640)
+    settings.save(settings.USE_VHCI_HUBS, "1", path)
+    assert saved == [(0o640, (path.stat().st_uid, path.stat().st_gid))]
 
 
 def test_a_value_that_makes_no_sense_is_not_written(tmp_path: Path) -> None:
