@@ -81,7 +81,8 @@ def pump(tls: ssl.SSLSocket, plain: socket.socket) -> None:
                 _wait(far, near)
             if time.monotonic() - looked > _KEYS_EVERY:
                 looked = time.monotonic()
-                far.ended = is_used_up(tls)
+                if is_used_up(tls):
+                    far.ended = True
         _write_out(far, near)
     finally:
         for end in (far, near):
@@ -107,7 +108,9 @@ def _wait(far: _End, near: _End) -> None:
     poll = select.poll()
     for source, target in ((far, near), (near, far)):
         events = select.POLLIN if len(target.unsent) < ROOM else 0
-        poll.register(source.connection, events | (select.POLLOUT if source.waits_to_write else 0))
+        events |= select.POLLOUT if source.waits_to_write else 0
+        if events:  # else it would be told at once, and again, that an end has hung up whose data has no room yet
+            poll.register(source.connection, events)
     poll.poll()
 
 
