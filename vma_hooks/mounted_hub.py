@@ -151,8 +151,8 @@ class MountedHub:
 
     def _look(self, attach_id: str) -> tuple[AckState, tuple[str, ...]]:
         """How far an attach is, and its nodes. Without the agent's gate, what has enumerated is authorised."""
-        known = self._known.get(attach_id)
-        if known is None or not self._is_there(known):
+        known = self._remembered(attach_id)
+        if not self._is_there(known):
             raise QvdUsbError(DEVICE_GONE, busid=attach_id)
         nodes = tuple(self._nodes(known))
         if known.ready:
@@ -166,7 +166,7 @@ class MountedHub:
         return row is not None and row.state != vhci.STATE_FREE and row.devid == known.devid
 
     def _reach(self, attach_id: str, state: AckState) -> Attached:
-        known = self._known[attach_id]
+        known = self._remembered(attach_id)
         if state in known.at:
             return known
         passed = round((time.monotonic() - known.started) * 1000)
@@ -174,11 +174,16 @@ class MountedHub:
 
     def _change(self, attach_id: str, **changes: object) -> Attached:
         with self._lock:
-            known = self._known.get(attach_id)
-            if known is None:
-                raise QvdUsbError(DEVICE_GONE, busid=attach_id)
+            known = self._remembered(attach_id)
             self._known[attach_id] = replace(known, **changes)  # type: ignore[arg-type]  # two callers, both above
             return self._known[attach_id]
+
+    def _remembered(self, attach_id: str) -> Attached:
+        """An attach, unless another thread has given its port to the next one meanwhile."""
+        known = self._known.get(attach_id)
+        if known is None:
+            raise QvdUsbError(DEVICE_GONE, busid=attach_id)
+        return known
 
     def _rows(self, half: str) -> list[vhci.PortStatus]:
         """The ports of a half; a table without a bus below its hub is never read (old kernels oops)."""

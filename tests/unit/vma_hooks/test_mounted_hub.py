@@ -132,6 +132,19 @@ def test_the_next_device_on_its_port_is_not_taken_for_it(
     assert refusal(hub, broker.Status(attach_id=ATTACH_ID)) == "device-gone"
 
 
+def test_nor_one_that_comes_while_it_is_looked_at(
+    hub: MountedHub, old: OldHost, connection: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def next_one(_: int) -> list[str]:
+        old.end()
+        attach(hub, connection, attach_id=SECOND_ID)
+        return []
+
+    attach(hub, connection)
+    monkeypatch.setattr("vma_hooks.mounted_hub.list_devices", next_one)
+    assert refusal(hub, broker.Status(attach_id=ATTACH_ID)) == "device-gone"
+
+
 def test_nor_one_that_another_program_attached(hub: MountedHub, old: OldHost, connection: socket.socket) -> None:
     attach(hub, connection)
     old.end()
