@@ -16,7 +16,7 @@ from vma_hooks.words import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 HELP = """\
 usage: qvd-create-device --from-env
@@ -169,29 +169,37 @@ def delete(device: str, places: Places, nodes: Nodes) -> None:
         QvdUsbError: NODE_KEPT when it was made by somebody else or cannot be removed.
     """
     path = confine(device)
-    dev, records = open_folder(places.dev), open_records(places.records, nodes)
-    try:
+
+    def drop(dev: int, records: int) -> None:
         made_here = recorded_at("/".join(path), records)
         for kind, number in made_here:
             drop_node(kind, number, dev=dev, records=records, nodes=nodes)
         if not made_here and os.path.lexists("/".join((places.dev, *path))):
             raise QvdUsbError(NODE_KEPT, node=device, reason="it was not made by qvd-create-device")
+
+    try:
+        _in_folders(drop, places, nodes)
     except OSError as error:
         raise QvdUsbError(NODE_KEPT, node=device, reason=error.strerror) from error
-    finally:
-        os.close(records)
-        os.close(dev)
 
 
 def _apply(wanted: NodePlan, grant: Grant | None, places: Places, nodes: Nodes) -> None:
+    def apply(dev: int, records: int) -> None:
+        if wanted.verb == "make":
+            make_node(wanted, grant, dev=dev, records=records, nodes=nodes)
+        else:
+            drop_node(wanted.kind, wanted.number, dev=dev, records=records, nodes=nodes)
+
+    _in_folders(apply, places, nodes)
+
+
+def _in_folders(work: "Callable[[int, int], None]", places: Places, nodes: Nodes) -> None:
+    """Do the work with /dev and the folder of records open, while no other run has that."""
     dev = open_folder(places.dev)
     try:
         records = open_records(places.records, nodes)
         try:
-            if wanted.verb == "make":
-                make_node(wanted, grant, dev=dev, records=records, nodes=nodes)
-            else:
-                drop_node(wanted.kind, wanted.number, dev=dev, records=records, nodes=nodes)
+            work(dev, records)
         finally:
             os.close(records)
     finally:

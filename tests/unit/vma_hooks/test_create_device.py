@@ -309,6 +309,13 @@ def test_create_and_delete_by_hand(image: Image) -> None:
     assert image.left() == []
 
 
+def test_a_node_that_cannot_be_deleted_is_told_as_a_problem_whatever_is_missing(image: Image) -> None:
+    (image.top / "run").write_text("no folder")
+    assert image.run("--delete", "/dev/modem") == status("node-refused")
+    image.dev.rmdir()
+    assert image.run("--delete", "/dev/modem") == status("node-kept")
+
+
 def test_create_for_no_device_and_delete_of_a_foreign_node_are_refused(image: Image) -> None:
     assert image.run("--create", "/dev/modem", "/sys/devices/platform/serial8250") == status("node-refused")
     (image.dev / "null").touch()
