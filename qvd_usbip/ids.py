@@ -222,17 +222,6 @@ class VmId(Value):
             raise errors.QvdUsbError(errors.CONTAINER_NAME_MALFORMED, value=text)
         return cls(text)
 
-    @property
-    def qvd_number(self) -> "int | None":
-        """The virtual machine's number if QVD made this container ("qvd-42"), else None."""
-        stem, _, digits = self.name.partition("-")
-        return decimal(digits, 0xFFFFFFFF) if stem == "qvd" else None
-
-    @property
-    def is_qvd(self) -> bool:
-        """Whether QVD made this container."""
-        return self.qvd_number is not None
-
     def __str__(self) -> str:
         return self.name
 

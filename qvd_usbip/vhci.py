@@ -183,12 +183,6 @@ class Ports:
         """The number of this root-hub port, in the half that `speed` selects. With hub 0: the hub's own number."""
         return (2 * hub + (1 if half_of(speed) == "ss" else 0)) * self.ports_per_half + rhport
 
-    def split(self, port: int) -> tuple[int, str, int]:
-        """A global port taken apart: hub, half ("hs" or "ss"), root-hub port."""
-        halves, rhport = divmod(port, self.ports_per_half)
-        hub, half = divmod(halves, 2)
-        return hub, _HALVES[half], rhport
-
     def attach_target(self, layout: Layout, hub: int, rhport: int, speed: int) -> tuple[int, int]:
         """Where to attach: the hub whose `attach` is written, and the port number to write there.
 

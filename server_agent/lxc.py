@@ -1,4 +1,4 @@
-"""PURE: what a container's configuration has to say so that the agent decides about its USB, and what LXC tells a hook.
+"""PURE: what a container's configuration has to say so that the agent decides about its USB.
 
 Every line of it was held against container root's own ways round; together they close them, fewer do not.
 """
@@ -15,7 +15,6 @@ SECCOMP = "/usr/share/qvd-usbip/lxc/container.seccomp"
 BROKERS = "/run/qvd-usbip/broker"
 NODES = "/run/qvd-usbip/nodes"
 INCLUDES = Path("/var/lib/qvd-usbip/lxc")
-PRE_START, START_HOST, POST_STOP = "pre-start", "start-host", "post-stop"
 
 WAYS = {
     Backend.MAP: "the agent's device map (cgroup v2)",

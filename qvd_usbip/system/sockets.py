@@ -83,11 +83,6 @@ def read_line(connection: socket.socket, deadline: float, limit: int = MAX_DEVIC
     return read_until(connection, line_end, limit, deadline)
 
 
-def read_exact(connection: socket.socket, count: int, deadline: float) -> bytes:
-    """Take exactly `count` bytes. Raises: as read_head."""
-    return read_until(connection, lambda data: count if len(data) >= count else None, count, deadline)
-
-
 def read_until(connection: socket.socket, end_of: Callable[[bytes], int | None], limit: int, deadline: float) -> bytes:
     """Take bytes up to where `end_of` finds the end, and leave what follows in the socket.
 

@@ -50,15 +50,6 @@ class Gate:
         if not self.closed(hub):
             self.close(hub)
 
-    def open(self, hub: HubId) -> None:
-        """Undo `close`.
-
-        Raises:
-            OSError: the kernel would not.
-        """
-        for root in Vhci(sysfs=self.sysfs).root_hubs(hub):
-            _write(root / "authorized_default", OPEN)
-
     def inspect(self, busid: BusId, number: Right) -> Enumerated:
         """What enumerated, as this kernel read it; its word, not the client's.
 

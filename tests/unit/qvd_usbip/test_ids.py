@@ -110,23 +110,6 @@ def test_container_name_is_exactly_the_grammar(text: str) -> None:
         assert refused(VmId.parse, text) is errors.CONTAINER_NAME_MALFORMED
 
 
-@pytest.mark.parametrize(
-    ("name", "number"),
-    [
-        ("qvd-42", 42),
-        ("qvd-0", 0),
-        ("qvd-042", None),
-        ("qvd-", None),
-        ("qvd-4x", None),
-        ("one", None),
-        ("QVD-42", None),
-    ],
-)
-def test_qvd_number(name: str, number: int | None) -> None:
-    assert VmId.parse(name).qvd_number == number
-    assert VmId.parse(name).is_qvd == (number is not None)
-
-
 def test_values_are_immutable_hashable_and_equal_in_their_class_only() -> None:
     busid = BusId.parse("1-4")
     with pytest.raises(AttributeError):

@@ -140,7 +140,7 @@ def test_in_whatever_pieces_it_comes(sizes: list[int], after: bytes) -> None:
         assert read is not None
         assert read.devid == 65538
         if after:
-            assert sockets.read_exact(theirs, len(after), soon()) == after
+            assert theirs.recv(len(after), socket.MSG_WAITALL) == after
 
 
 def send_pieces(connection: socket.socket, data: bytes, sizes: list[int]) -> None:
@@ -229,13 +229,6 @@ def test_the_head_limit() -> None:
         sender.start()
         assert len(sockets.read_head(theirs, soon(), limit=8192)) == 8192
         sender.join()
-
-
-def test_read_exact() -> None:
-    with pair() as (ours, theirs):
-        ours.sendall(b"0123456789")
-        assert sockets.read_exact(theirs, 4, soon()) == b"0123"
-        assert sockets.read_exact(theirs, 6, soon()) == b"456789"
 
 
 def test_the_error_of_a_socket_is_told_once_and_the_socket_stays_open() -> None:
