@@ -47,11 +47,13 @@ class Draft:
         return container
 
     def drop_container(self, container: Container) -> None:
-        """Forget a container and the ports of its hub; a number that is still to be taken from it stays blocked."""
+        """Forget a container, its ports and its attaches; a number that is still to be taken from it stays blocked."""
         for device in list(self.state.devices_of(container.name)):
             self.drop_device(device)
         self.state = replace(
-            self.state, containers={n: c for n, c in self.state.containers.items() if n != container.name}
+            self.state,
+            containers={n: c for n, c in self.state.containers.items() if n != container.name},
+            progress={known: p for known, p in self.state.progress.items() if p.container != container.name},
         )
 
     def put_device(self, device: Device) -> Device:
@@ -87,9 +89,10 @@ class Draft:
         )
 
     def put_progress(self, attach_id: str, progress: Progress) -> None:
-        """Keep what can be said about an attach, and let the oldest finished ones go."""
+        """Keep what can be said about an attach, and let the oldest finished ones of its container go."""
         kept = {**self.state.progress, attach_id: progress}
-        finished = [known for known, p in kept.items() if p.state and p.state.is_final]
+        mine = (known for known, p in kept.items() if p.container == progress.container)
+        finished = [known for known in mine if (state := kept[known].state) is not None and state.is_final]
         for old in finished[: max(0, len(finished) - ACK_MEMORY)]:
             del kept[old]
         self.state = replace(self.state, progress=kept)

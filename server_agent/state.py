@@ -17,7 +17,7 @@ APPEAR_SECONDS = 10.0  # from the kernel's OK to a device that enumerates
 SETTLE_SECONDS = 30.0  # from there until drivers have it
 START_SECONDS = 60.0  # from the pre-start hook to the container's first process
 LOST_SECONDS = 60.0  # after that long without its result, an action is taken for lost
-ACK_MEMORY = 64  # finished attaches that can still be asked about
+ACK_MEMORY = 64  # finished attaches of one container that can still be asked about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -8,8 +8,20 @@ from qvd_usbip.ack import AckState
 from qvd_usbip.ids import HubId
 from server_agent import actions, events
 from server_agent.backend import Backend
+from server_agent.draft import Draft
 from server_agent.lending import Lease
-from server_agent.state import PENDING_LIMIT, Hold, Phase, Port, Right, Stage
+from server_agent.state import (
+    ACK_MEMORY,
+    PENDING_LIMIT,
+    Container,
+    Hold,
+    Phase,
+    Port,
+    Progress,
+    Right,
+    Stage,
+    State,
+)
 from tests.unit.server_agent.steps import (
     FIRST,
     FOUR,
@@ -373,6 +385,18 @@ def test_killed_in_the_middle_of_a_revoke_it_looks_for_what_drivers_had_made_alr
     assert world.looks_wanted
     world.look()
     assert world.maps == {ONE: everything}
+
+
+def test_what_ended_in_one_container_does_not_push_out_what_another_can_ask_about() -> None:
+    draft = Draft(State(), 0.0)
+    draft.put_progress("other", Progress(container=TWO, started=0.0, state=AckState.FAILED))
+    draft.put_progress("under way", Progress(container=ONE, started=0.0))
+    for number in range(ACK_MEMORY + 1):
+        draft.put_progress(str(number), Progress(container=ONE, started=0.0, state=AckState.REFUSED))
+    assert "0" not in draft.state.progress, "the oldest of its own is forgotten"
+    assert draft.state.progress.keys() >= {"other", "under way", "1", str(ACK_MEMORY)}
+    draft.drop_container(Container(name=ONE, hub=None, phase=Phase.TEARING))
+    assert draft.state.progress.keys() == {"other"}
 
 
 def test_a_peer_that_went_before_anything_enumerated_is_a_failure() -> None:
