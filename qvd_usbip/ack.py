@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_BYTES = 2048
+MAX_WAIT = 30  # seconds until a question how far it is gets an answer at the latest
 _VERSION = 1
 _MAX_MILLISECONDS = 9_999_999_999  # 115 days: a device may be `gone` long after it came
 _MAX_TEXT = 255

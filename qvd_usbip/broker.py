@@ -13,7 +13,7 @@ from qvd_usbip.ack import Ack, AckState
 
 MAX_MESSAGE = 512
 MAX_ANSWER = 4096  # an Ack and the nodes of a device with many functions
-MAX_WAIT = 30
+MAX_WAIT = ack.MAX_WAIT
 _VERSION = 1
 _MAX_NODES = 64
 _MAX_NODE = 255

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Headers = Iterable[tuple[bytes, bytes]]
 
 MAX_HEAD = 8192
-MAX_WAIT = 30
+MAX_WAIT = ack.MAX_WAIT
 MAX_PING = 1024
 MAX_BODY = max(ack.MAX_BYTES, MAX_PING)
 UPGRADE = "qvd:usbip/1.0"
