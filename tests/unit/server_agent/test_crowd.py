@@ -1,4 +1,4 @@
-"""64 containers with 8 devices each, on a simulated host: a restart, a storm, a lost storm, and ten thousand lives.
+"""64 containers with 8 devices each, on a simulated host: a restart, a storm, and a storm of which half is lost.
 
 Simulated, since no kernel has so many hubs: the agent's loop, observer and executor are the real ones, on plain files.
 """
