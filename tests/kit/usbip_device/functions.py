@@ -8,7 +8,7 @@ from typing import ClassVar
 from .descriptors import BULK, INTERRUPT, ISOCHRONOUS, association, descriptor, endpoint, interface
 from .records import Setup
 
-TO_HOST, CLASS_OUT, CLASS_IN, STANDARD_IN = 0x80, 0x21, 0xA1, 0x81
+TO_HOST, CLASS_OUT, STANDARD_IN = 0x80, 0x21, 0x81
 PACKET = 512  # bulk packets of a high-speed device
 
 

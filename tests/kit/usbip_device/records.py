@@ -10,7 +10,7 @@ from dataclasses import dataclass
 SUBMIT, UNLINK, RET_SUBMIT, RET_UNLINK = 1, 2, 3, 4
 HEAD = 48  # bytes of every record's fixed part
 IN = 1
-EPIPE, ECONNRESET, EREMOTEIO = 32, 104, 121
+EPIPE, ECONNRESET = 32, 104
 _BASE = struct.Struct(">5I")  # command, seqnum, devid, direction, endpoint
 _SUBMIT = struct.Struct(">I4i8s")  # flags, length, start frame, packets, interval, setup
 _RETURNED = struct.Struct(">5i8x")  # status, actual length, start frame, packets, errors

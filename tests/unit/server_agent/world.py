@@ -10,17 +10,15 @@ from server_agent import actions, events
 from server_agent.decide import decide
 from server_agent.events import DeviceSeen, HubSeen, Left, Observed
 from server_agent.ledger import format_ledger, parse_ledger
-from server_agent.lending import Lease, Lending, possible_leases
+from server_agent.lending import Lease, Lending
 from server_agent.state import Port, Right, Stage, State, Thing
 from tests.unit.server_agent.world_hubs import HUBS, busid_of, usb_device
 from tests.unit.server_agent.world_inside import ACCESS, Inside, things_of
 
 BOOT = "boot"
-PORTS = 3
+PORTS, TTYS = 3, 3  # few, so that they are used again
 LENDING = Lending(shared=1, ports=1)  # hubs 1 and 2 as a whole, of hub 3 one port of each half
-LEASES = possible_leases(HUBS, PORTS, LENDING)
 NAMES = tuple(VmId(name) for name in ("one", "two", "three", "four", "five", "six"))
-TTYS = 3  # few numbers, so that they are used again
 
 
 @dataclass(slots=True)
