@@ -1,11 +1,12 @@
 """EFFECT: what a container's configuration says already, and which numbers its root and group have."""
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from qvd_usbip.errors import USERNS_UNMAPPED, QvdUsbError
+from qvd_usbip.errors import CONFIG_UNREADABLE, USERNS_UNMAPPED, QvdUsbError
 from qvd_usbip.system.files import read_text
 from server_agent import idmap, lxc
 
@@ -14,6 +15,7 @@ INCLUDE, ROOT = "lxc.include", "lxc.rootfs.path"
 DEPTH = 8
 GROUP = "qvduser"  # createdevice.acl.group of an image that does not say otherwise
 GROUP_BYTES = 1 << 20
+NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -53,7 +55,7 @@ def with_ids(terms: lxc.ContainerTerms, *, userns: bool) -> lxc.ContainerTerms:
         userns: whether it has to be in one.
 
     Raises:
-        QvdUsbError: userns-unmapped when there has to be a user namespace and none can be found.
+        QvdUsbError: userns-unmapped when there has to be a user namespace and none can be found; config-unreadable.
     """
     path = CONTAINERS / str(terms.name) / "config"
     try:
@@ -111,7 +113,11 @@ def image_roots(value: str) -> list[Path]:
 
 
 def _group_file(root: Path) -> str:
-    """etc/group of an image, which may be hostile: no link in it is followed."""
+    """etc/group of an image, which may be hostile: no link in it is followed.
+
+    Raises:
+        QvdUsbError: config-unreadable; who is let in would then be guessed.
+    """
     try:
         top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -122,7 +128,9 @@ def _group_file(root: Path) -> str:
             file = os.open("group", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         finally:
             os.close(folder)
-    except OSError:  # a layer without it, or no folder at all: then it is not known
-        return ""
+    except OSError as error:
+        if error.errno in NOT_THERE:  # a layer without it, or no folder at all: then it is not known
+            return ""
+        raise QvdUsbError(CONFIG_UNREADABLE, path=root / "etc/group", reason=error.strerror) from error
     with os.fdopen(file, "rb") as opened:
         return opened.read(GROUP_BYTES).decode("utf-8", "replace")

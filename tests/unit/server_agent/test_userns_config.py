@@ -1,5 +1,6 @@
 """What a container in a user namespace says of its ids, and the lines it gets: nothing has to be typed."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -140,6 +141,21 @@ def test_no_link_in_an_image_is_followed(containers: Path) -> None:
     (containers / "root/etc/group").unlink()
     os.mkfifo(containers / "root/etc/group")
     assert image_group(found, "qvduser") is None
+
+
+def test_an_image_that_cannot_be_looked_into_is_said_for_who_is_let_in_would_be_guessed(
+    containers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    really = os.open
+
+    def refuse(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if path == "etc":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return really(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr("server_agent.container_config.os.open", refuse)
+    assert cli.main(["lxc-config", "three"]) == PROBLEMS["config-unreadable"].exit_status
+    assert "etc/group cannot be read: Permission denied" in capsys.readouterr().err
 
 
 def test_an_include_of_itself_ends(containers: Path) -> None:
