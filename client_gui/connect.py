@@ -6,7 +6,6 @@ import json
 import os
 import select
 import signal
-import stat
 import sys
 import time
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from client_gui.listing import (
 )
 from client_gui.requirements import check
 from client_gui.session import require_privacy
-from client_gui.session_pipe import at_end, read_session
+from client_gui.session_pipe import at_end, closes, read_session
 from client_gui.state import DeviceState, Snapshot
 from qvd_usbip.errors import INTERNAL, NO_SESSION, SHARING_DISABLED, USAGE, QvdUsbError, printable, problem_of
 
@@ -201,10 +200,10 @@ def _wakeup() -> Iterator[_Wakeup]:
 def _wait(source: int | None, wakeup: int, over: Callable[[], bool]) -> None:
     """Waits until the session's pipe closes, a signal comes, or there is nothing left to do.
 
-    Without a pipe, or where a file stands for it, which never closes, only a signal ends the session.
+    Without a pipe that closes only a signal ends the session.
     """
     poll = select.poll()
-    if source is not None and not stat.S_ISREG(os.fstat(source).st_mode):
+    if source is not None and closes(source):
         poll.register(source, select.POLLIN)
     poll.register(wakeup, select.POLLIN)
     while not over():

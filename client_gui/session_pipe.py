@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import time
 
 from client_gui.session import SIZE_LIMIT, Session, parse_session
@@ -77,6 +78,11 @@ def _decoded(data: bytes, *, complete: bool) -> str:
         if not complete and error.end == len(data):  # a character is still on its way
             return data[: error.start].decode()
         raise QvdUsbError(SESSION_MALFORMED, reason="it is not UTF-8 text") from None
+
+
+def closes(descriptor: int) -> bool:
+    """Whether its closing ends the session: a plain file in a pipe's place is at its end from the beginning."""
+    return not stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def at_end(descriptor: int) -> bool:

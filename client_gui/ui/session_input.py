@@ -7,7 +7,7 @@ import threading
 from PySide6.QtCore import QObject, QSocketNotifier, Signal
 
 from client_gui.session import Session
-from client_gui.session_pipe import at_end, read_session
+from client_gui.session_pipe import at_end, closes, read_session
 from qvd_usbip.errors import QvdUsbError
 
 
@@ -39,6 +39,8 @@ class SessionInput(QObject):
             self.given.emit(session)
 
     def _watch(self) -> None:
+        if not closes(self._descriptor):
+            return  # the session lasts as long as the window
         self._notifier = QSocketNotifier(self._descriptor, QSocketNotifier.Type.Read, self)
         self._notifier.activated.connect(self._look)
 

@@ -22,6 +22,7 @@ from tests.kit.refusals import assert_refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from PySide6.QtCore import QSettings
     from pytestqt.qtbot import QtBot
@@ -85,6 +86,20 @@ def test_session_ends_with_the_pipe_and_the_window_stays(
     pipe.close()
     qtbot.waitUntil(lambda: engine.asked[-1] == ("session", None))
     assert opened.picker.isVisible()
+
+
+def test_session_out_of_a_file_lasts_as_long_as_the_window(
+    engine: FakeEngine, memory: QSettings, tmp_path: Path, qtbot: QtBot
+) -> None:
+    (tmp_path / "session.json").write_text(json.dumps(SESSION))
+    with (tmp_path / "session.json").open() as file:
+        run = PickerRun(engine, memory, file.fileno())
+        run.open()
+        qtbot.waitUntil(lambda: ("session", "Work") in engine.asked)
+        qtbot.wait(50)
+        assert engine.asked[-1] == ("session", "Work")
+        run.close()
+        qtbot.waitUntil(lambda: not run.picker.isVisible())
 
 
 def test_picker_in_the_background_ends_with_its_session(
