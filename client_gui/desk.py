@@ -346,7 +346,9 @@ class Desk:
         problems = tuple(dict.fromkeys(trouble_of(fault) for fault in faults if fault is not None))
         return Snapshot(
             rows=selection.rows_of(self._devices, situation),
-            session=self._line.view(shared=self._loans.any_in(Phase.SHARED), way=self._loans.way),
+            session=self._line.view(
+                barred=self._privacy_fault(), shared=self._loans.any_in(Phase.SHARED), way=self._loans.way
+            ),
             problems=problems,
             generation=generation,
             fitness=self._line.fitness,

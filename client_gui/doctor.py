@@ -14,10 +14,12 @@ from client_gui.helper.authorise import check_caller
 from client_gui.helper.caller import identify, read_policy
 from client_gui.memory import Memory
 from client_gui.presence import read_status, runtime_folder
+from client_gui.reported import snapshot_of_status
 from client_gui.scan import Scanner
 from client_gui.settings import Files
+from client_gui.troubles import Fault
 from client_gui.unmount import UDISKSCTL
-from qvd_usbip.errors import SHARING_DISABLED, QvdUsbError, problem_of
+from qvd_usbip.errors import SHARING_DISABLED, SLAVE_UNREACHABLE, QvdUsbError, problem_of
 from qvd_usbip.finding import Finding
 from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from client_gui.settings import Settings
-    from client_gui.troubles import Fault
 
 
 def examine(files: Files, root: Path = Path("/")) -> list[Finding]:
@@ -170,11 +171,13 @@ def _sleep(root: Path) -> Finding:
 
 def _session() -> Finding:
     status = read_status(runtime_folder(os.environ, os.geteuid()))
-    session = None if status is None else status.get("session")
-    if not isinstance(session, dict):
+    shown = None if status is None else snapshot_of_status(status)
+    if shown is None or shown.session is None:
         return Finding(name="session", text="no session is there: ticked devices wait for one")
-    if session.get("connected") is True:
-        return Finding(name="session", text=str(session.get("text", "")))
-    problem = problem_of("slave-unreachable")
-    error = QvdUsbError(problem, address=session.get("address", "?"), reason="it does not answer")
-    return _failed("session", error)
+    session = shown.session
+    if session.connected:
+        return Finding(name="session", text=session.text)
+    for trouble in shown.problems:
+        if trouble.code == session.problem:
+            return _faulty("session", Fault(code=trouble.code, text=trouble.text, remedy=trouble.remedy))
+    return _failed("session", QvdUsbError(SLAVE_UNREACHABLE, address=session.address, reason="it does not answer yet"))

@@ -121,13 +121,18 @@ class Line:
         """How good the way is, once it was measured."""
         return None if self._reach is None else self._reach.fitness
 
-    def view(self, *, shared: bool, way: Way | None = None) -> SessionView | None:
-        """What is to be shown of the session; one that a device is shared with is connected, its TLS done by `way`."""
+    def view(self, *, barred: Fault | None, shared: bool, way: Way | None) -> SessionView | None:
+        """What is to be shown of the session; one that a device is shared with is connected, its TLS done by `way`.
+
+        One to which nothing may be sent (`barred` says why) is not even asked.
+        """
         if self.session is None:
             return None
+        if barred is not None:
+            return view_of(self.session, connected=False, trouble=trouble_of(barred))
         if shared or self._reach is None or self._reach.answered is None:
             return view_of(self.session, connected=shared, way=way)
-        trouble = "" if self._reach.fault is None else trouble_of(self._reach.fault).text
+        trouble = None if self._reach.fault is None else trouble_of(self._reach.fault)
         view = view_of(self.session, connected=self._reach.answered, trouble=trouble)
         return replace(view, lost=self._reach.lost, retry_in=self._reach.retry_in)
 

@@ -102,6 +102,7 @@ def json_of_session(session: SessionView | None) -> Json | None:
         "text": session.text,
         "lost": session.lost,
         "retry_in": session.retry_in,
+        "problem": session.problem,
     }
 
 

@@ -169,6 +169,7 @@ def _session(value: Mapping[str, object]) -> SessionView:
         text=_text(value, "text"),
         lost=value.get("lost") is True,
         retry_in=_real(value.get("retry_in")),
+        problem=_text(value, "problem"),
     )
 
 

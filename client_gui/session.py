@@ -6,12 +6,16 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from client_gui.state import SessionView
 from qvd_usbip import json_object
 from qvd_usbip.encryption import Way
 from qvd_usbip.errors import ENCRYPTION_UNAVAILABLE, PLAINTEXT_REFUSED, SESSION_MALFORMED, QvdUsbError
 from qvd_usbip.pairing import is_fingerprint
+
+if TYPE_CHECKING:
+    from client_gui.state import Trouble
 
 SIZE_LIMIT = 16 * 1024
 """Longest session text, in bytes."""
@@ -154,12 +158,14 @@ def require_privacy(session: Session, *, allow_plaintext: bool) -> None:
 _SAFETY = {Way.KERNEL: "encrypted by the kernel", Way.RELAY: "encrypted by a relay"}
 
 
-def view_of(session: Session, *, connected: bool, trouble: str = "", way: Way | None = None) -> SessionView:
-    """Decides how the session is shown: whether it is encrypted, and who does that for what is shared now (`way`)."""
+def view_of(
+    session: Session, *, connected: bool, trouble: Trouble | None = None, way: Way | None = None
+) -> SessionView:
+    """Decides how the session is shown: what keeps it away, whether it is encrypted, and by whom just now (`way`)."""
     safety = "not encrypted" if session.encryption == "none" else "encrypted" if way is None else _SAFETY[way]
     if session.encryption == "none" and session.address.is_local:
         safety = "not encrypted, stays on this computer up to the tunnel"
-    standing = trouble.rstrip(".") or ("connected" if connected else "connecting")
+    standing = trouble.text.rstrip(".") if trouble else "connected" if connected else "connecting"
     return SessionView(
         name=session.name,
         address=str(session.address),
@@ -167,4 +173,5 @@ def view_of(session: Session, *, connected: bool, trouble: str = "", way: Way | 
         encryption=session.encryption,
         way="" if way is None else str(way),
         text=f"{session.name}: {standing} ({safety})",
+        problem=trouble.code if trouble else "",
     )

@@ -152,8 +152,7 @@ def session_line(session: SessionView | None, troubles: tuple[Trouble, ...] = ()
             return tr("Connecting…")
         return tr("Session lost. Trying again in {n} s.", n=math.ceil(session.retry_in))
     if not session.connected:
-        standing = session.text.removeprefix(f"{session.name}: ").rpartition(" (")[0]
-        trouble = next((each for each in troubles if each.text.rstrip(".") == standing), None)
+        trouble = next((each for each in troubles if each.code == session.problem), None)
         return tr("Connecting…") if trouble is None else sentence(trouble.code, trouble.text)
     return _safety(session)
 

@@ -69,7 +69,7 @@ class Tray(QObject):
         if badge != self._badge:
             self._badge = badge
             self._draw()
-        self.icon.setToolTip(f"{session_title(snapshot.session)}\n{session_line(snapshot.session)}")
+        self.icon.setToolTip(f"{session_title(snapshot.session)}\n{session_line(snapshot.session, snapshot.problems)}")
         for row in snapshot.rows:
             before = self._states.get(row.key)
             if notify and before is not None:

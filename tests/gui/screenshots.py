@@ -106,8 +106,7 @@ def scenes() -> tuple[Scene, ...]:
 def _waiting(trouble: Trouble, **session: object) -> Snapshot:
     """Two devices wait for a session that this trouble keeps away."""
     rows = (replace(row, state=DeviceState.WAITING, steps=()) for row in (samples.BRIO, samples.YUBIKEY))
-    text = f"Work desktop: {trouble.text[:-1]} (encrypted)"
-    view = replace(samples.SESSION, connected=False, text=text, **session)  # type: ignore[arg-type]  # the names are SessionView's
+    view = replace(samples.SESSION, connected=False, problem=trouble.code, **session)  # type: ignore[arg-type]  # the names are SessionView's
     return replace(samples.snapshot(*rows), session=view, problems=(trouble,), fitness=None)
 
 

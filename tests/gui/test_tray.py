@@ -66,6 +66,13 @@ def test_menu_names_what_is_shared_and_what_failed(picker: Picker, engine: FakeE
     assert not actions(picker)["Work desktop · Connected"].isEnabled()
 
 
+def test_tip_says_what_keeps_the_session_away(picker: Picker, engine: FakeEngine, desktop: Desktop) -> None:
+    away = replace(samples.SESSION, connected=False, problem=samples.SESSION_REFUSED.code)
+    engine.show(samples.BRIO, session=away, problems=(samples.SESSION_REFUSED,))
+    QApplication.processEvents()
+    assert picker.tray.icon.toolTip() == "Work desktop\nThe session refused its key."
+
+
 def test_menu_stops_and_retries(picker: Picker, engine: FakeEngine, desktop: Desktop) -> None:
     engine.show(*samples.EVERY_KIND_OF_ROW)
     actions(picker)["Stop sharing YubiKey 5 NFC"].trigger()

@@ -35,8 +35,7 @@ def session(**changes: object) -> SessionView:
     [
         (session(encryption="none"), "Work desktop", "Connected · not encrypted"),
         (session(encryption="tls"), "Work desktop", "Connected · encrypted"),
-        (session(connected=False, text=""), "Work desktop", "Connecting…"),
-        (session(connected=False, text="Work desktop: connecting (encrypted)"), "Work desktop", "Connecting…"),
+        (session(connected=False), "Work desktop", "Connecting…"),
         (None, "USB devices", "No session. Ticked devices wait for it."),
     ],
 )
@@ -49,7 +48,7 @@ def test_header_says_how_the_session_stands(
 
 def test_session_that_is_not_reached_says_why(engine: FakeEngine, seen: Seen) -> None:
     trouble = Trouble(code="slave-refused-key", text="The session refused its key.", remedy="Reconnect.")
-    view = session(connected=False, text="Work desktop: The session refused its key (encrypted)")
+    view = session(connected=False, problem="slave-refused-key")
     engine.show(samples.BRIO, session=view, problems=(samples.MODULE_MISSING, trouble))
     assert seen.texts()[1] == "The session refused its key."
     assert seen.has("Check again"), "for the module"
@@ -62,7 +61,7 @@ def test_session_that_is_not_reached_says_why(engine: FakeEngine, seen: Seen) ->
 def test_lost_session_counts_down_and_the_reason_stays_below(engine: FakeEngine, seen: Seen) -> None:
     reason = "The session at h:1 cannot be reached: Connection refused."
     trouble = Trouble(code="slave-unreachable", text=reason, remedy="Check that the desktop is running.")
-    lost = session(connected=False, text=f"Work desktop: {reason[:-1]} (encrypted)", lost=True, retry_in=4.0)
+    lost = session(connected=False, problem="slave-unreachable", lost=True, retry_in=4.0)
     engine.show(samples.BRIO, session=lost, problems=(trouble,))
     below = f"{reason} Check that the desktop is running."
     assert seen.texts()[1] == "Session lost. Trying again in 4 s."

@@ -238,9 +238,14 @@ def test_sharing_switched_off_shares_nothing_and_says_how_to_switch_it_on(bench:
 def test_plaintext_to_another_computer_is_refused(bench: Bench) -> None:
     bench.bus.plug()
     bench.configure(ENTRY)
-    bench.run().set_session(bench.session("192.0.2.1:11100"))
+    engine = bench.run()
+    engine.set_session(bench.session("192.0.2.1:11100"))
     assert bench.wait_state(DeviceState.BLOCKED).problem == "plaintext-refused"
     assert bench.helper.diary() == []
+    session = engine.snapshot().session
+    assert session is not None
+    assert session.problem == "plaintext-refused", "nobody connects to it, so it is not called connecting"
+    assert "is not encrypted and not on this computer" in session.text
 
 
 def test_a_session_over_a_unix_socket(bench: Bench) -> None:

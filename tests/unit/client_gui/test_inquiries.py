@@ -206,6 +206,15 @@ def test_a_session_that_does_not_answer_fails(bench: Bench, healthy: Path, monke
     assert marks(bench, healthy)["session"][0] == "ok"
 
 
+def test_a_session_that_is_kept_away_fails_with_its_own_reason(
+    bench: Bench, healthy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble = {"code": "slave-refused-key", "text": "The session refused its key.", "remedy": "Reconnect."}
+    view = {"connected": False, "address": "desk:11100", "text": "Work: refused", "problem": "slave-refused-key"}
+    monkeypatch.setattr(doctor, "read_status", lambda _: {"session": view, "problems": [trouble]})
+    assert marks(bench, healthy)["session"] == ("FAIL", "Reconnect.")
+
+
 def test_doctor_s_exit_status_is_that_of_the_first_failure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,13 +104,20 @@ def test_the_session_is_told_without_a_key() -> None:
     view = SessionView(name="Work", address="h:1", connected=True, encryption="none", text="Work: connected")
     told = json_of_snapshot(Snapshot(session=view))["session"]
     assert isinstance(told, dict)
-    assert set(told) == {"name", "address", "connected", "encryption", "way", "text", "lost", "retry_in"}
+    assert set(told) == {"name", "address", "connected", "encryption", "way", "text", "lost", "retry_in", "problem"}
 
 
 @pytest.mark.parametrize("retry_in", [None, 4.0])
 def test_a_lost_session_is_read_as_it_was_written_and_told_with_its_next_try(retry_in: float | None) -> None:
     view = SessionView(
-        name="Work", address="h:1", connected=False, encryption="none", text="Work: gone", lost=True, retry_in=retry_in
+        name="Work",
+        address="h:1",
+        connected=False,
+        encryption="none",
+        text="Work: gone",
+        lost=True,
+        retry_in=retry_in,
+        problem="slave-unreachable",
     )
     told = json.loads(json.dumps(json_of_snapshot(Snapshot(session=view))))
     assert session_of_status(told) == view
