@@ -153,8 +153,8 @@ class SessionView:
     """The session as it may be shown: never the key.
 
     `lost` says that it was there, is not, and may come back; `retry_in` is in how many seconds that is tried, None
-    while it is being tried. `way` is who does the TLS of what is shared: kernel, relay, or empty. `problem` is the code of
-    the Trouble that keeps it away.
+    while it is being tried. `way` is who does the TLS of what is shared: kernel, relay, or empty. `problem` is the code
+    of the Trouble that keeps it away.
     """
 
     name: str

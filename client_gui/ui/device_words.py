@@ -160,7 +160,7 @@ def report(row: Row) -> str:
     """Returns what to paste into a message to whoever looks after this computer."""
     lines = [
         f"{device_name(row)}: {state_word(row.state)}",
-        f"{tr('What it is')}: {secondary(row)}",
+        f"{tr('What it is')}: {tr('{vendor} · {what}', vendor=vendor(row), what=everything_it_is(row))}",
         f"{tr('Identity')}: {identity(row)}",
         f"{tr('Port')}: {port(row)}",
         f"{tr('Local driver')}: {printable(row.driver)}",

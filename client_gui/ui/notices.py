@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from client_gui.ui.accessible import announce
 from client_gui.ui.message_bar import MessageBar
 from client_gui.ui.messages import tr
 
@@ -62,6 +63,7 @@ class Notices(QObject):
             self.bar.answered.connect(lambda: self._answer(*wanted))
             self._layout.addWidget(self.bar)
             self.bar.show()
+            announce(self.bar, wanted[1])
 
     def _answer(self, notice: Notice, text: str) -> None:
         self._read[notice] = text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QEvent, QSettings, Qt, Signal
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from client_gui.state import Asked, DeviceState, Row, Snapshot, Trouble
 from client_gui.ui import device_words, messages
+from client_gui.ui.accessible import announce
 from client_gui.ui.device_list import DeviceList
 from client_gui.ui.empty import EmptyState, NoMatch
 from client_gui.ui.header import Header
@@ -84,8 +86,6 @@ class Picker(QWidget):
         layout.addWidget(self._above)
         layout.addWidget(self._stack, 1)
         layout.addWidget(self.status)
-        if not self._memory.value(FIRST_SHARE_SEEN, defaultValue=False, type=bool):
-            self.notices.say(Notice.HINT, tr("While shared, a device stops working on this computer."))
 
     def _connect(self) -> None:
         self.header.look_again.connect(self.look_again)
@@ -147,6 +147,8 @@ class Picker(QWidget):
             self.problem_card.check_again.connect(self.look_again)
             self.problem_card.copy_report.connect(self._copy_everything)
         self.list.set_banner(self.problem_card)
+        if self.problem_card is not None:
+            announce(self.problem_card, self.problem_card.accessibleName())
         self.list.set_usable(not of_computer)
 
     def _choose_page(self) -> None:
@@ -159,8 +161,15 @@ class Picker(QWidget):
             page = self.no_match
         else:
             page = self.empty if self._seen_snapshot and not rows else self._blank
-        self._above.setVisible(rows and not troubled)
+        self._show_above(listed=rows and not troubled)
         self._stack.setCurrentWidget(page)
+
+    def _show_above(self, *, listed: bool) -> None:
+        """Shows filter and hint where there are devices to tick; what else is said, without any too."""
+        hint = listed and not self._memory.value(FIRST_SHARE_SEEN, defaultValue=False, type=bool)
+        self.notices.say(Notice.HINT, tr("While shared, a device stops working on this computer.") if hint else "")
+        self.search.setVisible(listed)
+        self._above.setVisible(listed or self.notices.bar is not None)
 
     def _dress(self) -> None:
         self.setPalette(self._look.palette())
@@ -195,12 +204,14 @@ class Picker(QWidget):
     def _read(self, notice: Notice) -> None:
         if notice is Notice.HINT:
             self._memory.setValue(FIRST_SHARE_SEEN, "true")
+        self._choose_page()
         self.list.focus_current(Qt.FocusReason.OtherFocusReason)
 
     def _about(self) -> None:
         self.notices.say(Notice.ASKED_FOR, "")
         text = tr("QVD USB sharing {version}: your devices in the remote desktop.", version=VERSION)
         self.notices.say(Notice.ASKED_FOR, text)
+        self._choose_page()
 
     def _copy_row(self, key: str) -> None:
         row = self.model.row_of(key)
@@ -236,13 +247,16 @@ class Picker(QWidget):
         if not self._goes_on:
             self.leaving.emit()
             return
-        if self.tray.icon.isVisible() and self.tray.available():
+        has_tray = self.tray.icon.isVisible() and self.tray.available()
+        if has_tray:
             self.hide()
         else:
             self.showMinimized()
         if not self._memory.value(BACKGROUND_TOLD, defaultValue=False, type=bool):
             self._memory.setValue(BACKGROUND_TOLD, "true")
-            self.tray.say(tr("Sharing goes on in the background."))
+            say = self.tray.say if has_tray else partial(self.notices.say, Notice.ASKED_FOR)
+            say(tr("Sharing goes on in the background."))
+            self._choose_page()
 
     @property
     def in_background(self) -> bool:

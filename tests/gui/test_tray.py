@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from client_gui.ui.look import Look
     from client_gui.ui.picker import Picker
     from tests.gui.fake_engine import FakeEngine
+    from tests.gui.seen import Seen
 
 
 class Desktop:
@@ -114,7 +115,7 @@ def test_closing_keeps_sharing_and_says_so_once(
 
 
 def test_closing_minimises_where_there_is_no_tray(
-    picker: Picker, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+    picker: Picker, seen: Seen, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
     Desktop(monkeypatch, has_tray=False)
     engine.show(samples.BRIO, session=samples.SESSION)
@@ -122,6 +123,8 @@ def test_closing_minimises_where_there_is_no_tray(
     with qtbot.assertNotEmitted(picker.leaving):
         picker.close()
     assert picker.isMinimized()
+    picker.showNormal()
+    assert "Sharing goes on in the background." in seen.texts(), "who looks for the window again reads it there"
 
 
 def test_quitting_asks_for_the_devices(picker: Picker, engine: FakeEngine, desktop: Desktop, qtbot: QtBot) -> None:

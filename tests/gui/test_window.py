@@ -12,7 +12,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
-from client_gui.state import DeviceState, Fitness, SessionView, Trouble
+from client_gui.state import DeviceState, Fitness, Row, SessionView, Trouble
+from client_gui.ui import notices
+from client_gui.ui import picker as picker_module
+from client_gui.ui.device_words import report
 from client_gui.ui.problem_words import split_remedy
 from qvd_usbip import VERSION
 from qvd_usbip.errors import PROBLEMS
@@ -91,6 +94,38 @@ def test_nothing_plugged_in_is_said_with_one_button(engine: FakeEngine, seen: Se
 
 def test_nothing_is_said_before_the_first_look(seen: Seen) -> None:
     assert "Nothing plugged in yet" not in seen.texts()
+
+
+def test_what_concerns_the_session_is_said_without_devices_too(engine: FakeEngine, seen: Seen) -> None:
+    engine.show(session=session(connected=False, problem="slave-refused-key"), problems=(samples.SESSION_REFUSED,))
+    assert samples.SESSION_REFUSED.remedy in seen.texts()
+    assert "While shared, a device stops working on this computer." not in seen.texts(), "there is none to share"
+    assert not seen.has("Filter devices")
+    engine.show(session=session(), problems=())
+    assert not seen.has("Got it")
+
+
+@pytest.mark.parametrize("problems", [(), (samples.HELPER_MISSING,)])
+def test_what_was_asked_for_is_answered_without_devices_and_beside_a_problem(
+    engine: FakeEngine, seen: Seen, picker: Picker, problems: tuple[Trouble, ...]
+) -> None:
+    engine.show(problems=problems)
+    QApplication.processEvents()
+    picker.header.about.emit()
+    assert any("QVD USB sharing" in text for text in seen.texts())
+    seen.click("Got it")
+    assert not any("QVD USB sharing" in text for text in seen.texts())
+
+
+def test_what_is_said_above_the_list_is_spoken(engine: FakeEngine, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken: list[str] = []
+    for module in (notices, picker_module):
+        monkeypatch.setattr(module, "announce", lambda _widget, sentence: spoken.append(sentence))
+    trouble = Trouble(code="share-all-on", text="Every device is shared.", remedy="Change that.")
+    for _ in range(2):  # once, however often it is shown
+        engine.show(samples.STICK, problems=(trouble, samples.HELPER_MISSING))
+        seen.rows()
+    assert spoken == ["One thing is missing on this computer", "Every device is shared. Change that."]
 
 
 def test_list_appears_with_the_first_device_and_goes_with_the_last(engine: FakeEngine, seen: Seen) -> None:
@@ -222,7 +257,7 @@ def test_details_tell_identity_port_driver_and_times(engine: FakeEngine, seen: S
         assert sentence in texts
     assert seen.has("Released 12 ms, Exported 31 ms, Attached 410 ms, Ready 55 ms")
     seen.click("Copy report")
-    assert QApplication.clipboard().text().startswith("BRIO Ultra HD Webcam: In use remotely")
+    assert QApplication.clipboard().text().startswith("BRIO Ultra HD Webcam: In use remotely\nWhat it is: ")
     assert seen.has("Copied")
 
 
@@ -331,6 +366,11 @@ def test_closing_without_a_session_asks_for_the_devices_first(engine: FakeEngine
     assert picker.isVisible()
     picker.finish()
     assert not picker.isVisible()
+
+
+@pytest.mark.parametrize("row", [samples.STICK_TWO_VOLUMES, replace(samples.STICK, state=DeviceState.BLOCKED)])
+def test_report_says_what_a_device_is_whatever_its_row_says_instead(row: Row) -> None:
+    assert "What it is: SanDisk · memory stick" in report(replace(row, problem_text="Blocked by rule 3.")).splitlines()
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support")  # the offscreen platform, about pop-up windows
