@@ -23,7 +23,7 @@ WORDS: Mapping[DeviceState, str] = {
     DeviceState.ABSENT: "not connected",
     DeviceState.LOCKED: "locked",
     DeviceState.BLOCKED: "blocked",
-    DeviceState.CONFIRM: "changed: needs your OK",
+    DeviceState.CONFIRM: "needs your OK",
     DeviceState.FAILED: "failed",
 }
 

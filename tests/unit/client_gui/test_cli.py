@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -88,6 +89,17 @@ def test_a_stick_comes_with_its_caution(bench: Bench, capsys: pytest.CaptureFixt
     status, _, err = run(capsys, "share", "1-4")
     assert status == 0
     assert "change or delete everything" in err
+
+
+def test_a_printer_with_a_disk_in_it_comes_with_the_same_caution(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.bus.plug(interface="07 01 02")
+    interface = bench.bus.folder / "1-4/1-4:1.0"
+    disk = shutil.copytree(interface, interface.with_name("1-4:1.1"))
+    for name, value in {"Class": "08", "SubClass": "06", "Protocol": "50", "Number": "01"}.items():
+        (disk / f"bInterface{name}").write_text(value + "\n")
+    assert "change or delete everything" in run(capsys, "share", "1-4")[2]
 
 
 def test_a_device_that_is_not_plugged_in_is_remembered(capsys: pytest.CaptureFixture[str]) -> None:

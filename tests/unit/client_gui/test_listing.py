@@ -100,6 +100,12 @@ def test_the_state_of_the_running_engine_is_shown_for_the_same_device_only() -> 
     assert states == {now[0].key: DeviceState.IN_USE, now[1].key: DeviceState.WAITING}
 
 
+def test_a_device_that_asks_is_not_said_to_have_changed() -> None:
+    """A change is one of several things that are asked."""
+    (row,) = rows_of([device()], situation(device()))
+    assert state_text(replace(row, state=DeviceState.CONFIRM)) == "needs your OK"
+
+
 def test_the_session_is_told_without_a_key() -> None:
     view = SessionView(name="Work", address="h:1", connected=True, encryption="none", text="Work: connected")
     told = json_of_snapshot(Snapshot(session=view))["session"]
