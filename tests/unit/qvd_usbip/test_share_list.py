@@ -47,8 +47,11 @@ def test_reading_is_generous_and_printing_exact(text: str, printed: str) -> None
 @pytest.mark.parametrize(
     "text", ["x", "0bda", "0bda:58c2@", "0bda:58c2@ ", "0bda:58c2 1234", "@1234", "0bda:58c2@%FF", "1-4", "0bda:58c2;1"]
 )
-def test_refused(text: str) -> None:
-    assert only(errors.SHARE_LIST_MALFORMED, parse, f"0441:0012, {text}") is None
+def test_refused_with_the_entry_that_is_wrong(text: str) -> None:
+    with pytest.raises(errors.QvdUsbError) as raised:
+        parse(f"0441:0012, {text}")
+    assert raised.value.problem is errors.SHARE_LIST_MALFORMED
+    assert raised.value.context == {"value": text.strip()}
 
 
 @given(st.lists(entries, max_size=5))
@@ -66,6 +69,7 @@ def test_hostile_text_raises_only_our_error(text: str) -> None:
 
 
 @given(hostile_text)
+@example("50%2C")
 def test_a_device_can_always_be_listed_and_then_only_it_is_meant(serial: str) -> None:
     meant = device("0bda:58c2", serial)
     listed = parse(str(ShareList().with_entry(entry_for(meant))))

@@ -1,5 +1,7 @@
 """Every layout is recognised, the port table is read as the kernel writes it, and ports count as the kernel counts."""
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,23 +15,29 @@ EIGHT = range(8)
 
 
 @pytest.mark.parametrize(
-    ("observation", "layout"),
+    ("driver", "hubs", "status1", "attach", "layout"),
     [
-        (Observation(driver_dir_exists=False, hubs=(), has_status1=False, hub_attach=()), vhci.MODULE_MISSING),
-        (Observation(driver_dir_exists=True, hubs=(), has_status1=False, hub_attach=()), vhci.NO_HUBS),
-        (Observation(driver_dir_exists=True, hubs=(0,), has_status1=False, hub_attach=(0,)), vhci.SINGLE_HUB),
-        (Observation(driver_dir_exists=True, hubs=(0,), has_status1=True, hub_attach=(0,)), vhci.GLOBAL_PORTS),
-        (Observation(driver_dir_exists=True, hubs=EIGHT, has_status1=True, hub_attach=(0,)), vhci.GLOBAL_PORTS),
-        (Observation(driver_dir_exists=True, hubs=EIGHT, has_status1=False, hub_attach=EIGHT), vhci.PER_HUB),
-        (Observation(driver_dir_exists=True, hubs=EIGHT, has_status1=False, hub_attach=(3,)), vhci.PER_HUB),
-        (Observation(driver_dir_exists=True, hubs=EIGHT, has_status1=True, hub_attach=EIGHT), vhci.HYBRID),
-        (Observation(driver_dir_exists=True, hubs=EIGHT, has_status1=False, hub_attach=(0,)), vhci.UNRECOGNISED),
-        (Observation(driver_dir_exists=True, hubs=(3,), has_status1=False, hub_attach=()), vhci.UNRECOGNISED),
-        (Observation(driver_dir_exists=True, hubs=(0,), has_status1=False, hub_attach=(5,)), vhci.SINGLE_HUB),
+        (False, (), False, (), vhci.MODULE_MISSING),
+        (True, (), False, (), vhci.NO_HUBS),
+        (True, (0,), False, (0,), vhci.SINGLE_HUB),
+        (True, (0,), True, (0,), vhci.GLOBAL_PORTS),
+        (True, EIGHT, True, (0,), vhci.GLOBAL_PORTS),
+        (True, EIGHT, False, EIGHT, vhci.PER_HUB),
+        (True, EIGHT, False, (3,), vhci.PER_HUB),
+        (True, EIGHT, False, (1,), vhci.PER_HUB),
+        (True, EIGHT, True, EIGHT, vhci.HYBRID),
+        (True, EIGHT, False, (0,), vhci.UNRECOGNISED),
+        (True, (3,), False, (), vhci.UNRECOGNISED),
+        (True, (0,), False, (5,), vhci.SINGLE_HUB),
     ],
 )
-def test_layout(observation: Observation, layout: Layout) -> None:
-    assert recognise(observation) == layout
+def test_layout(*, driver: bool, hubs: Iterable[int], status1: bool, attach: Iterable[int], layout: Layout) -> None:
+    seen = Observation(driver_dir_exists=driver, hubs=hubs, has_status1=status1, hub_attach=attach)
+    assert recognise(seen) == layout
+
+
+def test_a_layout_is_shown_by_its_name() -> None:
+    assert str(Layout("per-hub")) == "per-hub"
 
 
 @given(st.booleans(), st.sets(st.integers(0, 9)), st.booleans(), st.sets(st.integers(0, 9)))
@@ -102,13 +110,13 @@ def test_attach_line_is_what_the_kernel_reads() -> None:
 
 def test_status_of_a_hub_in_use() -> None:
     text = STATUS_HEADER + (
-        "hs  0030 006 003 00010002 000007 3-1\nhs  0031 005 000 00000000 000000 0-0\n"
+        "hs  0030 006 003 000f000a 000007 3-1\nhs  0031 005 000 00000000 000000 0-0\n"
         "ss  0045 007 000 00000000 000000 0-0\nss  0046 004 000 00000000 000000 0-0\n"
     )
     rows = parse_status(text)
     used = rows[0]
     assert (used.hub, used.port, used.state, used.speed) == ("hs", 30, vhci.STATE_USED, 3)
-    assert (used.devid, used.sockfd, used.local_busid) == (65538, 7, "3-1")
+    assert (used.devid, used.sockfd, used.local_busid) == (0xF000A, 7, "3-1")
     assert [row.state for row in rows[1:]] == [vhci.STATE_NOT_ASSIGNED, vhci.STATE_ERROR, vhci.STATE_FREE]
     assert (rows[2].hub, rows[2].port) == ("ss", 45)
 
@@ -130,6 +138,10 @@ def test_status_of_an_empty_hub() -> None:
         STATUS_HEADER + "hs  0030 009 000 00000000 000000 0-0\n",
         STATUS_HEADER + "hs  -030 004 000 00000000 000000 0-0\n",
         STATUS_HEADER + "hs  0030 004 000 0000000g 000000 0-0\n",
+        STATUS_HEADER + "hs  00X0 004 000 00000000 000000 0-0\n",
+        STATUS_HEADER + "hs  0030 004 000 0000000X 000000 0-0\n",
+        STATUS_HEADER + "hs  0030 004 000 0000000A 000000 0-0\n",
+        STATUS_HEADER + "hs  00000000030 004 000 00000000 000000 0-0\n",
         STATUS_HEADER + "hs  \uff10 004 000 00000000 000000 0-0\n",
         STATUS_HEADER + "hs  0030 004 000 00000000 000000 é\n",
         STATUS_HEADER + "hs  0030 004 000 00000000 000000 0-0",
@@ -138,6 +150,23 @@ def test_status_of_an_empty_hub() -> None:
 )
 def test_status_refused(text: str) -> None:
     assert only(errors.VHCI_STATUS_MALFORMED, parse_status, text) is None
+
+
+def test_numbers_have_up_to_ten_digits() -> None:
+    (row,) = parse_status(STATUS_HEADER + "hs  4294967295 004 000 00000000 000000 0-0\n")
+    assert row.port == 0xFFFF_FFFF
+
+
+def test_a_table_of_64_kib_is_read_and_no_larger_one() -> None:
+    row = "hs  0030 004 000 00000000 000000 0-0"
+    largest = STATUS_HEADER + row.ljust(65536 - len(STATUS_HEADER) - 1) + "\n"
+    assert len(parse_status(largest)) == 1
+    assert only(errors.VHCI_STATUS_MALFORMED, parse_status, largest.replace(row, row + " ")) is None
+
+
+def test_the_refusal_shows_the_first_80_characters_of_the_line_that_is_wrong() -> None:
+    with pytest.raises(errors.QvdUsbError, match="line 'hs " + "x" * 77 + "'"):
+        parse_status(f"{STATUS_HEADER}hs {'x' * 100}\n")
 
 
 @given(hostile_text)
@@ -150,7 +179,7 @@ def test_hostile_status_raises_only_our_error(text: str) -> None:
     ("text", "speed"),
     [
         *(("1.5", 1), ("12", 2), ("480", 3), ("5000", 5), ("10000", 6), ("20000", 6), ("80000", 6), ("53.3-480", 2)),
-        *(("unknown", 1), ("", 1), ("-5", 1), ("7000", 5), ("9" * 400, 1)),
+        *(("unknown", 1), ("", 1), ("-5", 1), ("7000", 5), ("480.0", 3), ("9" * 9, 6), ("9" * 10, 1), ("9" * 400, 1)),
     ],
 )
 def test_speed_of_sysfs_never_fails(text: str, speed: int) -> None:
@@ -163,3 +192,8 @@ def test_speed_of_sysfs_never_fails(text: str, speed: int) -> None:
 )
 def test_clamp_speed(speed: int, highest: int, clamped: int) -> None:
     assert vhci.clamp_speed(speed, highest) == clamped
+
+
+@pytest.mark.parametrize(("speed", "tried"), [(6, (6, 5)), (5, (5,)), (4, (3,)), (3, (3,)), (1, (1,))])
+def test_super_speed_plus_is_tried_as_super_speed_too(speed: int, tried: tuple[int, ...]) -> None:
+    assert vhci.speeds_to_try(speed) == tried
