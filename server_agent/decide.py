@@ -78,41 +78,37 @@ def _stays_blocked(draft: Draft, event: events.RevokeFailed) -> None:
     del draft, event
 
 
-def _register() -> None:
-    """Events whose handler needs nothing beside it."""
-    for kind, handler in (
-        (events.Attach, devices.attach),
-        (events.Attached, devices.attached),
-        (events.PortBusy, devices.port_busy),
-        (events.AttachFailed, devices.attach_failed),
-        (events.DetachAsked, devices.detach_asked),
-        (events.RevokeAsked, devices.revoke_asked),
-        (events.Ready, devices.ready),
-        (events.UsbAdded, devices.usb_added),
-        (events.UsbRemoved, devices.usb_removed),
-        (events.NodeAdded, devices.node_added),
-        (events.NodeRemoved, devices.node_removed),
-        (events.KeysAdded, devices.keys_added),
-        (events.Inspected, devices.inspected),
-        (events.Granted, devices.granted),
-        (events.GrantFailed, devices.grant_failed),
-        (events.Authorised, devices.authorised),
-        (events.RevokeFailed, _stays_blocked),
-        (events.DetachFailed, devices.detach_failed),
-        (events.InForce, leases.in_force),
-        (events.NotInForce, leases.not_in_force),
-        (events.TornDown, leases.torn_down),
-        (events.Remembered, leases.remembered),
-        (events.NotRemembered, leases.not_remembered),
-        (events.BrokerOpened, leases.broker_opened),
-        (events.BrokerFailed, leases.broker_failed),
-        (events.Heard, host_nodes.heard),
-        (events.NodeMade, host_nodes.node_made),
-        (events.NodeNotMade, host_nodes.node_not_made),
-        (events.NotTold, host_nodes.not_told),
-        (events.Observed, reconcile.reconcile),
-    ):
-        _handle.register(kind, lambda event, draft, handler=handler: handler(draft, event))
-
-
-_register()
+# Events whose handler needs nothing beside it.
+for _kind, _handler in (
+    (events.Attach, devices.attach),
+    (events.Attached, devices.attached),
+    (events.PortBusy, devices.port_busy),
+    (events.AttachFailed, devices.attach_failed),
+    (events.DetachAsked, devices.detach_asked),
+    (events.RevokeAsked, devices.revoke_asked),
+    (events.Ready, devices.ready),
+    (events.UsbAdded, devices.usb_added),
+    (events.UsbRemoved, devices.usb_removed),
+    (events.NodeAdded, devices.node_added),
+    (events.NodeRemoved, devices.node_removed),
+    (events.KeysAdded, devices.keys_added),
+    (events.Inspected, devices.inspected),
+    (events.Granted, devices.granted),
+    (events.GrantFailed, devices.grant_failed),
+    (events.Authorised, devices.authorised),
+    (events.RevokeFailed, _stays_blocked),
+    (events.DetachFailed, devices.detach_failed),
+    (events.InForce, leases.in_force),
+    (events.NotInForce, leases.not_in_force),
+    (events.TornDown, leases.torn_down),
+    (events.Remembered, leases.remembered),
+    (events.NotRemembered, leases.not_remembered),
+    (events.BrokerOpened, leases.broker_opened),
+    (events.BrokerFailed, leases.broker_failed),
+    (events.Heard, host_nodes.heard),
+    (events.NodeMade, host_nodes.node_made),
+    (events.NodeNotMade, host_nodes.node_not_made),
+    (events.NotTold, host_nodes.not_told),
+    (events.Observed, reconcile.reconcile),
+):
+    _handle.register(_kind, lambda event, draft, handler=_handler: handler(draft, event))
