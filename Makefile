@@ -28,7 +28,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup venv pins lint lint-python lint-shell lint-launcher lint-units unit gui test test-fast test-deep \
-  campaign demo bench run man docs translations screenshots packages install uninstall stage clean
+  campaign mutation demo bench run man docs translations screenshots packages install uninstall stage clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -88,6 +88,12 @@ test-deep: setup venv ## what `make test` leaves out: fault injection, every sce
 CYCLES ?= 10000
 campaign: setup venv ## device numbers used again CYCLES=10000 times, the other tenant trying to open them (an hour)
 	$(VENV)/python -m tests.lab.campaign $(CYCLES)
+
+ONLY ?=
+mutation: ## is each break of the deciding code noticed by a unit test? [ONLY=decide|reconcile|share_list|vhci]
+	@$(SETUP) python
+	@sh resources/install/venv.sh $(PYTHON) mutation
+	build/mutation-venv/bin/python -m tests.mutation $(ONLY)
 
 demo: ## the main job, shown on two guests: a timeline and pictures in build/demo/
 	@$(SETUP) python

@@ -17,3 +17,4 @@ resolve() {
 resolve $pins/build.txt $pins/build.in
 resolve $pins/dev.txt --all-extras pyproject.toml
 resolve $pins/docs.txt $pins/docs.in
+resolve $pins/mutation.txt $pins/mutation.in
