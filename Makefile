@@ -99,7 +99,7 @@ demo: ## the main job, shown on two guests: a timeline and pictures in build/dem
 	@$(SETUP) python
 	$(PYTHON) -m tests.lab.demo
 
-bench: venv ## speed, goal by goal: met or missed
+bench: venv ## speed, goal by goal: met or missed; a page with pictures in build/bench/report.html
 	$(VENV)/python -m tests.bench
 
 man: ## the manual pages, made of what programs and settings files say of themselves, in build/man

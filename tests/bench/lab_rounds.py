@@ -5,7 +5,10 @@ import shlex
 import statistics
 from pathlib import Path
 
-from tests.bench.goals import HOOK, LIST, READY, RIGHT, Finding
+from client_gui.state import STEP_NAMES
+from tests.bench.goals import HOOK, LIST, READY, RIGHT, Finding, in_milliseconds
+from tests.bench.machine import guests
+from tests.bench.report import Measured, together
 from tests.lab import Lab
 from tests.lab.product import SLAVE_KEYS
 from tests.lab.progress import say, stage
@@ -64,20 +67,27 @@ def _turns(run: str, rounds: int, **commands: list[str]) -> str:
     return f"{run} python3 {_TOOLS}/turns.py <<'END'\n{request}\nEND"
 
 
-def time_to_ready(bench: Bench, rounds: int) -> Finding:
-    """Ticks and does it by hand in turn; leaves the device shared."""
+def time_to_ready(bench: Bench, rounds: int) -> Measured:
+    """Ticks and does it by hand in turn; leaves the device shared. When each step was reached is kept too."""
     bench.lab.client.run("usbipd -D")
     bench.lab.client.spawn(f"exec python3 {_TOOLS}/binder.py", "binder")
     bench.start_engine()
-    taken = []
+    taken, reached = [], []
     for number in range(rounds + 1):  # the first is not counted
         ours, steps = bench.tick(on=True)
         bench.tick(on=False)
         taken.append((ours, bench.by_hand()))
-        reached = ", ".join(f"{name} {milliseconds / 1e3:.2f}" for name, milliseconds in steps.items())
-        say(f"round {number}: {ours:.2f} s ({reached}), by hand {taken[-1][1]:.2f} s")
+        reached.append(steps)
+        words = ", ".join(f"{name} {milliseconds / 1e3:.2f}" for name, milliseconds in steps.items())
+        say(f"round {number}: {ours:.2f} s ({words}), by hand {taken[-1][1]:.2f} s")
     bench.tick(on=True)
-    return Finding(goal=READY, ours=[each[0] for each in taken[1:]], reference=[each[1] for each in taken[1:]])
+    finding = Finding(
+        goal=READY,
+        ours=in_milliseconds([one for one, _ in taken[1:]]),
+        reference=in_milliseconds([hand for _, hand in taken[1:]]),
+    )
+    by_step = {name: tuple(float(steps[name]) for steps in reached[1:]) for name in STEP_NAMES}
+    return Measured(findings=(finding,), steps=by_step)
 
 
 def time_of_hook(bench: Bench, rounds: int) -> Finding:
@@ -91,7 +101,7 @@ def time_of_hook(bench: Bench, rounds: int) -> Finding:
         _turns(f"env {event}", rounds, ours=[HOOK_PATH, "--from-env"], reference=_BARE), timeout=300
     ).out
     taken = json.loads(out)
-    return Finding(goal=HOOK, ours=taken["ours"], reference=taken["reference"])
+    return Finding(goal=HOOK, ours=in_milliseconds(taken["ours"]), reference=in_milliseconds(taken["reference"]))
 
 
 def time_of_list(bench: Bench, rounds: int) -> Finding:
@@ -104,14 +114,14 @@ def time_of_list(bench: Bench, rounds: int) -> Finding:
     ).out
     taken = json.loads(out)
     reference = [one + other for one, other in zip(taken["lsusb"], taken["bare"], strict=True)]
-    return Finding(goal=LIST, ours=taken["ours"], reference=reference)
+    return Finding(goal=LIST, ours=in_milliseconds(taken["ours"]), reference=in_milliseconds(reference))
 
 
 def time_of_rights(bench: Bench, rounds: int) -> tuple[Finding, str]:
     """Gives and takes a right for each of 512 devices, on real maps of containers that do not run; and in words."""
     out = bench.lab.server.run(f"python3 {_TOOLS}/rights.py {rounds}", timeout=600).out
     taken = json.loads(out)
-    finding = Finding(goal=RIGHT, ours=taken["ours"], reference=taken["by_hand"])
+    finding = Finding(goal=RIGHT, ours=in_milliseconds(taken["ours"]), reference=in_milliseconds(taken["by_hand"]))
     halves = statistics.quantiles(taken["ours"], n=100)
     words = f"a right in the map: p50 {halves[49] * 1e3:.2f} ms, p99 {halves[98] * 1e3:.2f} ms after the kernel's word"
     return finding, f"{words}; {512 / statistics.median(taken['all']):.0f} a second at 64 containers with 8 devices"
@@ -127,8 +137,8 @@ def agent_at_rest(bench: Bench, seconds: int) -> str:
     return f"the agent at rest: {busy:.2%} of a processor over {seconds} s, {resident / 1024:.1f} MiB resident"
 
 
-def measure(suite: str, rounds: int) -> tuple[list[Finding], list[str]]:
-    """Every finding, from one run of one lab, and what is said beside the table."""
+def measure(suite: str, rounds: int) -> Measured:
+    """What one lab gives: the device's way, the hook, the list, the rights, the agent at rest."""
     with Lab.open(suite=suite, level="product", name="bench") as lab:
         bench = Bench(lab)
         with stage("timing tick to ready, and the same by hand"):
@@ -141,4 +151,6 @@ def measure(suite: str, rounds: int) -> tuple[list[Finding], list[str]]:
             rights, of_rights = time_of_rights(bench, max(2, rounds // 5))
         with stage("watching the agent at rest"):
             at_rest = agent_at_rest(bench, 90)
-    return [hook, listed, ready, rights], [of_rights, at_rest]
+        ran_on = guests(lab)
+    rest = Measured(findings=(hook, listed, rights), said=(of_rights, at_rest), machine=ran_on)
+    return together([ready, rest])
