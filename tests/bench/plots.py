@@ -127,8 +127,8 @@ def distribution(late: Sequence[float], limit: float) -> Element:
         picture.append(element("line", x1=x, x2=x, y1=top - 6, y2=floor, kind=f"median {kind}"))
         picture.append(_text(x + 4, top - 10, f"{words}: {_short(value)}", kind=f"value {kind}"))
     edge = scale.at(limit)
-    picture.append(element("line", x1=edge, x2=edge, y1=top - 20, y2=floor, kind="limit"))
-    picture.append(_text(edge - 5, top - 14, f"at most {_short(limit)} ms", kind="limit-text end"))
+    picture.append(element("line", x1=edge, x2=edge, y1=top - 28, y2=floor, kind="limit"))
+    picture.append(_text(edge - 5, top - 24, f"at most {_short(limit)} ms", kind="limit-text end"))
     return picture
 
 

@@ -25,6 +25,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: left; vertical-align: top; padding: .4rem .7rem .4rem 0; border-bottom: 1px solid var(--line); }
 td { white-space: nowrap; }
 td.why, section:last-child td { white-space: normal; }
+section:last-child th { width: 16rem; }
 td.why { color: var(--soft); }
 thead th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 th small { display: block; font-weight: 400; color: var(--soft); min-width: 16rem; }
