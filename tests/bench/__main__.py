@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import lab_rounds, window
-from tests.bench.goals import ANSWERS, HOOK, LIST, READY, RIGHT, Goal, format_table, rows_of
+from tests.bench import lab_rounds, slow_network, window
+from tests.bench.goals import Goal, format_table
 from tests.bench.machine import this_one
 from tests.bench.page import page
+from tests.bench.promises import ANSWERS, HOOK, LIST, READY, RIGHT, RIGHT_LXC, RIGHT_V1, rows_of
 from tests.bench.report import Measured, NotAReport, Report, from_json, to_json, together
+from tests.bench.sticks import STICKS
 from tests.lab import LabError
 from tests.lab.recipe import SUITES
 
@@ -32,7 +34,9 @@ class Part:
 
 PARTS = {
     "window": Part(goals=(ANSWERS,), measure=lambda _, rounds: window.measure(max(3, rounds // 7))),
-    "device": Part(goals=(HOOK, LIST, READY, RIGHT), measure=lab_rounds.measure),
+    "device": Part(goals=(HOOK, LIST, READY, RIGHT, RIGHT_LXC), measure=lab_rounds.measure),
+    "files": Part(goals=(RIGHT_V1,), measure=lambda _, rounds: lab_rounds.by_files(max(2, rounds // 5))),
+    "sticks": Part(goals=[each.goal for each in STICKS], measure=slow_network.measure),
 }
 
 

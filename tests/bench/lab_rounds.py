@@ -6,10 +6,14 @@ import statistics
 from pathlib import Path
 
 from client_gui.state import STEP_NAMES
-from tests.bench.goals import HOOK, LIST, READY, RIGHT, Finding, in_milliseconds
+from tests.bench.goals import Finding, Goal, in_milliseconds
 from tests.bench.machine import guests
+from tests.bench.promises import HOOK, LIST, READY, RIGHT, RIGHT_LXC, RIGHT_V1
 from tests.bench.report import Measured, together
 from tests.lab import Lab
+from tests.lab.containers import base_config
+from tests.lab.guest import Guest
+from tests.lab.lab import CGROUP_V1
 from tests.lab.product import SLAVE_KEYS
 from tests.lab.progress import say, stage
 
@@ -117,14 +121,36 @@ def time_of_list(bench: Bench, rounds: int) -> Finding:
     return Finding(goal=LIST, ours=in_milliseconds(taken["ours"]), reference=in_milliseconds(reference))
 
 
-def time_of_rights(bench: Bench, rounds: int) -> tuple[Finding, str]:
-    """Gives and takes a right for each of 512 devices, on real maps of containers that do not run; and in words."""
-    out = bench.lab.server.run(f"python3 {_TOOLS}/rights.py {rounds}", timeout=600).out
-    taken = json.loads(out)
-    finding = Finding(goal=RIGHT, ours=in_milliseconds(taken["ours"]), reference=in_milliseconds(taken["by_hand"]))
-    halves = statistics.quantiles(taken["ours"], n=100)
-    words = f"a right in the map: p50 {halves[49] * 1e3:.2f} ms, p99 {halves[98] * 1e3:.2f} ms after the kernel's word"
-    return finding, f"{words}; {512 / statistics.median(taken['all']):.0f} a second at 64 containers with 8 devices"
+def time_of_rights(server: Guest, goal: Goal, kind: str, rounds: int) -> Measured:
+    """Gives and takes a right for each of many devices, on the lists of one back end; and says its pace."""
+    server.push(_INSIDE, _TOOLS)
+    taken = json.loads(server.run(f"python3 {_TOOLS}/rights.py {kind} {rounds}", timeout=900).out)
+    ours = in_milliseconds(taken["ours"])
+    finding = Finding(goal=goal, ours=ours, reference=in_milliseconds(taken["by_hand"]))
+    parts = statistics.quantiles(ours, n=100)
+    words = f"p50 {parts[49]:.2f} ms, p99 {parts[98]:.2f} ms after the kernel's word"
+    pace = f"{len(ours) / sum(taken['all']):.0f} a second, {len(ours) // rounds} rights a round"
+    return Measured(findings=(finding,), said=(f"{goal.name}: {words}; {pace}",))
+
+
+def by_lxc(bench: Bench, rounds: int) -> Measured:
+    """The same for a container that LXC's own list keeps; stops the agent."""
+    bench.one.stop(kill=True)
+    lines = bench.lab.server.run("qvd-usb-agent lxc-config --backend lxc one").out
+    bench.one.write_config(f"{base_config('one')}{lines}\n")
+    bench.one.start()
+    bench.one.wait()
+    bench.lab.server.run("systemctl stop qvd-usb-agent")  # it would take back what it did not give
+    return time_of_rights(bench.lab.server, RIGHT_LXC, "lxc", rounds)
+
+
+def by_files(rounds: int) -> Measured:
+    """The same by the files of cgroup v1, on the Debian that still has it."""
+    with Lab.open(suite="bookworm", level="product", name="bench-v1") as lab:
+        lab.boot_anew(lab.server, CGROUP_V1)
+        with stage("timing the rights: the files of cgroup v1"):
+            measured = time_of_rights(lab.server, RIGHT_V1, "v1", rounds)
+        return together([measured, Measured(machine=guests(lab))])
 
 
 def agent_at_rest(bench: Bench, seconds: int) -> str:
@@ -147,10 +173,13 @@ def measure(suite: str, rounds: int) -> Measured:
             hook = time_of_hook(bench, rounds)
         with stage("timing the list"):
             listed = time_of_list(bench, rounds)
-        with stage("timing the rights"):
-            rights, of_rights = time_of_rights(bench, max(2, rounds // 5))
         with stage("watching the agent at rest"):
             at_rest = agent_at_rest(bench, 90)
+        some = max(2, rounds // 5)
+        with stage("timing the rights: the map"):
+            mapped = time_of_rights(lab.server, RIGHT, "map", some)
+        with stage("timing the rights: LXC's own list"):
+            listed_by_lxc = by_lxc(bench, some)
         ran_on = guests(lab)
-    rest = Measured(findings=(hook, listed, rights), said=(of_rights, at_rest), machine=ran_on)
-    return together([ready, rest])
+    rest = Measured(findings=(hook, listed), said=(at_rest,), machine=ran_on)
+    return together([ready, rest, mapped, listed_by_lxc])

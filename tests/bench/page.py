@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
 from tests.bench import plots
-from tests.bench.goals import ANSWERS, READY, Finding, Row, Verdict, limit_words, rows_of
+from tests.bench.goals import Finding, Row, Verdict, limit_words
 from tests.bench.markup import Inside, document, element
+from tests.bench.promises import ANSWERS, READY, rows_of
 from tests.bench.report import Report
 from tests.bench.style import STYLE
 

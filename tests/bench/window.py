@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.bench.goals import ANSWERS, Finding, in_milliseconds
+from tests.bench.goals import Finding, in_milliseconds
+from tests.bench.promises import ANSWERS
 from tests.bench.report import Measured
 
 if TYPE_CHECKING:

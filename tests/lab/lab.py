@@ -15,6 +15,8 @@ from tests.lab.machines import Pair
 from tests.lab.progress import say, stage
 from tests.lab.recipe import CONTAINERS, suite_named
 
+#: What makes a Debian 12 boot with cgroup v1; see `Lab.boot_anew`.
+CGROUP_V1 = "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller"
 _BOOT_LIMIT = 300.0
 _UNITS = 'systemctl show -p Id,NRestarts,Result,ActiveState --no-pager --all "qvd-*"'
 #: Kernel log, core dumps, then the units of the guest and of each container; divided by null bytes. All at once: each

@@ -11,11 +11,11 @@ import pytest
 from tests.kit import rights_contract
 from tests.lab import CommandFailed, Lab
 from tests.lab.containers import base_config
+from tests.lab.lab import CGROUP_V1
 from tests.lab.scenarios.test_agent import Host
 
 _CASES = Path(__file__).with_name("inside") / "rights_cases.py"
 _TOOLS = "/usr/local/lib/lab"
-_V1 = "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller"
 
 
 def contract(host: Host, backend: str) -> None:
@@ -74,7 +74,7 @@ def test_the_map_and_lxcs_own_list_keep_the_same_promises(lab: Lab) -> None:
 
 @pytest.mark.cgroup_v1
 def test_on_a_host_with_cgroup_v1_the_files_keep_them_too(lab: Lab) -> None:
-    lab.boot_anew(lab.server, _V1)
+    lab.boot_anew(lab.server, CGROUP_V1)
     host = Host(lab)
     assert "v1" in host.agent("check", check=False).out
     contract(host, "v1")

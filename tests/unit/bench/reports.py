@@ -1,6 +1,7 @@
 """A report as a run could have written it."""
 
-from tests.bench.goals import ANSWERS, HOOK, LIST, READY, RIGHT, Finding
+from tests.bench.goals import Finding
+from tests.bench.promises import ANSWERS, HOOK, LIST, READY, RIGHT
 from tests.bench.report import Measured, Report, Speeds
 
 HOSTILE = "<script>alert('1')</script> & \"more\""

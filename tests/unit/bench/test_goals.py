@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from tests.bench.goals import HOOK_PERL, LIST, PROMISES, Finding, Goal, Row, Verdict, format_table, rows_of
+from tests.bench.goals import Finding, Goal, Row, Verdict, format_table
 from tests.bench.inside.turns import measure
+from tests.bench.promises import HOOK_PERL, LIST, PROMISES, rows_of
 
 GOAL = Goal(name="quick", ours="ours", reference="theirs", limit=1.5)
 MORE = replace(GOAL, name="much", unit="MB/s", at_least=True, limit=1.7)

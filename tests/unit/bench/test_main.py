@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench.goals import ANSWERS, Finding
+from tests.bench.goals import Finding
 from tests.bench.page import page
+from tests.bench.promises import ANSWERS
 from tests.bench.report import Measured, from_json, to_json
 from tests.lab import LabError
 from tests.unit.bench.reports import report

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.bench.goals import ANSWERS, HOOK
+from tests.bench.promises import ANSWERS, HOOK
 from tests.bench.report import Measured, NotAReport, from_json, to_json, together
 from tests.unit.bench.reports import report
 
