@@ -29,7 +29,7 @@ def page(report: Report) -> str:
         element("title", _TITLE),
         element("style", STYLE),
     )
-    parts = [_promises(report, rows), _each_round(measured.findings), *_pictures(report), _beside(report)]
+    parts = [_promises(report, rows), *_pictures(report), _each_round(measured.findings), _beside(report)]
     body = element("body", element("main", *(part for part in parts if len(part) > 1), _machine(report)))
     return document(element("html", head, body, lang="en"))
 
@@ -132,4 +132,4 @@ def _table(columns: Iterable[str], rows: Iterable[list[Element]]) -> Element:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.3f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -33,27 +33,27 @@ class Comparison:
     delay: int
 
 
-#: ours, against what, how many times as much at least, from which delay on (AES is dear where it is emulated)
+#: name, ours, against what, how many times as much at least, from which delay on (AES is dear where it is emulated)
 _PROMISED = (
-    (Way.STOCK, Way.HAND, 0.95, 0),
-    (Way.OURS, Way.HAND, 1.7, 0),
-    (Way.BUFFERED, Way.HAND_BUFFERED, 2.2, 0),
-    (Way.KERNEL, Way.OURS, 0.9, 5),
-    (Way.KERNEL, Way.RELAY, 1.3, 5),
+    ("stock limits", Way.STOCK, Way.HAND, 0.95, 0),
+    ("our limits", Way.OURS, Way.HAND, 1.7, 0),
+    ("buffered", Way.BUFFERED, Way.HAND_BUFFERED, 2.2, 0),
+    ("TLS", Way.KERNEL, Way.OURS, 0.9, 5),
+    ("no relay", Way.KERNEL, Way.RELAY, 1.3, 5),
 )
 
 
-def _comparison(ours: Way, reference: Way, limit: float, delay: int) -> Comparison:
+def _comparison(name: str, ours: Way, reference: Way, limit: float, delay: int) -> Comparison:
     goal = Goal(
-        name=f"{ours}, {delay} ms, against {reference.split(', ')[-1]}", ours=f"a stick read: {ours}",
-        reference=reference, limit=limit, unit="MB/s", at_least=True,
+        name=f"stick, {name}, {delay} ms", ours=f"what a stick gives: {ours}", reference=reference, limit=limit,
+        unit="MB/s", at_least=True,
     )  # fmt: skip
     return Comparison(goal=goal, ours=ours, reference=reference, delay=delay)
 
 
 STICKS: tuple[Comparison, ...] = tuple(
-    _comparison(ours, reference, limit, delay)
-    for ours, reference, limit, least in _PROMISED
+    _comparison(name, ours, reference, limit, delay)
+    for name, ours, reference, limit, least in _PROMISED
     for delay in DELAYS
     if delay >= least
 )
