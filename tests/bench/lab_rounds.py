@@ -10,8 +10,9 @@ from tests.bench.goals import Finding, Goal, in_milliseconds
 from tests.bench.machine import guests
 from tests.bench.promises import HOOK, LIST, READY, RIGHT, RIGHT_LXC, RIGHT_V1
 from tests.bench.report import Measured, together
-from tests.lab import Lab
+from tests.lab import Lab, LabError
 from tests.lab.containers import base_config
+from tests.lab.errors import TimedOut
 from tests.lab.guest import Guest
 from tests.lab.lab import CGROUP_V1
 from tests.lab.product import SLAVE_KEYS
@@ -22,6 +23,7 @@ _TOOLS = "/usr/local/lib/bench"
 _RUN = "/run/bench"
 _KEY = "0bda:58c2@1234"
 _BARE = ["python3", "-I", "-S", "-c", "pass"]
+PATIENCE = 260  # seconds for a tick: the engine's own, and some
 HOOK_PATH = "/usr/lib/qvd/bin/qvd-create-device"
 
 
@@ -56,7 +58,13 @@ class Bench:
         """Ticks or unticks through the engine; the seconds that took, and when each step was reached."""
         self._ticks += 1
         self.lab.client.run(f"echo {'tick' if on else 'untick'} >{_RUN}/orders")
-        line = self.lab.client.until(f"sed -n '{self._ticks}{{p;q}}' {_RUN}/times | grep .", timeout=120).out
+        try:
+            line = self.lab.client.until(f"sed -n '{self._ticks}{{p;q}}' {_RUN}/times | grep .", timeout=PATIENCE).out
+        except TimedOut as error:
+            said = self.lab.client.run("journalctl -u bench -o cat -n 8").out.replace("\n", " | ")
+            raise LabError(
+                f"tick {self._ticks} was not answered in {PATIENCE} s: {said or 'the engine said nothing'}"
+            ) from error
         result = json.loads(line)
         return result["seconds"], result["steps"]
 

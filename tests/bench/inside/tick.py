@@ -16,7 +16,7 @@ from client_gui.engine import Engine
 from client_gui.session import parse_session
 from client_gui.state import DeviceState, Snapshot
 
-PATIENCE = 90.0
+PATIENCE = 240.0  # seconds; the machine may be busy
 
 
 class Bench:
