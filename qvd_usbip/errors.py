@@ -221,6 +221,10 @@ QT_MISSING = _problem("qt-missing", 86,
     "The window cannot be opened: {reason}.",
     "Install PySide6 (on Debian: python3-pyside6.qtwidgets, python3-pyside6.qtsvg), or use the command: qvd-usb list")
 
+AUTOSTART_UNAVAILABLE = _problem("autostart-unavailable", 113,
+    "The picker cannot be started with the desktop: {reason}.",
+    "Install the package qvd-usbip-picker; from its sources, as root: make install ROLE=client.")
+
 # --- slave channel --------------------------------------------------------------------------------------------------
 SLAVE_UNREACHABLE = _problem("slave-unreachable", 50,
     "The session at {address} cannot be reached: {reason}.",

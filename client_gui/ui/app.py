@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QLocale, QObject, QSettings, QSocketNotifier
 from PySide6.QtWidgets import QApplication
 
+from client_gui.autostart import Autostart
 from client_gui.engine import Engine
 from client_gui.session import Session
 from client_gui.ui import accessible
@@ -30,8 +32,11 @@ TRANSLATIONS = INSTALLED
 """Where the translations are; below build/ for a picker that is not installed."""
 
 
-def run(descriptor: int | None) -> int:
-    """Runs the window until it is closed and every device is home; returns the exit status."""
+def run(descriptor: int | None, *, background: bool) -> int:
+    """Runs the window until it is closed and every device is home; returns the exit status.
+
+    Args: the descriptor that the session comes from, if any; whether to begin, and stay, in the background.
+    """
     application = QApplication(["qvd-usb-picker"])
     speak(application, QLocale(), TRANSLATIONS)
     application.setApplicationDisplayName(tr("USB devices"))
@@ -40,7 +45,8 @@ def run(descriptor: int | None) -> int:
     accessible.install()
     garbage = GarbageDuty()
     memory = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "qvd-usbip", "picker")
-    window = PickerRun(Engine(), memory, descriptor)
+    picker = Picker(engine := Engine(), Look(), memory, Autostart.of_user(os.environ), stays=background)
+    window = PickerRun(engine, picker, descriptor)
     stop_signals = StopSignals(window.close)
     window.open()
     application.exec()
@@ -52,13 +58,13 @@ def run(descriptor: int | None) -> int:
 class PickerRun(QObject):
     """The window, the engine and the session between them."""
 
-    def __init__(self, engine: EngineLike, memory: QSettings, descriptor: int | None) -> None:
-        """Takes the engine, not yet started, and the descriptor that the session comes from."""
+    def __init__(self, engine: EngineLike, picker: Picker, descriptor: int | None) -> None:
+        """Takes the engine, not yet started, its window, not yet shown, and the descriptor of the session."""
         super().__init__()
         self.exit_status = 0
         self._engine = engine
         self.bridge = Bridge(engine, self)
-        self.picker = Picker(engine, Look(), memory)
+        self.picker = picker
         self.bridge.changed.connect(self.picker.show_snapshot)
         self.bridge.stopped.connect(self._finish)
         self.picker.leaving.connect(self.close)
@@ -70,8 +76,8 @@ class PickerRun(QObject):
             self._input.ended.connect(self._end_session)
 
     def open(self) -> None:
-        """Shows the window and starts the engine."""
-        self.picker.show()
+        """Shows the window, or its icon, and starts the engine."""
+        self.picker.begin()
         self._engine.start()
         if self._input is not None:
             self._input.start()

@@ -16,6 +16,7 @@ from client_gui.ui.messages import tr
 
 if TYPE_CHECKING:
     from client_gui.ui.look import Look
+    from client_gui.ui.start_at_login import StartAtLogin
 
 MARGIN = 20
 TOP = 16
@@ -50,13 +51,18 @@ class Header(QWidget):
         about = QAction(tr("About"), self._menu)
         about.triggered.connect(self.about)
         self._menu.addActions([again, back, report])
-        self._menu.addSeparator()
+        self._foot = self._menu.addSeparator()
         leave = QAction(tr("Quit and return all devices"), self._menu)
         leave.triggered.connect(self.leave)
         self._menu.addActions([about, leave])
         self.menu_button.clicked.connect(self._open_menu)
         look.changed.connect(self._arrange)
         self.show_session(None)
+
+    def offer(self, action: StartAtLogin) -> None:
+        """Puts it into the menu, and lets it look at how things stand each time the menu opens."""
+        self._menu.insertAction(self._foot, action)
+        self._menu.aboutToShow.connect(action.look)
 
     def show_session(self, session: SessionView | None, troubles: tuple[Trouble, ...] = ()) -> None:
         """Shows which session it is and whether it is connected, and if not, which of the troubles is the reason."""

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from client_gui.autostart import BACKGROUND, Autostart
 from qvd_usbip.errors import DISPLAY_MISSING, QT_MISSING, USAGE, QvdUsbError
 from qvd_usbip.system.command_line import Parser, status_of
 
@@ -17,6 +18,7 @@ EXAMPLES = """examples:
   qvd-usb-picker                      choose devices; those ticked wait for a session
   qvd-usb-picker --session - < PIPE   share them with the session that PIPE describes (one JSON object);
                                       the devices come home when PIPE closes or the window is closed
+  qvd-usb-picker --autostart on       from now on it starts with the desktop, in the background
 """
 
 
@@ -25,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns: 0 when the window was closed and every device is home, or the exit status of what stood in the way.
     """
-    return status_of(lambda: _run(_descriptor(parser().parse_args(argv))))
+    return status_of(lambda: _do(parser().parse_args(argv)))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +41,30 @@ def parser() -> argparse.ArgumentParser:
     source = made.add_mutually_exclusive_group()
     source.add_argument("--session", metavar="-", choices=["-"], help="read the session from standard input")
     source.add_argument("--session-fd", metavar="N", type=int, help="read the session from file descriptor N")
+    source.add_argument(
+        BACKGROUND,
+        action="store_true",
+        help="begin, and stay, as an icon of the desktop; minimised where it shows no icons",
+    )
+    source.add_argument(
+        "--autostart",
+        nargs="?",
+        const="",
+        metavar="on|off",
+        choices=["on", "off", ""],
+        help="whether this user's desktop starts it in the background: switch it on or off; without a word, tell",
+    )
     return made
+
+
+def _do(options: argparse.Namespace) -> int:
+    if options.autostart is None:
+        return _run(_descriptor(options), background=options.background)
+    autostart = Autostart.of_user(os.environ)
+    if options.autostart:
+        autostart.switch(on=options.autostart == "on")
+    print("on" if autostart.is_on() else "off")
+    return 0
 
 
 def _descriptor(options: argparse.Namespace) -> int | None:
@@ -55,14 +80,14 @@ def _descriptor(options: argparse.Namespace) -> int | None:
     return int(number)
 
 
-def _run(descriptor: int | None) -> int:
+def _run(descriptor: int | None, *, background: bool) -> int:
     if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")):
         raise QvdUsbError(DISPLAY_MISSING)  # Qt would only abort
     try:
         from client_gui.ui.app import run  # noqa: PLC0415  # so that a missing Qt is a sentence, not a traceback
     except ImportError as error:
         raise QvdUsbError(QT_MISSING, reason=str(error)) from None
-    return run(descriptor)
+    return run(descriptor, background=background)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,14 @@ from client_gui.ui.model import DeviceModel
 from client_gui.ui.notices import Notice, Notices
 from client_gui.ui.problem_card import ProblemCard
 from client_gui.ui.search_field import SearchField
+from client_gui.ui.start_at_login import StartAtLogin
 from client_gui.ui.status_line import StatusLine
 from client_gui.ui.tray import GOING, Tray
 from client_gui.ui.trouble_words import is_of_computer, line_of
 from qvd_usbip import VERSION
 
 if TYPE_CHECKING:
+    from client_gui.autostart import Autostart
     from client_gui.ui.bridge import EngineLike
 
 MARGIN: Final = 16
@@ -40,8 +42,20 @@ class Picker(QWidget):
 
     leaving = Signal()
 
-    def __init__(self, engine: EngineLike, look: Look, memory: QSettings) -> None:
-        """Takes the engine, the look, and where it is remembered which hints were read."""
+    def __init__(
+        self,
+        engine: EngineLike,
+        look: Look,
+        memory: QSettings,
+        autostart: Autostart | None = None,
+        *,
+        stays: bool = False,
+    ) -> None:
+        """Takes the engine, the look, and where it is remembered which hints were read.
+
+        Args: what its menu switches, if it is a program that a desktop can start; whether it was started to be there
+        in the background, so that closing it does not end it.
+        """
         super().__init__()
         self._engine = engine
         self._look = look
@@ -50,8 +64,9 @@ class Picker(QWidget):
         self._troubles: tuple[Trouble, ...] = ()
         self._seen_snapshot = False
         self._may_close = False
+        self._stays = stays
         self._goes_on = False
-        self.tray = Tray(look, self)
+        self.tray = Tray(look, self, stays=stays)
         self.model = DeviceModel(self)
         self.header = Header(look, self)
         self._above = QWidget(self)
@@ -65,6 +80,8 @@ class Picker(QWidget):
         self._blank = QWidget(self)
         for page in (self._blank, self.list, self.empty, self.no_match):
             self._stack.addWidget(page)
+        if autostart is not None:
+            self._offer(StartAtLogin(autostart, self))
         self._lay_out()
         self._connect()
         self._dress()
@@ -87,6 +104,10 @@ class Picker(QWidget):
         layout.addWidget(self._stack, 1)
         layout.addWidget(self.status)
 
+    def _offer(self, start_at_login: StartAtLogin) -> None:
+        self.header.offer(start_at_login)
+        start_at_login.failed.connect(self._answer)
+
     def _connect(self) -> None:
         self.header.look_again.connect(self.look_again)
         self.header.copy_report.connect(self._copy_everything)
@@ -98,6 +119,7 @@ class Picker(QWidget):
         self.tray.return_all.connect(self.return_all)
         self.tray.choose.connect(self.come_forward)
         self.tray.leave.connect(self.leaving)
+        self.tray.homeless.connect(self.showMinimized)
         self.search.changed.connect(self.list.set_filter)
         self.search.down.connect(self.list.focus_current)
         self.empty.look_again.connect(self.look_again)
@@ -208,8 +230,10 @@ class Picker(QWidget):
         self.list.focus_current(Qt.FocusReason.OtherFocusReason)
 
     def _about(self) -> None:
-        self.notices.say(Notice.ASKED_FOR, "")
-        text = tr("QVD USB sharing {version}: your devices in the remote desktop.", version=VERSION)
+        self._answer(tr("QVD USB sharing {version}: your devices in the remote desktop.", version=VERSION))
+
+    def _answer(self, text: str) -> None:
+        self.notices.say(Notice.ASKED_FOR, "")  # asked for again, it is said again
         self.notices.say(Notice.ASKED_FOR, text)
         self._choose_page()
 
@@ -232,6 +256,13 @@ class Picker(QWidget):
 
     # --- Qt
 
+    def begin(self) -> None:
+        """Shows the window, or what stands for it in the background."""
+        if self._stays:
+            self.tray.find_place()
+        else:
+            self.show()
+
     def finish(self) -> None:
         """Closes for good: every device is home."""
         self._may_close = True
@@ -239,12 +270,12 @@ class Picker(QWidget):
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Keeps on sharing in the background; where there is nothing to share with, asks to leave."""
+        """Keeps on sharing in the background; where there is nothing to share with, and nothing to stay for, leaves."""
         if self._may_close:
             event.accept()
             return
         event.ignore()
-        if not self._goes_on:
+        if not self._goes_on and not self._stays:
             self.leaving.emit()
             return
         has_tray = self.tray.icon.isVisible() and self.tray.available()
@@ -252,7 +283,7 @@ class Picker(QWidget):
             self.hide()
         else:
             self.showMinimized()
-        if not self._memory.value(BACKGROUND_TOLD, defaultValue=False, type=bool):
+        if self._goes_on and not self._memory.value(BACKGROUND_TOLD, defaultValue=False, type=bool):
             self._memory.setValue(BACKGROUND_TOLD, "true")
             say = self.tray.say if has_tray else partial(self.notices.say, Notice.ASKED_FOR)
             say(tr("Sharing goes on in the background."))

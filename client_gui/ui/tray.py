@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QObject, QRect, Qt, Signal
+from PySide6.QtCore import QObject, QRect, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
@@ -26,6 +26,9 @@ GOING: Final = frozenset(
 HOME: Final = frozenset({DeviceState.NOT_SHARED, DeviceState.WAITING, DeviceState.LOCKED})
 AWAY: Final = frozenset({DeviceState.IN_USE, DeviceState.ATTACHED, DeviceState.RETURNING})
 SIZES: Final = (16, 22, 24, 32, 48, 64)
+LOOK_EVERY: Final = 500
+"""How often it is looked for a place, in milliseconds: a desktop that begins shows it later than it starts programs."""
+LOOKS: Final = 40
 
 
 class Tray(QObject):
@@ -36,10 +39,14 @@ class Tray(QObject):
     return_all = Signal()
     choose = Signal()
     leave = Signal()
+    homeless = Signal()
 
-    def __init__(self, look: Look, parent: QObject | None = None) -> None:
+    def __init__(self, look: Look, parent: QObject | None = None, *, stays: bool = False) -> None:
+        """`stays` says that the icon is all there is to be seen of the picker, so it is there whoever shares."""
         super().__init__(parent)
         self._look = look
+        self._stays = stays
+        self._looks = 0
         self._shown: tuple[tuple[str, str, str], ...] = ()
         self._states: dict[str, DeviceState] = {}
         self._badge = ""
@@ -55,13 +62,28 @@ class Tray(QObject):
         """Whether the desktop has a place for such icons at this moment."""
         return QSystemTrayIcon.isSystemTrayAvailable()
 
+    def find_place(self) -> None:
+        """Shows the icon as soon as the desktop has a place for it; `homeless` is emitted where it gets none."""
+        if self.available():
+            self._show()
+            return
+        self._looks += 1
+        if self._looks > LOOKS:
+            self.homeless.emit()
+        else:
+            QTimer.singleShot(LOOK_EVERY, self, self.find_place)
+
+    def _show(self) -> None:
+        if not self.icon.isVisible():
+            self.icon.show()
+
     def show_snapshot(self, snapshot: Snapshot, *, notify: bool) -> None:
         """Shows what is shared; `notify` says that a device that went or came back is told as well."""
-        if snapshot.elsewhere:  # the program that shares has an icon of its own
+        if snapshot.elsewhere and not self._stays:  # the program that shares has an icon of its own
             self.icon.hide()
             return
-        if self.available() and not self.icon.isVisible():
-            self.icon.show()
+        if self.available():
+            self._show()
         self._fill(snapshot)
         failed = any(row.state is DeviceState.FAILED for row in snapshot.rows)
         going = any(row.state in GOING for row in snapshot.rows)

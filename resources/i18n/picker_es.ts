@@ -280,6 +280,10 @@
       <translation>Acerca de</translation>
     </message>
     <message>
+      <source>Start when I log in to this computer</source>
+      <translation>Iniciar al entrar en este equipo</translation>
+    </message>
+    <message>
       <source>Quit and return all devices</source>
       <translation>Salir y devolver todos</translation>
     </message>
@@ -1089,6 +1093,14 @@
     <message>
       <source>Please report it with the log.</source>
       <translation>Por favor, comunícalo junto con el registro.</translation>
+    </message>
+    <message>
+      <source>The picker cannot be started with the desktop: {reason}.</source>
+      <translation>El selector no se puede iniciar con el escritorio: {reason}.</translation>
+    </message>
+    <message>
+      <source>Install the package qvd-usbip-picker; from its sources, as root: make install ROLE=client.</source>
+      <translation>Instala el paquete qvd-usbip-picker; desde sus fuentes, como root: make install ROLE=client.</translation>
     </message>
     <message>
       <source>A program still uses {volume}.</source>

@@ -97,7 +97,7 @@ def opened() -> dict[str, float]:
     app.Picker = Watched  # type: ignore[attr-defined]  # the same window, but it tells when it was painted
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(HOME=home, XDG_CONFIG_HOME=home, XDG_RUNTIME_DIR=home)
-        app.run(None)
+        app.run(None, background=False)
     QApplication.processEvents()
     return found
 

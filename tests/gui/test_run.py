@@ -14,7 +14,9 @@ from PySide6.QtWidgets import QApplication
 
 from client_gui.ui.app import PickerRun, StopSignals
 from client_gui.ui.garbage import GarbageDuty, collect_due
+from client_gui.ui.look import Look
 from client_gui.ui.main import main
+from client_gui.ui.picker import Picker
 from qvd_usbip.errors import SESSION_EXISTS, QvdUsbError
 from tests.gui import samples
 from tests.gui.fake_engine import FakeEngine
@@ -58,7 +60,7 @@ def pipe() -> Iterator[Pipe]:
 
 @pytest.fixture
 def opened(engine: FakeEngine, memory: QSettings, pipe: Pipe, qtbot: QtBot) -> Iterator[PickerRun]:
-    run = PickerRun(engine, memory, pipe.reader)
+    run = PickerRun(engine, Picker(engine, Look(), memory), pipe.reader)
     run.open()
     yield run
     engine.may_stop.set()
@@ -132,7 +134,8 @@ def test_second_picker_with_a_session_says_so(
         def set_session(self, session: Session | None) -> None:
             raise QvdUsbError(SESSION_EXISTS, name="Work")
 
-    run = PickerRun(Busy(), memory, pipe.reader)
+    busy = Busy()
+    run = PickerRun(busy, Picker(busy, Look(), memory), pipe.reader)
     run.open()
     pipe.write(json.dumps(SESSION))
     qtbot.waitUntil(lambda: run.exit_status == SESSION_EXISTS.exit_status)
