@@ -28,7 +28,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup venv pins lint lint-python lint-shell lint-launcher lint-units unit gui test test-fast test-deep \
-  campaign mutation demo bench run man docs translations screenshots packages install uninstall stage clean
+  campaign mutation demo bench run man docs translations screenshots packages rpms install uninstall stage clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -125,6 +125,10 @@ run: setup venv translations ## the picker on this machine's own devices
 packages: ## Debian packages for Debian 12 and 13, each built in a clean root of it, in build/packages
 	@$(SETUP) python
 	$(PYTHON) -B -m tests.lab.packages build/packages
+
+rpms: ## the same as .rpm, built and tried with rpm's own tools in a clean root of Debian 13 (not booted), in build/rpms
+	@$(SETUP) python
+	$(PYTHON) -B -m tests.lab.rpms build/rpms
 
 install: ## ROLE=client|server|vma|all [DESTDIR=dir] [PYTHON=/usr/bin/python3] [ENABLE=1]
 	@$(INSTALL) $(if $(filter 1 yes,$(ENABLE)),--enable) install

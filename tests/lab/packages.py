@@ -33,7 +33,7 @@ def files(repository: Path = product.REPOSITORY) -> list[Path]:
 def ensure_packages(suite: Suite) -> Path:
     """The folder with the packages of the working tree: costs nothing when nothing of them changed."""
     root = cache.cache_root()
-    steps = cache.key_of_files(_HERE, [_HERE / "packagework.py"])
+    steps = cache.key_of_files(_HERE, [_HERE / "packagework.py", _HERE / "packageroot.py"])
     key = cache.key_of([cache.key_of_files(product.REPOSITORY, files()), steps, _root_key(suite)])
     folder = root / f"debs-{suite.name}-{key}"
     cache.ensure(folder, f"the packages for {suite.name}", partial(_build, suite), partial(_discard, suite))

@@ -1,7 +1,7 @@
 """EFFECT (as root): a clean root of a suite with the tools, and the packages built and looked at by lintian in it.
 
-`python3 -m tests.lab.packagework root|build|discard SUITE FOLDER ROOT UID GID`. The end of its standard input is the
-order to stop. What it leaves belongs to UID:GID.
+`python3 -m tests.lab.packagework root|build|rpmroot|rpmbuild|discard SUITE FOLDER ROOT UID GID`; `rpmwork` does
+what begins with rpm. The end of its standard input is the order to stop. What it leaves belongs to UID:GID.
 """
 
 import os
@@ -10,23 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.lab import bootstrap, packages, processes, product
+from tests.lab import bootstrap, packageroot, packages, processes, rpmwork
 from tests.lab.errors import LabError
 from tests.lab.recipe import Suite, suite_named
 
-#: Who builds in there: nobody in particular, and not root.
-_BUILDER = "1000:1000"
-#: In a mount namespace of its own, and in memory: hundreds of megabytes are read there once and written never. The
-#: helper's launcher names the interpreter of the release, so the packages of two releases are not the same.
+#: The helper's launcher names the interpreter of the release, so the packages of two releases are not the same.
 _OUTSIDE = """
-set -eu
-mkdir root
-mount -t tmpfs -o mode=0755 tmpfs root
-tar -C root --numeric-owner --exclude='./dev/*' -xf "$1"
-cp -a tree root/build
-chown -R "$2" root/build
-mount --rbind /dev root/dev
-mount -t proc proc root/proc
 chroot --userspec="$2" root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/build LC_ALL=C.UTF-8 \\
   DEB_BUILD_PROFILES="$3" sh -c "$4"
 cp root/build/*.deb .
@@ -49,30 +38,12 @@ def _unpack(suite: Suite, folder: Path) -> None:
 
 
 def _build(suite: Suite, folder: Path, archives: Path) -> None:
-    _copy_tree(folder / "tree/qvd-usbip")
+    tree = folder / "tree/qvd-usbip"
+    packageroot.copy_tree(tree)
+    shutil.copytree(tree / "resources/packaging/debian", tree / "debian")  # where Debian's tools look for it
     profiles = "" if suite.pyside else "pkg.qvd-usbip.nopicker"
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", _OUTSIDE, "sh", str(archives / "build.tar"), _BUILDER, profiles, _INSIDE],
-        cwd=folder,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    sys.stderr.write(done.stdout + done.stderr)
-    shutil.rmtree(folder / "tree")
-    (folder / "root").rmdir()
-    if done.returncode:
+    if not packageroot.run(folder, archives / "build.tar", _OUTSIDE, profiles, _INSIDE):
         raise LabError(f"no packages for {suite.name}: not built, or lintian has a word about them (see above)")
-
-
-def _copy_tree(tree: Path) -> None:
-    """The working tree's files, and debian/ where Debian's tools look for it."""
-    for path in packages.files():
-        place = tree / path.relative_to(product.REPOSITORY)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, place)
-    shutil.copytree(tree / "resources/packaging/debian", tree / "debian")
 
 
 def main(argv: list[str]) -> int:
@@ -85,6 +56,10 @@ def main(argv: list[str]) -> int:
                 _unpack(suite, place)
             elif verb == "build":
                 _build(suite, place, Path(archives))
+            elif verb == "rpmroot":
+                rpmwork.unpack(suite, place)
+            elif verb == "rpmbuild":
+                rpmwork.build(place, Path(archives))
             else:
                 shutil.rmtree(place)
                 return 0

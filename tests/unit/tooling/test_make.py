@@ -11,7 +11,7 @@ TARGETS = [
     *("help", "setup", "venv", "pins"),
     *("lint", "unit", "gui", "test", "test-fast", "test-deep"),
     *("campaign", "mutation", "demo", "bench", "man", "docs", "translations", "screenshots", "run"),
-    *("packages", "install", "uninstall", "stage", "clean"),
+    *("packages", "rpms", "install", "uninstall", "stage", "clean"),
 ]
 
 

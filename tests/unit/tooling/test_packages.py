@@ -3,13 +3,10 @@
 What dpkg-buildpackage and lintian make of them is seen by `make packages`; what apt makes of them by the lab.
 """
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 from qvd_usbip import VERSION
 from tests.unit.tooling.test_install import EXPECTED, Modes, found, outside_packages
@@ -21,25 +18,6 @@ WINDOW = "usr/lib/qvd-usbip/python/client_gui/ui"
 HELPER = "usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux"
 #: Settings that QVD reads too: they are copied into place by a postinst script, where there are none.
 TEMPLATES = {f"etc/qvd/{name}.conf": f"usr/share/qvd-usbip/conf/{name}.conf" for name in ("node", "vma")}
-
-
-@pytest.fixture(scope="module")
-def debian(repository: Path) -> Path:
-    return repository / "resources/packaging/debian"
-
-
-@pytest.fixture(scope="module")
-def staged(repository: Path, debian: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folders that debian/rules fills, one per package, as they are before debhelper compresses pages."""
-    tree = tmp_path_factory.mktemp("tree")
-    for name in ("Makefile", "pyproject.toml", "qvd_usbip", "client_gui", "server_agent", "vma_hooks", "resources"):
-        (tree / name).symlink_to(repository / name)
-    (tree / "debian").mkdir()
-    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
-    rules = ["make", "-f", str(debian / "rules"), "override_dh_auto_install"]
-    done = subprocess.run(rules, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return tree / "debian"
 
 
 def packed(staged: Path) -> dict[str, Modes]:
