@@ -122,9 +122,12 @@ run: setup venv translations ## the picker on this machine's own devices
 	$(VENV)/python -c 'import pathlib; from client_gui.ui import app, main; \
 	  app.TRANSLATIONS = pathlib.Path("build/i18n"); raise SystemExit(main.main())'
 
-packages: ## Debian packages for Debian 12 and 13, each built in a clean root of it, in build/packages
+# TRY="trixie bookworm" tries both; TRY= only builds, which needs neither QEMU nor the venv.
+TRY ?= trixie
+packages: $(if $(TRY),setup venv) ## Debian packages for 12 and 13 in build/packages, then tried in the lab (TRY= only builds)
 	@$(SETUP) python
 	$(PYTHON) -B -m tests.lab.packages build/packages
+	$(foreach suite,$(TRY),$(PYTEST) $(LAB) tests/lab/scenarios -m packages --suite $(suite) || exit;)
 
 rpms: ## the same as .rpm, built and tried with rpm's own tools in a clean root of Debian 13 (not booted), in build/rpms
 	@$(SETUP) python

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 # What an outer make hands down would turn the inner one's words into its own.
-_OUTER = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ROLE", "DESTDIR", "ENABLE", "CC", "PYTHON"}
+_OUTER = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ROLE", "DESTDIR", "ENABLE", "CC", "PYTHON", "TRY"}
 
 
 def run_make(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:

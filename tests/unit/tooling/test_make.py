@@ -42,3 +42,31 @@ def test_pytest_speaks_last(repository: Path, target: str) -> None:
 def test_fast_tests_say_what_they_did_not_prove(repository: Path) -> None:
     done = run_make(repository, "-n", "test-fast")
     assert re.search(r"not proven here", done.stdout)
+
+
+def lab_runs(repository: Path, *words: str) -> list[str]:
+    """What of the lab's scenarios a target runs: the words after -m, up to the next option."""
+    lines = run_make(repository, "-n", *words).stdout.splitlines()
+    return re.findall(r"tests/lab/scenarios (.*?)(?: \|\| exit;|$)", "\n".join(lines), re.MULTILINE)
+
+
+def test_the_packages_are_tried_by_their_own_target_alone(repository: Path) -> None:
+    text = (repository / "tests/lab/scenarios/test_packages.py").read_text(encoding="utf-8")
+    assert re.findall(r"pytest\.mark\.(\w+)", text) == ["packages"]
+    runs = [run for target in ("test", "test-deep") for run in lab_runs(repository, target)]
+    assert len(runs) == 3
+    for run in runs:
+        assert re.match(r'-m ("[a-z_0-9 ]+"|[a-z]+)', run), "everything that has no mark would be taken too"
+        assert not re.search(r"\b(packages|not)\b", run)
+    assert lab_runs(repository, "packages") == ["-m packages --suite trixie"]
+
+
+def test_packages_are_tried_on_whichever_releases_one_names(repository: Path) -> None:
+    assert lab_runs(repository, "packages", "TRY=trixie bookworm") == [
+        "-m packages --suite trixie",
+        "-m packages --suite bookworm",
+    ]
+    done = run_make(repository, "-n", "packages", "TRY=")
+    assert "tests.lab.packages build/packages" in done.stdout
+    assert "pytest" not in done.stdout
+    assert "venv.sh" not in done.stdout
