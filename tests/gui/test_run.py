@@ -95,7 +95,7 @@ def test_session_out_of_a_file_lasts_as_long_as_the_window(
 ) -> None:
     (tmp_path / "session.json").write_text(json.dumps(SESSION))
     with (tmp_path / "session.json").open() as file:
-        run = PickerRun(engine, memory, file.fileno())
+        run = PickerRun(engine, Picker(engine, Look(), memory), file.fileno())
         run.open()
         qtbot.waitUntil(lambda: ("session", "Work") in engine.asked)
         qtbot.wait(50)
