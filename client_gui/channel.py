@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from client_gui import relay
 from client_gui.dial import Dial
-from client_gui.tls import Handshake, failed
+from client_gui.tls import Handshake, broken
 from client_gui.troubles import Fault, fault_of
 from qvd_usbip.encryption import Way
 from qvd_usbip.errors import PEER_GONE, SLAVE_UNREACHABLE, QvdUsbError
@@ -106,7 +106,7 @@ class _Conversation(Generic[Heard]):
         except QvdUsbError as error:
             return fault_of(error)
         except ssl.SSLError as error:
-            return fault_of(failed(error, self._session.address))
+            return fault_of(broken(error, self._session.address))
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             return fault_of(QvdUsbError(SLAVE_UNREACHABLE, address=self._session.address, reason=reason))

@@ -11,7 +11,7 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qvd_usbip.errors import ENCRYPTION_FAILED, HOST_CHANGED, QvdUsbError
+from qvd_usbip.errors import ENCRYPTION_FAILED, HOST_CHANGED, NOT_PAIRED, QvdUsbError
 from qvd_usbip.pairing import fingerprint_of
 from qvd_usbip.system.tls import new_context
 
@@ -24,6 +24,12 @@ IDENTITY = Path("~/.config/qvd-usbip/identity")
 """Where this user's key and certificate are; made when the first host is paired."""
 
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
+
+_NOT_KNOWN = frozenset({
+    "SSLV3_ALERT_BAD_CERTIFICATE", "SSLV3_ALERT_CERTIFICATE_UNKNOWN", "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    "TLSV1_ALERT_UNKNOWN_CA",
+})  # fmt: skip
+"""What OpenSSL calls a host's word that it does not take our certificate. Source: RFC 8446, 6.2."""
 
 
 def own_files(folder: Path = IDENTITY) -> tuple[Path, Path]:
@@ -61,6 +67,14 @@ def failed(error: OSError, address: object) -> QvdUsbError:
     said = error.reason if isinstance(error, ssl.SSLError) and error.reason else error.strerror or str(error)
     reason = f"{error.filename}: {said}" if error.filename else said
     return QvdUsbError(ENCRYPTION_FAILED, address=address, reason=reason)
+
+
+def broken(error: ssl.SSLError, address: object) -> QvdUsbError:
+    """The problem that an error after the handshake is.
+
+    The client's part of a handshake is over before the host judges its certificate; the host was recognised by then.
+    """
+    return QvdUsbError(NOT_PAIRED) if error.reason in _NOT_KNOWN else failed(error, address)
 
 
 class Handshake:

@@ -5,21 +5,7 @@ To add a problem: put it with its theme below, give it a free exit status (10..1
 """
 
 from qvd_usbip.printable import printable as printable  # noqa: PLC0414  # who reports an error shows other texts too
-
-
-class Problem:
-    """One thing that can go wrong, as the user meets it. `sentence` and `remedy` may hold {context} fields."""
-
-    __slots__ = ("code", "exit_status", "remedy", "sentence")
-
-    def __init__(self, code: str, exit_status: int, sentence: str, remedy: str) -> None:
-        self.code = code
-        self.exit_status = exit_status
-        self.sentence = sentence
-        self.remedy = remedy
-
-    def __repr__(self) -> str:
-        return f"Problem({self.code!r})"
+from qvd_usbip.problem import Problem as Problem  # noqa: PLC0414
 
 
 class _Context(dict[str, str]):
@@ -220,7 +206,6 @@ DISPLAY_MISSING = _problem("display-missing", 59,
 QT_MISSING = _problem("qt-missing", 86,
     "The window cannot be opened: {reason}.",
     "Install PySide6 (on Debian: python3-pyside6.qtwidgets, python3-pyside6.qtsvg), or use the command: qvd-usb list")
-
 AUTOSTART_UNAVAILABLE = _problem("autostart-unavailable", 113,
     "The picker cannot be started with the desktop: {reason}.",
     "Install the package qvd-usbip-picker; from its sources, as root: make install ROLE=client.")
@@ -256,6 +241,9 @@ ENCRYPTION_UNAVAILABLE = _problem("encryption-unavailable", 58,
 HOST_CHANGED = _problem("host-changed", 110,
     "The host at {address} is not the one that this computer was paired with.",
     "Somebody may be in between. If the host was set up anew: qvd-usb forget the session, then qvd-usb pair HOST")
+NOT_PAIRED = _problem("not-paired", 115,
+    "The host does not know this computer: it was not paired with it, or is not any more.",
+    "Pair them again: on the host qvd-usb-agent pair CONTAINER, here qvd-usb pair HOST")
 ENCRYPTION_FAILED = _problem("encryption-failed", 111,
     "No encrypted connection to {address} came about: {reason}.",
     "Check that the host still knows this computer (there: qvd-usb-agent clients), or pair anew: qvd-usb pair HOST")
@@ -352,6 +340,9 @@ NODE_KEPT = _problem("node-kept", 89,
 NODE_UNUSABLE = _problem("node-unusable", 90,
     "The device is in the desktop, but its user may not open it.",
     "In the image: see createdevice.acl.* in /etc/qvd/vma.conf, and whether the user is in that group.")
+NODE_UNSEEN = _problem("node-unseen", 114,
+    "The device is in the desktop; its host cannot see that the user may open it.",
+    "Try whether it works there. On the host, qvd-usb-agent status says why it cannot be seen.")
 GROUP_UNKNOWN = _problem("group-unknown", 81,
     "There is no group '{group}' in this image.",
     "Create it, or set createdevice.acl.group in /etc/qvd/vma.conf.")
@@ -393,7 +384,6 @@ KEYS_UNAVAILABLE = _problem("keys-unavailable", 108,
 ENDPOINT_OFF = _problem("endpoint-off", 109,
     "This host has no endpoint that clients could reach.",
     "As root: qvd-usb-agent config set vm.usb.endpoint.listen 0.0.0.0:9020; systemctl restart qvd-usb-agent")
-
 ENDPOINT_UNAVAILABLE = _problem("endpoint-unavailable", 112,
     "The endpoint cannot listen on {address}: {reason}.",
     "Change vm.usb.endpoint.listen in /etc/qvd/node.conf, then: systemctl restart qvd-usb-endpoint")

@@ -120,12 +120,12 @@ class Desk:
 
     async def _status(self, request: words.Status) -> bytes:
         def moved(state: State) -> bool:
-            progress = self._progress(state, request.attach_id)
+            progress = self.progress_of(state, request.attach_id)
             return progress is None or (progress.state is not None and progress.state != request.seen)
 
         await self.daemon.wait_until(moved, float(request.wait))
         state = self.daemon.state
-        progress = self._progress(state, request.attach_id)
+        progress = self.progress_of(state, request.attach_id)
         if progress is None:
             raise QvdUsbError(DEVICE_GONE, busid=request.attach_id)
         device = state.device_of_attach(self.container, request.attach_id)
@@ -134,7 +134,7 @@ class Desk:
         nodes = tuple(sorted(name_inside(container, name) for name in names))
         return words.encode_answer(words.Answer(ok=True, ack=ack_of(progress), nodes=nodes))
 
-    def _progress(self, state: State, attach_id: str) -> Progress | None:
+    def progress_of(self, state: State, attach_id: str) -> Progress | None:
         """What is known of an attach, if it is this container's."""
         progress = state.progress.get(attach_id)
         return progress if progress is not None and progress.container == self.container else None

@@ -87,6 +87,7 @@ for _kind, _handler in (
     (events.DetachAsked, devices.detach_asked),
     (events.RevokeAsked, devices.revoke_asked),
     (events.Ready, devices.ready),
+    (events.Unseen, devices.unseen),
     (events.UsbAdded, devices.usb_added),
     (events.UsbRemoved, devices.usb_removed),
     (events.NodeAdded, devices.node_added),

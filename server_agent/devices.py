@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from qvd_usbip import vhci
 from qvd_usbip.ack import AckState
+from qvd_usbip.errors import NODE_UNSEEN
 from qvd_usbip.ids import VmId
 from server_agent import events, leases
 from server_agent.actions import (
@@ -210,6 +211,15 @@ def ready(draft: Draft, event: events.Ready) -> None:
     if device.stage == Stage.AUTHORISED:
         draft.reach(device, AckState.READY)
         draft.remember()
+    draft.answer((event.request,))
+
+
+def unseen(draft: Draft, event: events.Unseen) -> None:
+    """Nobody in the container speaks for the device, and the host cannot: its user is told so, until it can."""
+    progress = draft.state.progress.get(event.attach_id)
+    waits = progress is not None and progress.state is AckState.AUTHORISED
+    if progress is not None and waits and progress.container == event.container:
+        draft.put_progress(event.attach_id, replace(progress, problem=NODE_UNSEEN.code))
     draft.answer((event.request,))
 
 

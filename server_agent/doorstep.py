@@ -17,10 +17,10 @@ from qvd_usbip.encryption import Way
 from qvd_usbip.errors import (
     AGENT_UNREACHABLE,
     DEVICE_GONE,
+    NOT_PAIRED,
     PAIRING_CLOSED,
     PEER_GONE,
     SLAVE_PROTOCOL,
-    SLAVE_REFUSED_KEY,
     QvdUsbError,
 )
 from qvd_usbip.pairing import fingerprint_of
@@ -33,7 +33,7 @@ LOG = logging.getLogger(__name__)
 HEAD_SECONDS, LINE_SECONDS, ANSWER_SECONDS = 10, 10, 10  # of a deadline the process dies: nobody can spin it out
 PAIRING_SECONDS = 400  # a window's five minutes, and what both sides say around it
 LINGER_SECONDS = 1.0
-_STATUS_OF = {SLAVE_REFUSED_KEY: 403, PAIRING_CLOSED: 403, SLAVE_PROTOCOL: 400}
+_STATUS_OF = {NOT_PAIRED: 403, PAIRING_CLOSED: 403, SLAVE_PROTOCOL: 400}
 _OTHER_STATUS = 503
 
 
@@ -57,10 +57,7 @@ def receive(caller: Caller, context: ssl.SSLContext) -> None:
         QvdUsbError: what went wrong, after the client was told as far as it may be told.
     """
     signal.alarm(HEAD_SECONDS)
-    try:
-        tls = context.wrap_socket(caller.connection, server_side=True)
-    except (ssl.SSLError, ConnectionError, TimeoutError) as error:
-        raise QvdUsbError(SLAVE_PROTOCOL, reason=f"no TLS came about: {error}") from error
+    tls = _secured(caller.connection, context)
     server = wire.Server(None)
     try:
         request = _request(tls, server)
@@ -75,6 +72,17 @@ def receive(caller: Caller, context: ssl.SSLContext) -> None:
         tls.close()
 
 
+def _secured(connection: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
+    """Shake hands; whoever is turned away by that gets to read the alert that says why."""
+    plain = connection.dup()
+    with plain:
+        try:
+            return context.wrap_socket(connection, server_side=True)
+        except (ssl.SSLError, ConnectionError, TimeoutError) as error:
+            _linger(plain)
+            raise QvdUsbError(SLAVE_PROTOCOL, reason=f"no TLS came about: {error}") from error
+
+
 def _request(tls: ssl.SSLSocket, server: wire.Server) -> wire.Request:
     request: wire.Request | None = None
     while request is None:
@@ -87,7 +95,7 @@ def _request(tls: ssl.SSLSocket, server: wire.Server) -> wire.Request:
 def _stranger(caller: Caller, tls: ssl.SSLSocket, server: wire.Server, request: wire.Request) -> None:
     """Somebody without a certificate may be paired, while that is wanted, and nothing else."""
     if not isinstance(request, wire.PairRequest):
-        _refuse(tls, server, wire.Refusal(status=403, problem=SLAVE_REFUSED_KEY, reason="it has no certificate"))
+        _refuse(tls, server, wire.Refusal(status=403, problem=NOT_PAIRED, reason="it has no certificate"))
     ours, theirs = socket.socketpair()
     with ours:
         try:
@@ -197,20 +205,25 @@ def _refuse(tls: ssl.SSLSocket, server: wire.Server, refusal: wire.Refusal) -> N
 
 
 def _answer(tls: ssl.SSLSocket, data: bytes) -> None:
-    """Say the last word, and let the client read it: closing with unread bytes would tell TCP to throw it away."""
+    """Say the last word, and let the client read it."""
     signal.alarm(ANSWER_SECONDS)
     tls.sendall(data)
+    _linger(tls)
+
+
+def _linger(connection: socket.socket) -> None:
+    """Read on for a moment: closing with unread bytes would tell TCP to throw away what was said last."""
     try:
-        tls.shutdown(socket.SHUT_WR)
+        connection.shutdown(socket.SHUT_WR)
     except OSError as error:
         if error.errno != errno.ENOTCONN:  # the client was faster
             raise
         return
     end = time.monotonic() + LINGER_SECONDS
     while (left := end - time.monotonic()) > 0:
-        tls.settimeout(left)
+        connection.settimeout(left)
         try:
-            if not tls.recv(1 << 16):
+            if not connection.recv(1 << 16):
                 return
         except (TimeoutError, ConnectionError):
             return

@@ -18,9 +18,9 @@ from qvd_usbip.ack import Ack, AckState
 from qvd_usbip.errors import (
     BROKER_PROTOCOL,
     DEVICE_REFUSED,
+    NOT_PAIRED,
     PAIRING_CLOSED,
     SLAVE_LIMIT,
-    SLAVE_REFUSED_KEY,
     QvdUsbError,
 )
 from qvd_usbip.ids import VmId
@@ -29,6 +29,7 @@ from server_agent import events, introduction, paired
 from server_agent.broker import Agent, Desk, converse, refusal
 from server_agent.introduction import Introduction
 from server_agent.listener import Listener
+from server_agent.lookout import Lookout
 from server_agent.paired import Paired
 from server_agent.pairing import PairingDesk
 from server_agent.state import State
@@ -88,13 +89,18 @@ class Visit:
         def known(state: State) -> bool:
             return attach_id in state.progress or (name, attach_id) in self.house.failed
 
+        def is_news(state: State) -> bool:
+            progress = self.desk.progress_of(state, attach_id)
+            return progress is None or (progress.state is not None and (progress.state, progress.problem) != told)
+
+        told = self.house.told.get((name, attach_id))
         await self.desk.daemon.wait_until(known, min(request.wait, UNDER_WAY_SECONDS))
-        seen = self.house.told.get((name, attach_id))
-        wanted = words.Status(attach_id=attach_id, wait=request.wait, seen=seen)
-        said = await self.desk.answer(words.encode_request(wanted), None)
+        self.house.lookout.follow(name, attach_id)
+        await self.desk.daemon.wait_until(is_news, request.wait)
+        said = await self.desk.answer(words.encode_request(words.Status(attach_id=attach_id, wait=0)), None)
         answer = words.decode_answer(said)
         if answer.ack is not None:
-            remember(self.house.told, (name, attach_id), answer.ack.state)
+            remember(self.house.told, (name, attach_id), (answer.ack.state, answer.ack.problem))
         return said
 
 
@@ -106,20 +112,22 @@ class Endpoint:
         daemon: Agent,
         sockets: dict[str, int],
         pairing: PairingDesk,
+        lookout: Lookout,
         clients: Path = paired.CLIENTS,
         path: Path = SOCKET,
     ) -> None:
-        """Args: sockets: of attaches under way, by their id, where the executor finds them."""
+        """Args: sockets: of attaches under way, by their id, where the executor finds them; lookout: for nodes."""
         self._daemon = daemon
         self._sockets = sockets
         self._pairing = pairing
+        self.lookout = lookout
         self._clients = clients
         self._path = path
         self._listener: Listener | None = None
         self._visits: dict[asyncio.Task[None], str] = {}
         self._desks: dict[tuple[str, str], Desk] = {}
         self._sessions: dict[str, Session] = {}
-        self.told: dict[tuple[VmId, str], AckState] = {}
+        self.told: dict[tuple[VmId, str], tuple[AckState, str]] = {}
         self.failed: dict[tuple[VmId, str], Ack] = {}
 
     def start(self) -> None:
@@ -137,6 +145,7 @@ class Endpoint:
             self._listener = None
         for visit in self._visits:
             visit.cancel()
+        self.lookout.stop()
 
     def sessions(self) -> Iterator[dict[str, Any]]:
         """The devices that came this way and are there now, for people and programs."""
@@ -150,6 +159,7 @@ class Endpoint:
                     "busid": str(device.busid) if device.busid else None,
                     "peer": session.peer,
                     "encryption": session.way,
+                    "unseen": self.lookout.reasons.get((session.client.container, session.attach_id), ""),
                 }
 
     def attached(self, visit: Visit, attach_id: str, answer: words.Answer) -> None:
@@ -236,7 +246,7 @@ class Endpoint:
     def _visit(self, met: Introduction) -> Visit:
         client = paired.read(self._clients).by_fingerprint(met.fingerprint)
         if client is None:
-            raise QvdUsbError(SLAVE_REFUSED_KEY)
+            raise QvdUsbError(NOT_PAIRED)
         task = asyncio.current_task()
         same = sum(1 for fingerprint in self._visits.values() if fingerprint == met.fingerprint)
         if task is None or same >= OF_ONE_CLIENT or len(self._visits) > CONNECTIONS:

@@ -80,6 +80,15 @@ class Ready(Event):
     request: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen(Event):
+    """It could not be seen from the host that the user may open the device."""
+
+    container: VmId
+    attach_id: str
+    request: int
+
+
 # the kernel ----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsbAdded(Event):

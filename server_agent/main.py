@@ -28,6 +28,7 @@ from server_agent.kernel.disks import Disks
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
 from server_agent.kernel.inits import Inits
+from server_agent.kernel.inside import Inside
 from server_agent.kernel.nodes import NodeFolders
 from server_agent.kernel.observe import Observer
 from server_agent.kernel.rights import CGROUPS, ByContainer
@@ -36,6 +37,7 @@ from server_agent.kernel.udev import Monitor
 from server_agent.kernel.uevents import Injector, Uevents
 from server_agent.kernel.vhci import Vhci
 from server_agent.ledger import Ledger
+from server_agent.lookout import Lookout
 from server_agent.lxc import BROKERS, NODES
 from server_agent.metrics import WRITE_SECONDS, Metrics
 from server_agent.pairing import PairingDesk
@@ -175,7 +177,8 @@ async def serve(found: settings.Settings) -> None:
     daemon = Daemon(wiring, sockets)
     await daemon.start()
     pairing = PairingDesk(paired.CLIENTS, wiring.records, time.monotonic)
-    endpoint = start_endpoint(daemon, sockets, pairing) if found.endpoint is not None else None
+    lookout = Lookout(daemon, Inside(nodes=wiring.executor.nodes, cgroups=CGROUPS / PARENT).look)
+    endpoint = start_endpoint(daemon, sockets, pairing, lookout) if found.endpoint is not None else None
     desk = ControlDesk(daemon, wiring, pairing, endpoint)
     server = control.Server(Path(asking.CONTROL_SOCKET), desk.answer, wiring.records.followed, gid)
     await server.start()
@@ -191,7 +194,7 @@ async def serve(found: settings.Settings) -> None:
     await daemon.stop()
 
 
-def start_endpoint(daemon: Daemon, sockets: dict[str, int], pairing: PairingDesk) -> Endpoint:
+def start_endpoint(daemon: Daemon, sockets: dict[str, int], pairing: PairingDesk, lookout: Lookout) -> Endpoint:
     """Have a certificate, and listen for the porter, which shows it to clients.
 
     Raises:
@@ -202,7 +205,7 @@ def start_endpoint(daemon: Daemon, sockets: dict[str, int], pairing: PairingDesk
     except ImportError as error:
         raise QvdUsbError(KEYS_UNAVAILABLE, reason=str(error)) from error
     identity = load_or_make(FOLDER, socket.gethostname())
-    endpoint = Endpoint(daemon, sockets, pairing)
+    endpoint = Endpoint(daemon, sockets, pairing, lookout)
     pairing.serve(identity.der, endpoint.changed)
     endpoint.start()
     return endpoint

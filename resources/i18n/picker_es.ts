@@ -983,6 +983,14 @@
       <translation>Puede haber alguien en medio. Si el servidor se instaló de nuevo: olvida la sesión con qvd-usb forget y después qvd-usb pair HOST</translation>
     </message>
     <message>
+      <source>The host does not know this computer: it was not paired with it, or is not any more.</source>
+      <translation>El servidor no conoce este equipo: no se emparejó con él, o ya no lo está.</translation>
+    </message>
+    <message>
+      <source>Pair them again: on the host qvd-usb-agent pair CONTAINER, here qvd-usb pair HOST</source>
+      <translation>Emparéjalos de nuevo: en el servidor qvd-usb-agent pair CONTAINER, aquí qvd-usb pair HOST</translation>
+    </message>
+    <message>
       <source>No encrypted connection to {address} came about: {reason}.</source>
       <translation>No se estableció una conexión cifrada con {address}: {reason}.</translation>
     </message>
@@ -1069,6 +1077,14 @@
     <message>
       <source>In the image: see createdevice.acl.* in /etc/qvd/vma.conf, and whether the user is in that group.</source>
       <translation>En la imagen: mira createdevice.acl.* en /etc/qvd/vma.conf y si el usuario está en ese grupo.</translation>
+    </message>
+    <message>
+      <source>The device is in the desktop; its host cannot see that the user may open it.</source>
+      <translation>El dispositivo está en el escritorio; su servidor no puede ver si el usuario puede abrirlo.</translation>
+    </message>
+    <message>
+      <source>Try whether it works there. On the host, qvd-usb-agent status says why it cannot be seen.</source>
+      <translation>Prueba si funciona allí. En el servidor, qvd-usb-agent status dice por qué no se puede ver.</translation>
     </message>
     <message>
       <source>There is no group '{group}' in this image.</source>

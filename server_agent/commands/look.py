@@ -41,7 +41,10 @@ def _came_by(answer: Mapping[str, Any], device: Mapping[str, Any]) -> str:
     """Whose device it is, and who does its TLS, if it came to the endpoint."""
     found = (each for each in answer.get("endpoint", []) if device["attach"] and each["attach"] == device["attach"])
     session = next(found, None)
-    return f"  from {session['client']}, encrypted ({session['encryption']})" if session else ""
+    if session is None:
+        return ""
+    unseen = f"; not seen to be usable: {session['unseen']}" if session["unseen"] else ""
+    return f"  from {session['client']}, encrypted ({session['encryption']}){unseen}"
 
 
 def _place(container: Mapping[str, Any]) -> str:

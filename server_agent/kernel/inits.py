@@ -44,6 +44,20 @@ class Inits:
             self._known[name] = found
             return os.dup(found)
 
+    def pid(self, name: VmId) -> int:
+        """The number of the container's init; asked again, it is the same as long as that process lives.
+
+        Raises:
+            ProcessLookupError: it has none.
+
+        Source: pidfd_open(2), proc_pid_fdinfo(5).
+        """
+        said = Path(f"/proc/self/fdinfo/{self.pidfd(name)}").read_text(encoding="ascii")
+        pid = next((int(line.split()[1]) for line in said.splitlines() if line.startswith("Pid:")), -1)
+        if pid < 0:
+            raise ProcessLookupError(f"container {name} has no init")
+        return pid
+
     def forget(self, name: VmId) -> None:
         """Close what is known of a container."""
         with self._lock:

@@ -137,6 +137,22 @@ class NodeFolders:
             if emptied in KEPT or not _rmdir(self._folder(name) / emptied):
                 return
 
+    def is_right(self, name: VmId, node: str, right: Right, access: HostNodes) -> bool:
+        """Whether a node is there with this number and the access list that it should have.
+
+        Raises:
+            QvdUsbError, OSError: it cannot be seen.
+        """
+        *parents, last = parts_of(node)
+        try:
+            folder = self._open(name, parents)
+        except FileNotFoundError:
+            return False
+        try:
+            return self._is_right(last, folder, right, access)
+        finally:
+            os.close(folder)
+
     def held(self, name: VmId) -> dict[str, Right]:
         """The nodes of a container, by name."""
         return dict(self._below(self._folder(name), DEPTH))

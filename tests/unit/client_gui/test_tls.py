@@ -103,7 +103,7 @@ def test_a_host_that_forgot_this_computer_is_named_as_the_reason(house: House, c
         record.unlink()
     found = outcome(Probe(session(house), [(2, ("127.0.0.1", house.port))]))
     assert isinstance(found, Fault)
-    assert found.code == "encryption-failed"
+    assert found.code == "not-paired"
 
 
 def test_a_computer_without_a_key_says_so(house: House, client: Identity, tmp_path: Path) -> None:

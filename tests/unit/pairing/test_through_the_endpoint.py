@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING
 
 from client_gui import tls
 from client_gui.session import parse_session
+from client_gui.settings import Files
 from qvd_usbip.errors import PROBLEMS
 from qvd_usbip.pairing import shown
 from qvd_usbip.system.identity import load_or_make
 from qvd_usbip.wire import PingClient
 from server_agent.endpoint import Endpoint
+from server_agent.lookout import Lookout
+from server_agent.usable import Seen
+from tests.unit.client_gui.bench import Bench as Desk
+from tests.unit.client_gui.command import program
 from tests.unit.server_agent.porter_at_work import _PROGRAM, REPOSITORY
 
 if TYPE_CHECKING:
@@ -42,26 +47,40 @@ def porter(folder: Path) -> Iterator[int]:
 
 
 def ping(session: Session, home: Path) -> bytes:
-    """What the host echoes over the session's encrypted way; b"" if it hangs up or refuses."""
+    """What the host echoes over the session's encrypted way."""
     context = tls.client_context(*tls.own_files(home / ".config/qvd-usbip/identity"))
     plain = socket.create_connection((session.address.host, session.address.port), 20)
+    with context.wrap_socket(plain) as connection:
+        tls.require_host(connection, session.host_fingerprint, session.address)
+        connection.sendall(PingClient(None, "hello").request)
+        said = b""
+        while data := connection.recv(4096):
+            said += data
+        return said
+
+
+def connected(folder: Path, home: Path, session: str) -> tuple[int, str]:
+    """What `qvd-usb connect` says in a process of its own, and the exit status with which it ends by itself."""
+    desk = Desk(folder)
+    desk.files = Files(system=desk.files.system, user=home / ".qvd/client.conf")
+    desk.bus.plug()
+    desk.configure("0bda:58c2@1234")
     try:
-        with context.wrap_socket(plain) as connection:
-            tls.require_host(connection, session.host_fingerprint, session.address)
-            connection.sendall(PingClient(None, "hello").request)
-            said = b""
-            while data := connection.recv(4096):
-                said += data
-            return said
-    except OSError:
-        return b""
+        done = program(desk, REPOSITORY, "connect", session)
+        _, said = done.communicate(timeout=30)
+    finally:
+        desk.close()
+    return done.returncode, said.decode()
 
 
-def test_paired_it_is_let_in_with_its_certificate_and_unpaired_it_is_not(run: Run, home: Home, tmp_path: Path) -> None:
+def test_paired_it_is_let_in_with_its_certificate_and_unpaired_it_is_told_so_and_kept_out(
+    run: Run, home: Home, tmp_path: Path
+) -> None:
     async def work(bench: Bench) -> None:
         identity = load_or_make(tmp_path, "host")
         await bench.ask(op="reserve", container="one", broker_gid=0)
-        endpoint = Endpoint(bench.daemon, {}, bench.pairing, tmp_path / "clients", tmp_path / "agent.sock")
+        lookout = Lookout(bench.daemon, lambda _: Seen(right=(), device="", mounts=()))
+        endpoint = Endpoint(bench.daemon, {}, bench.pairing, lookout, tmp_path / "clients", tmp_path / "agent.sock")
         bench.pairing.serve(identity.der, endpoint.changed)
         endpoint.start()
         with porter(tmp_path) as port:
@@ -79,7 +98,10 @@ def test_paired_it_is_let_in_with_its_certificate_and_unpaired_it_is_not(run: Ru
             assert (await asyncio.to_thread(ping, session, home.folder)).endswith(b"hello")
             (known,) = (await bench.ask(op="clients"))["clients"]
             await bench.ask(op="unpair", name=known["name"])
-            assert await asyncio.to_thread(ping, session, home.folder) == b""
+            status, said = await asyncio.to_thread(connected, tmp_path / "desk", home.folder, path.stem)
+            assert status == PROBLEMS["not-paired"].exit_status
+            assert "does not know this computer" in said
+            assert "qvd-usb pair HOST" in said
         endpoint.stop()
 
     run(work)

@@ -46,7 +46,8 @@ def test_what_every_start_needs_imports_only_our_own(repository: Path, module: s
 
 def test_json_messages_cost_json_and_what_it_brings(repository: Path) -> None:
     ours = {name for name in loaded(repository, "qvd_usbip.json_object") if name.startswith("qvd_usbip")}
-    assert ours == {"qvd_usbip", "qvd_usbip.errors", "qvd_usbip.json_object", "qvd_usbip.printable"}
+    names = ("errors", "json_object", "printable", "problem")
+    assert ours == {"qvd_usbip", *(f"qvd_usbip.{name}" for name in names)}
 
 
 def test_only_the_wire_needs_a_package_that_is_not_pythons(repository: Path) -> None:

@@ -16,8 +16,12 @@ from qvd_usbip.pairing import fingerprint_of
 from server_agent import actions, events, paired
 from server_agent.endpoint import Endpoint
 from server_agent.introduction import Introduction
+from server_agent.lookout import Lookout
 from server_agent.state import Device, Port, Progress, State
+from server_agent.usable import Question, Seen
 from tests.unit.server_agent.test_broker import FakeAgent, ask
+from tests.unit.server_agent.test_usable import ID as ASKED
+from tests.unit.server_agent.test_usable import NAME, SEEN, state_with
 
 ONE, TWO = VmId("one"), VmId("two")
 ID = str(uuid.UUID(int=7))
@@ -57,7 +61,13 @@ class House:
         self.path = folder / "endpoint.sock"
         self.made: list[socket.socket] = []
         self.pair(ONE)
-        self.endpoint = Endpoint(self.agent, self.agent.sockets, self.pairing, self.clients, self.path)  # type: ignore[arg-type]
+        self.lookout = Lookout(self.agent, self.look)
+        self.seen = Seen(right=(), device="", mounts=())
+        pairing: Any = self.pairing
+        self.endpoint = Endpoint(self.agent, self.agent.sockets, pairing, self.lookout, self.clients, self.path)
+
+    def look(self, _: Question) -> Seen:
+        return self.seen
 
     def pair(self, container: VmId) -> None:
         paired.add(
@@ -121,7 +131,7 @@ def test_a_known_clients_device_goes_to_its_container_by_the_brokers_way(tmp_pat
 def test_a_certificate_that_nobody_knows_gets_no_further(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         connection, answer = await house.meet(Introduction(peer="p", fingerprint="0" * 64))
-        assert (answer.ok, answer.problem) == (False, "slave-refused-key")
+        assert (answer.ok, answer.problem) == (False, "not-paired")
         assert await asyncio.to_thread(connection.recv, 10) == b""
         assert house.agent.events == []
 
@@ -166,7 +176,7 @@ def test_news_is_told_once_and_then_waited_for_on_whatever_connection(tmp_path: 
             answer = await ask(connection, status)
             assert answer.ack is not None
             assert answer.ack.state is expected
-        assert house.endpoint.told == {(ONE, ID): AckState.ATTACHED}
+        assert house.endpoint.told == {(ONE, ID): (AckState.ATTACHED, "")}
         connection, _ = await house.meet(KNOWN)
         waiting = asyncio.ensure_future(ask(connection, words.encode_request(words.Status(attach_id=ID, wait=5))))
         await asyncio.sleep(0.1)
@@ -177,6 +187,36 @@ def test_news_is_told_once_and_then_waited_for_on_whatever_connection(tmp_path: 
         answer = await waiting
         assert answer.ack is not None
         assert answer.ack.state is AckState.READY
+
+    scenario(tmp_path, work)
+
+
+def test_why_a_device_is_not_seen_to_be_usable_is_news_too(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        status = words.encode_request(words.Status(attach_id=ID, wait=5))
+        for problem in ("", "node-unseen"):
+            house.agent.state = State(
+                progress={ID: Progress(container=ONE, started=0.0, state=AckState.AUTHORISED, problem=problem)}
+            )
+            connection, _ = await house.meet(KNOWN)
+            answer = await asyncio.wait_for(ask(connection, status), 3)
+            assert answer.ack is not None
+            assert (answer.ack.state, answer.ack.problem) == (AckState.AUTHORISED, problem)
+
+    scenario(tmp_path, work)
+
+
+def test_the_host_looks_for_the_nodes_of_a_device_of_which_a_client_asks(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        house.agent.state = state_with()
+        house.pair(NAME)
+        house.seen = SEEN
+        connection, _ = await house.meet(KNOWN)
+        await ask(connection, words.encode_request(words.Status(attach_id=ASKED, wait=0)))
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+        (ready,) = [each for each in house.agent.events if isinstance(each, events.Ready)]
+        assert (ready.container, ready.attach_id, ready.node) == (NAME, ASKED, "/dev/bus/usb/003/002")
 
     scenario(tmp_path, work)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qvd_usbip import broker, wire
-from qvd_usbip.errors import PAIRING_CLOSED, SLAVE_LIMIT, SLAVE_REFUSED_KEY
+from qvd_usbip.errors import NOT_PAIRED, PAIRING_CLOSED, SLAVE_LIMIT
 from qvd_usbip.system.identity import Identity, load_or_make
 from server_agent import doorstep, paired, porter
 from tests.unit.server_agent.porter_at_work import PATIENCE, House, everything
@@ -183,7 +183,7 @@ def test_a_device_line_that_is_none_reaches_nobody(house: House, client: Identit
 
 
 def test_what_the_agent_refuses_the_client_is_told(house: House, client: Identity) -> None:
-    for problem, status in ((SLAVE_REFUSED_KEY, b"403"), (SLAVE_LIMIT, b"503")):
+    for problem, status in ((NOT_PAIRED, b"403"), (SLAVE_LIMIT, b"503")):
         house.problem = problem.code
         with house.dial(client) as connection:
             connection.sendall(UPGRADE)

@@ -23,7 +23,7 @@ def test_the_hook_imports_nothing_dear() -> None:
 def test_the_hook_imports_only_what_comes_with_python_and_the_light_modules() -> None:
     ours = {name for name in imported("vma_hooks.create_device") if name.startswith("qvd_usbip.")}
     assert ours == {f"qvd_usbip.{name}" for name in (
-        "errors", "ids", "port_range", "printable", "properties", "system", "system.files", "uevent",
+        "errors", "ids", "port_range", "printable", "problem", "properties", "system", "system.files", "uevent",
     )}  # fmt: skip
     assert not imported("vma_hooks.create_device") & {"h11", "qvd_usbip.wire"}
 
