@@ -79,19 +79,23 @@ def limit_words(goal: Goal) -> str:
     return f"{'≥' if goal.at_least else '≤'} {goal.limit:.2f}"
 
 
+def number_words(value: float) -> str:
+    """A number with as many digits as say something: `4886`, `28.0`, `0.61`."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
 def format_table(rows: Sequence[Row]) -> str:
     """Lay the promises out for people: one a row, its two programs named below."""
-    lines = [f"{'goal':<22} {'ours':>12} {'reference':>12} {'ratio':>6} {'limit':>7}  spread (ours)       verdict"]
+    lines = [f"{'goal':<26} {'ours':>12} {'reference':>12} {'ratio':>6} {'limit':>7}  spread (ours)       verdict"]
     for row in rows:
         goal, finding = row.goal, row.finding
         if finding is None:
-            lines.append(f"{goal.name:<22} {limit_words(goal):>41}  {'':<18}  {row.verdict}: {row.why}")
+            lines.append(f"{goal.name:<26} {limit_words(goal):>40}  {'':<18}  {row.verdict}: {row.why}")
             continue
-        ours, reference = statistics.median(finding.ours), statistics.median(finding.reference)
-        spread = f"{min(finding.ours):.1f} to {max(finding.ours):.1f}"
-        lines.append(
-            f"{goal.name:<22} {ours:>7.1f} {goal.unit:<4} {reference:>7.1f} {goal.unit:<4} {finding.ratio:>6.2f} "
-            f"{limit_words(goal):>7}  {spread:<18}  {row.verdict}"
-        )
+        medians = [number_words(statistics.median(each)) for each in (finding.ours, finding.reference)]
+        ours, reference = (f"{each:>7} {goal.unit:<4}" for each in medians)
+        spread = f"{number_words(min(finding.ours))} to {number_words(max(finding.ours))}"
+        compared = f"{finding.ratio:>6.2f} {limit_words(goal):>7}"
+        lines.append(f"{goal.name:<26} {ours} {reference} {compared}  {spread:<18}  {row.verdict}")
         lines.append(f"  {goal.ours}  against  {goal.reference} ({len(finding.ours)} rounds)")
     return "\n".join(lines)

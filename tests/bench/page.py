@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
 from tests.bench import plots
-from tests.bench.goals import Finding, Row, Verdict, limit_words
+from tests.bench.goals import Finding, Row, Verdict, limit_words, number_words
 from tests.bench.markup import Inside, document, element
 from tests.bench.promises import ANSWERS, READY, rows_of
 from tests.bench.report import Report
@@ -56,8 +56,8 @@ def _cells(row: Row) -> list[Element]:
     if finding is None:
         why = element("td", row.why, colspan="3", kind="why")
         return [_name(row), why, element("td", limit_words(goal)), element("td"), element("td"), mark]
-    medians = [f"{_number(statistics.median(each))} {goal.unit}" for each in (finding.ours, finding.reference)]
-    spread = f"{_number(min(finding.ours))} to {_number(max(finding.ours))} {goal.unit}"
+    medians = [f"{number_words(statistics.median(each))} {goal.unit}" for each in (finding.ours, finding.reference)]
+    spread = f"{number_words(min(finding.ours))} to {number_words(max(finding.ours))} {goal.unit}"
     return [
         _name(row),
         *(element("td", each) for each in medians),
@@ -129,7 +129,3 @@ def _table(columns: Iterable[str], rows: Iterable[list[Element]]) -> Element:
     heads = [element("th", each, scope="col") for each in columns]
     body = element("tbody", *(element("tr", *cells) for cells in rows))
     return element("table", *([element("thead", element("tr", *heads))] if heads else []), body)
-
-
-def _number(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from tests.bench.goals import Finding
+from tests.bench.goals import Finding, number_words
 from tests.bench.markup import element
 from tests.bench.report import Speeds
 
@@ -47,7 +47,7 @@ def dots(finding: Finding) -> Element:
         picture.append(_text(LEFT - 12, middle + 4, kind, kind="label end"))
         picture.extend(_row_of_dots(scale, kind, rounds, middle))
     edge = scale.at(finding.edge)
-    words = f"{'at least' if finding.goal.at_least else 'at most'} {_short(finding.edge)} {finding.goal.unit}"
+    words = f"{'at least' if finding.goal.at_least else 'at most'} {number_words(finding.edge)} {finding.goal.unit}"
     picture.append(element("line", x1=edge, x2=edge, y1=28, y2=128, kind="limit"))
     picture.append(_text(edge, 20, words, kind="limit-text " + _anchor(edge)))
     return picture
@@ -62,9 +62,9 @@ def _row_of_dots(scale: Scale, kind: str, rounds: Sequence[float], middle: float
     median = statistics.median(rounds)
     place = scale.at(median)
     drawn.append(element("line", x1=place, x2=place, y1=middle - 15, y2=middle + 15, kind=f"median {kind}"))
-    drawn.append(_text(place + 5, middle - 12, _short(median), kind=f"value {kind}"))
+    drawn.append(_text(place + 5, middle - 12, number_words(median), kind=f"value {kind}"))
     if beyond := sum(value > scale.high for value in rounds):
-        drawn.append(_text(RIGHT, middle + 22, f"{beyond} beyond, up to {_short(max(rounds))}", kind="mark end"))
+        drawn.append(_text(RIGHT, middle + 22, f"{beyond} beyond, up to {number_words(max(rounds))}", kind="mark end"))
     return drawn
 
 
@@ -88,7 +88,7 @@ def steps(times: Mapping[str, Sequence[float]], by_hand: Sequence[float]) -> Ele
         picture.append(element("rect", x=left, y=top, width=max(width, 1), height=22, kind=f"bar {kind}"))
         picture.extend(element("circle", cx=scale.at(each), cy=top + 11, r=3, kind="dot over") for each in rounds)
         picture.append(_text(LEFT - 12, top + 15, name, kind="label end"))
-        words = f"+{_short(end - start)} ms" if kind == "ours" else f"{_short(end)} ms"
+        words = f"+{number_words(end - start)} ms" if kind == "ours" else f"{number_words(end)} ms"
         picture.append(_text(scale.at(max(rounds)) + 8, top + 15, words, kind=f"value {kind}"))
         before = end
     return picture
@@ -125,10 +125,10 @@ def distribution(late: Sequence[float], limit: float) -> Element:
     ):
         x = scale.at(value)
         picture.append(element("line", x1=x, x2=x, y1=top - 6, y2=floor, kind=f"median {kind}"))
-        picture.append(_text(x + 4, top - 10, f"{words}: {_short(value)}", kind=f"value {kind}"))
+        picture.append(_text(x + 4, top - 10, f"{words}: {number_words(value)}", kind=f"value {kind}"))
     edge = scale.at(limit)
     picture.append(element("line", x1=edge, x2=edge, y1=top - 28, y2=floor, kind="limit"))
-    picture.append(_text(edge - 5, top - 24, f"at most {_short(limit)} ms", kind="limit-text end"))
+    picture.append(_text(edge - 5, top - 24, f"at most {number_words(limit)} ms", kind="limit-text end"))
     return picture
 
 
@@ -204,7 +204,3 @@ def _picked(rounds: Sequence[float]) -> Sequence[float]:
         return rounds
     ordered = sorted(rounds)
     return [ordered[number * (len(ordered) - 1) // (MOST_DOTS - 1)] for number in range(MOST_DOTS)]
-
-
-def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
