@@ -90,7 +90,7 @@ campaign: setup venv ## device numbers used again CYCLES=10000 times, the other 
 	$(VENV)/python -m tests.lab.campaign $(CYCLES)
 
 ONLY ?=
-mutation: ## is each break of the deciding code noticed by a unit test? [ONLY=decide|reconcile|share_list|vhci]
+mutation: ## is each break of the deciding code noticed by a unit test? [ONLY=module]
 	@$(SETUP) python
 	@sh resources/install/venv.sh $(PYTHON) mutation
 	build/mutation-venv/bin/python -m tests.mutation $(ONLY)

@@ -28,4 +28,5 @@ MODULES = {
         files=("server_agent/decide.py",),
         tests=tuple(f"{_AGENT}/test_{name}.py" for name in ("decide", "decide_sharing", "host_nodes")),
     ),
+    "leases": Module(files=("server_agent/leases.py",), tests=(f"{_AGENT}/test_leases.py",)),
 }
