@@ -61,22 +61,23 @@ class FakeBroker:
         with self.changed:
             self.busy += 1
             self.busiest = max(self.busy, self.busiest)
-        try:
-            self._hear(channel)
-        finally:
-            with self.changed:
-                self.busy -= 1
-
-    def _hear(self, channel: socket.socket) -> None:
         with channel:
-            data, descriptors, _flags, _address = socket.recv_fds(channel, broker.MAX_MESSAGE, 2)
-            if not data:
-                return
-            request = broker.decode_request(data)
-            self._keep([socket.socket(fileno=each) for each in descriptors])
-            self.requests.append(request)
-            if not self.mute:
-                channel.send(self.reply(request))
+            try:
+                answer = self._hear(channel)
+            finally:  # before it is sent: whoever has its answer may come with the next question at once
+                with self.changed:
+                    self.busy -= 1
+            if answer:
+                channel.send(answer)
+
+    def _hear(self, channel: socket.socket) -> bytes:
+        data, descriptors, _flags, _address = socket.recv_fds(channel, broker.MAX_MESSAGE, 2)
+        if not data:
+            return b""
+        request = broker.decode_request(data)
+        self._keep([socket.socket(fileno=each) for each in descriptors])
+        self.requests.append(request)
+        return b"" if self.mute else self.reply(request)
 
     def _keep(self, passed: list[socket.socket]) -> None:
         """A connection that is not attached is closed, as the agent does."""
