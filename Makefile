@@ -28,7 +28,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup venv pins lint lint-python lint-shell lint-launcher lint-units unit gui test test-fast test-deep \
-  campaign mutation demo bench run man docs translations screenshots packages rpms install uninstall stage clean
+  campaign mutation fuzz demo bench run man docs translations screenshots packages rpms install uninstall stage clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -94,6 +94,13 @@ mutation: ## is each break of the deciding code noticed by a unit test? [ONLY=mo
 	@$(SETUP) python
 	@sh resources/install/venv.sh $(PYTHON) mutation
 	build/mutation-venv/bin/python -m tests.mutation $(ONLY)
+
+RUNS ?= 1000000
+KEEP ?=
+fuzz: ## RUNS=1000000 hostile inputs for each parser, or ONLY="name…"; KEEP=1 keeps what reached new code (hours)
+	@$(SETUP) python
+	@sh resources/install/venv.sh $(PYTHON) fuzz
+	build/fuzz-venv/bin/python -B -m tests.fuzz --runs $(RUNS) $(if $(filter 1 yes,$(KEEP)),--keep) $(ONLY)
 
 demo: ## the main job, shown on two guests: a timeline and pictures in build/demo/
 	@$(SETUP) python

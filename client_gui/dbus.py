@@ -88,11 +88,14 @@ def parse(data: bytes) -> tuple[Message, int] | None:
     if len(data) < body_at + body_length:
         return None
     fields = _fields(data[_FIXED.size : _FIXED.size + fields_length])
+    reply_serial = fields.get(_REPLY_SERIAL, 0)
+    if not isinstance(reply_serial, int):
+        raise _strange()
     message = Message(
         kind=kind,
         member=str(fields.get(_MEMBER, "")),
         interface=str(fields.get(_INTERFACE, "")),
-        reply_serial=int(fields.get(_REPLY_SERIAL, 0)),
+        reply_serial=reply_serial,
         signature=str(fields.get(_SIGNATURE, "")),
         body=data[body_at : body_at + body_length],
     )

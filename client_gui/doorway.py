@@ -14,7 +14,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from client_gui.orders import LONGEST, parse_order
+from client_gui.orders import LONGEST, parse_line
 from qvd_usbip.errors import QvdUsbError
 
 if TYPE_CHECKING:
@@ -148,9 +148,8 @@ class _Guest:
         *lines, self._heard = self._heard.split(b"\n")
         for line in lines:
             try:
-                message: object = json.loads(line)
-                self._obey(parse_order(message if isinstance(message, dict) else {}))
-            except (ValueError, RecursionError, QvdUsbError):
+                self._obey(parse_line(line))
+            except QvdUsbError:
                 self.leave()  # another version, or no program of ours
                 return
         if not data or len(self._heard) > LONGEST:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from client_gui.doorway import MOST_UNSENT, NAME
 from client_gui.orders import Order, format_order
+from client_gui.reported import parse_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,16 +107,8 @@ class Mirror:
         except OSError:
             data = b""
         *lines, self._heard = (self._heard + data).split(b"\n")
-        status = _parsed(lines[-1]) if lines else None
+        status = parse_status(lines[-1]) if lines else None
         if status is not None:
             self._show(status)
         if not data or len(self._heard) > MOST_UNSENT:
             self.leave()
-
-
-def _parsed(line: bytes) -> Mapping[str, object] | None:
-    try:
-        status: object = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return status if isinstance(status, dict) else None

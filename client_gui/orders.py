@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,19 @@ def format_order(order: Order) -> dict[str, object]:
         "nickname": order.nickname,
         "seconds": order.seconds,
     }
+
+
+def parse_line(line: bytes) -> Order:
+    """Reads an order as another program sends it.
+
+    Raises:
+        QvdUsbError: session-malformed, for what is no order.
+    """
+    try:
+        message: object = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise _malformed("it is no JSON") from error
+    return parse_order(message if isinstance(message, dict) else {})
 
 
 def parse_order(message: Mapping[str, object]) -> Order:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from client_gui.reported import parse_status
 from qvd_usbip.errors import CONFIG_UNWRITABLE, SESSION_EXISTS, QvdUsbError
 from qvd_usbip.system.files import read_bounded, save_atomic
 
@@ -111,7 +112,7 @@ def read_status(folder: Path) -> dict[str, object] | None:
     if not _is_running(folder):
         return None
     try:
-        return _parse_status(read_bounded(folder / "status.json"))
+        return parse_status(read_bounded(folder / "status.json"))
     except FileNotFoundError:
         return None  # it has only just started
 
@@ -128,11 +129,3 @@ def _is_running(folder: Path) -> bool:
     finally:
         os.close(lock)
     return False
-
-
-def _parse_status(data: bytes) -> dict[str, object] | None:
-    try:
-        status: object = json.loads(data)
-    except ValueError:
-        return None
-    return status if isinstance(status, dict) else None

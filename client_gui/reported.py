@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from client_gui.state import (
@@ -26,6 +27,15 @@ from qvd_usbip.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+def parse_status(data: bytes) -> dict[str, object] | None:
+    """Reads the status as it stands in a file or comes in a line; None for what is no JSON object."""
+    try:
+        status: object = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return status if isinstance(status, dict) else None
 
 
 def rows_of_status(status: Mapping[str, object]) -> tuple[Row, ...]:
@@ -57,7 +67,7 @@ def _updated(row: Row, reported: Row | None) -> Row:
 
 
 def _row(device: Mapping[str, object]) -> Row | None:
-    busid, speed, retry_in = device.get("busid"), device.get("speed"), device.get("retry_in")
+    busid, speed = device.get("busid"), device.get("speed")
     try:
         return Row(
             key=_text(device, "key"),
@@ -75,7 +85,7 @@ def _row(device: Mapping[str, object]) -> Row | None:
             problem=_text(device, "problem"),
             problem_text=_text(device, "problem_text"),
             remedy=_text(device, "remedy"),
-            retry_in=float(retry_in) if isinstance(retry_in, int | float) else None,
+            retry_in=_real(device.get("retry_in")),
             identity=_text(device, "identity"),
             twin=device.get("twin") is True,
             faces=_faces(device.get("faces")),
@@ -187,7 +197,10 @@ def _fitness(value: object) -> Fitness | None:
 
 
 def _real(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
 
 
 def _text(device: Mapping[str, object], name: str) -> str:

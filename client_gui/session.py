@@ -21,6 +21,7 @@ SIZE_LIMIT = 16 * 1024
 """Longest session text, in bytes."""
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?", re.ASCII)
+_INTERFACE = re.compile(r"[A-Za-z0-9._:@-]{1,15}", re.ASCII)
 _KEYS = frozenset({"v", "name", "address", "key", "encryption", "host_fingerprint"})
 _ENCRYPTIONS = ("none", "tls")
 
@@ -75,7 +76,7 @@ def parse_address(text: str) -> Address:
     """
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
-        if not path.startswith("/") or "\0" in path or len(path.encode()) > 107:
+        if not path.startswith("/") or not path.isprintable() or len(path.encode()) > 107:
             raise _malformed("a unix address is unix:/absolute/path of at most 107 bytes")
         return Address(path=path)
     host, colon, port = text.rpartition(":")
@@ -90,9 +91,12 @@ def parse_address(text: str) -> Address:
 
 def _ipv6(text: str) -> str:
     try:
-        return str(ipaddress.IPv6Address(text))
+        found = ipaddress.IPv6Address(text)
     except ValueError:
         raise _malformed("the address in brackets is no IPv6 address") from None
+    if not _INTERFACE.fullmatch(found.scope_id or "lo"):
+        raise _malformed("what follows the % in the address is the name of no interface")
+    return str(found)
 
 
 def parse_session(text: str) -> Session:

@@ -16,6 +16,7 @@ _MAX_MINOR = 0xFFFFF
 _MAX_HUB = 127  # CONFIG_USBIP_VHCI_NR_HCS goes to 128
 _MAX_VM_NAME = 63
 _USBFS_MAJOR = 189
+LAST_ID = 0xFFFF_FFFE  # of users and groups; the kernel takes the one behind it for "none"
 _HEX = "0123456789abcdefABCDEF"
 _VM_NAME_PUNCTUATION = "_.-"
 

@@ -115,7 +115,7 @@ def edit(text: str, key: str, value: str) -> str:
     if not found:
         gap = "" if not text or text.endswith(("\n", "\r")) else newline
         if _is_continued(text.rstrip("\r\n")):  # the last line waits for more, which must not be ours
-            gap += newline
+            gap += "\r" if text.endswith("\r") else newline  # which "\n" would only make one end of
         return f"{text}{gap}{line}{newline}"
     start, end = found[-1]
     return text[:start] + line + text[end:]

@@ -59,7 +59,7 @@ def watch(path: Location = CONTROL_SOCKET, timeout: float = ANSWER_SECONDS) -> I
         connection.settimeout(None)
         while True:
             try:
-                row = _object(answers)
+                row = parse_answer(answers)
             except (OSError, ValueError) as error:
                 raise QvdUsbError(AGENT_UNREACHABLE, reason=str(error)) from error
             yield row
@@ -72,7 +72,7 @@ def _asked(
     try:
         connection.connect(os.fspath(path))
         connection.sendall(json.dumps(request).encode() + b"\n")
-        answer = _object(answers)
+        answer = parse_answer(answers)
     except TimeoutError as error:
         raise QvdUsbError(AGENT_UNREACHABLE, reason=f"no answer within {timeout:.0f} s") from error
     except (OSError, ValueError) as error:
@@ -83,11 +83,19 @@ def _asked(
     return dict(answer)
 
 
-def _object(answers: BinaryIO) -> dict[str, Any]:
+def parse_answer(answers: BinaryIO) -> dict[str, Any]:
+    """Read the next line of what the agent says.
+
+    Raises:
+        ValueError: it is no JSON object, or none came.
+    """
     line = answers.readline(ANSWER_BYTES)
     if not line.endswith(b"\n"):
         raise ValueError("it closed the connection" if len(line) < ANSWER_BYTES else "its answer is too long")
-    answer = json.loads(line)
+    try:
+        answer = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("its answer is too deep") from error
     if not isinstance(answer, dict):
         raise ValueError("its answer is no object")  # noqa: TRY004 (what arrived is wrong, not who calls)
     return answer

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from qvd_usbip.errors import CONFIG_UNREADABLE, USERNS_UNMAPPED, QvdUsbError
+from qvd_usbip.ids import LAST_ID, decimal
 from qvd_usbip.system.files import read_text
 from server_agent import idmap, lxc
 
@@ -91,11 +92,19 @@ def image_group(found: Iterable[tuple[str, str]], group: str) -> int | None:
     """
     values = [value for key, value in found if key == ROOT]
     for root in image_roots(values[-1]) if values else ():
-        for line in _group_file(root).splitlines():
-            name, _, number = line.partition(":")
-            if name == group:
-                digits = number.split(":")[1] if ":" in number else ""
-                return int(digits) if digits.isascii() and digits.isdecimal() else None
+        text = _group_file(root)
+        if any(line.partition(":")[0] == group for line in text.splitlines()):
+            return group_in(text, group)
+    return None
+
+
+def group_in(text: str, group: str) -> int | None:
+    """The number of a group in the text of an image's etc/group; None where it has none."""
+    for line in text.splitlines():
+        name, _, number = line.partition(":")
+        if name == group:
+            digits = number.split(":")[1] if ":" in number else ""
+            return decimal(digits, LAST_ID)
     return None
 
 

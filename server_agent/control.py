@@ -110,9 +110,7 @@ class Server:
 
     async def _answer(self, line: bytes, uid: int) -> tuple[Reply, Reply]:
         try:
-            request = json.loads(line)
-            if not isinstance(request, dict):
-                raise QvdUsbError(INTERNAL, reason="the request is no object")
+            request = parse_request(line)
             op = request.get("op")
             if uid != 0 and not (isinstance(op, str) and op in LOOKING):
                 raise QvdUsbError(CONTROL_REFUSED, uid=uid)
@@ -125,6 +123,21 @@ class Server:
             return {}, {"ok": False, "problem": INTERNAL.code, "context": {"reason": str(error)}}
         else:
             return request, {"ok": True, **answer}
+
+
+def parse_request(line: bytes) -> dict[str, Any]:
+    """Read what is asked.
+
+    Raises:
+        QvdUsbError: internal, for what is no JSON object.
+    """
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise QvdUsbError(INTERNAL, reason=str(error)) from error
+    if not isinstance(request, dict):
+        raise QvdUsbError(INTERNAL, reason="the request is no object")
+    return request
 
 
 async def _send(writer: asyncio.StreamWriter, row: Reply) -> None:

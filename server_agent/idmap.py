@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from qvd_usbip.ids import LAST_ID
+
 IDMAP = "lxc.idmap"
 FIELDS = 4
-LAST_ID = (1 << 32) - 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

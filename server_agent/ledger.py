@@ -8,6 +8,7 @@ import json
 import logging
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Ledger:
             return State()
         try:
             return parse_ledger(text, self.boot_id, now)
-        except (ValueError, KeyError, TypeError, AttributeError, QvdUsbError) as error:
+        except ValueError as error:
             LOG.warning("ledger not usable, rebuilt from the kernel path=%s error=%s", self.path, error)
             return State()
 
@@ -111,9 +112,15 @@ def parse_ledger(text: str, boot_id: str, now: float) -> State:
     """A state from its record; empty when the record is of another boot.
 
     Raises:
-        ValueError, KeyError, TypeError, AttributeError, QvdUsbError: it is no record of ours.
+        ValueError: it is no record of ours.
     """
-    record = json.loads(text)
+    try:
+        return _state(json.loads(text), boot_id, now)
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, QvdUsbError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _state(record: dict[str, Any], boot_id: str, now: float) -> State:
     if record["v"] != VERSION:
         raise ValueError("another version")
     if record["boot"] != boot_id:
@@ -144,7 +151,7 @@ def _container(row: dict[str, Any], now: float) -> Container:
     """A container as it was recorded; one that was not, or no longer, in force when the agent died is released."""
     lease = None if row["lease"] is None else _lease_of(*row["lease"])
     phase = Phase.IN_FORCE if Phase(row["phase"]) == Phase.IN_FORCE else Phase.RELEASING
-    since = min(float(row["since"]), now)
+    since = min(_seconds(row["since"]), now)
     nodes = row.get("nodes")
     container = Container(
         name=VmId.parse(row["name"]), hub=None, phase=phase, backend=Backend(row["backend"]),
@@ -170,7 +177,13 @@ def _device(row: dict[str, Any]) -> tuple[Device, Progress]:
     )  # fmt: skip
     at = {AckState(step): int(milliseconds) for step, milliseconds in row["at"].items()}
     state = None if row["state"] is None else AckState(row["state"])
-    return device, Progress(container=name, started=float(row["started"]), state=state, at=at, node=str(row["node"]))
+    return device, Progress(container=name, started=_seconds(row["started"]), state=state, at=at, node=str(row["node"]))
+
+
+def _seconds(number: float) -> float:
+    if not isfinite(number):
+        raise ValueError(f"no time: {number}")
+    return float(number)
 
 
 def _half(word: str) -> Half:

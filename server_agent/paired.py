@@ -98,7 +98,7 @@ def _record(path: Path) -> Paired:
             raise _broken(path, f"its name does not end in {SUFFIX}")
         if stat.S_IMODE(path.stat().st_mode) & 0o022:
             raise _broken(path, "others than its owner may write it")
-        paired = _parsed(json_object.parse(data, _LIMIT, CLIENT_RECORD_BROKEN))
+        paired = parse_record(data)
         if paired.name != path.stem:
             raise _broken(path, "it is the record of another name")
     except QvdUsbError as error:
@@ -106,7 +106,13 @@ def _record(path: Path) -> Paired:
     return paired
 
 
-def _parsed(record: json_object.JsonObject) -> Paired:
+def parse_record(data: bytes) -> Paired:
+    """Read a client's file.
+
+    Raises:
+        QvdUsbError: client-record-broken, container-name-malformed.
+    """
+    record = json_object.parse(data, _LIMIT, CLIENT_RECORD_BROKEN)
     record.version(1)
     record.only(_KEYS)
     try:

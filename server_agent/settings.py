@@ -193,7 +193,7 @@ def load(path: Path = NODE_CONF) -> Settings:
     found = faults(text)
     if found:
         raise QvdUsbError(SETTINGS_MALFORMED, reason="; ".join(fault.at(path) for fault in found))
-    return settings_of(_values(text))
+    return settings_of(values_in(text))
 
 
 def values(path: Path = NODE_CONF) -> dict[str, str]:
@@ -202,7 +202,7 @@ def values(path: Path = NODE_CONF) -> dict[str, str]:
     Raises:
         QvdUsbError: the file cannot be read or refers to itself in a circle.
     """
-    return _values(_text(path))
+    return values_in(_text(path))
 
 
 def settings_of(found: Mapping[str, str]) -> Settings:
@@ -268,7 +268,12 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _values(text: str) -> dict[str, str]:
+def values_in(text: str) -> dict[str, str]:
+    """Every key with its value, `${…}` filled in.
+
+    Raises:
+        QvdUsbError: settings-malformed.
+    """
     return dict(properties.expand(properties.layered(DEFAULTS, properties.parse(text))))
 
 

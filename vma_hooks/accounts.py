@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from qvd_usbip.ids import LAST_ID, decimal
 from qvd_usbip.system.files import read_text
 
 ORDINARY = range(1000, 60000)  # UID_MIN and UID_MAX of login.defs(5), as Debian has them
@@ -50,21 +51,31 @@ def at_rest(root: Path) -> Accounts:
 
     Source: group(5), passwd(5).
     """
+    return accounts_in(_text(root / "etc/group"), _text(root / "etc/passwd"))
+
+
+def accounts_in(group: str, passwd: str) -> Accounts:
+    """Those that stand in the texts of group(5) and passwd(5)."""
     groups, users = {}, {}
-    for name, _, gid, members in _lines(root / "etc/group", 4):
-        if gid.isdecimal():
-            groups[name] = Group(gid=int(gid), members=frozenset(filter(None, members.split(","))))
-    for name, _, uid, gid, *_ in _lines(root / "etc/passwd", 7):
-        if uid.isdecimal() and gid.isdecimal() and int(uid) in ORDINARY:
-            users[name] = int(gid)
+    for name, _, gid, members in _lines(group, 4):
+        number = decimal(gid, LAST_ID)
+        if number is not None:
+            groups[name] = Group(gid=number, members=frozenset(filter(None, members.split(","))))
+    for name, _, uid, gid, *_ in _lines(passwd, 7):
+        user, group_of_user = decimal(uid, LAST_ID), decimal(gid, LAST_ID)
+        if group_of_user is not None and user in ORDINARY:
+            users[name] = group_of_user
     return Accounts(groups=groups, users=users)
 
 
-def _lines(path: Path, fields: int) -> Iterator[list[str]]:
+def _text(path: Path) -> str:
     try:
-        text = read_text(path)
+        return read_text(path)
     except FileNotFoundError:
-        return
+        return ""
+
+
+def _lines(text: str, fields: int) -> Iterator[list[str]]:
     for line in text.splitlines():
         found = line.split(":")
         if len(found) == fields:

@@ -211,7 +211,7 @@ def session_of(cgroup: str) -> tuple[str, int]:
         if unit == f"session-{session}.scope" and session.isascii() and session.isalnum():
             return session, -1
         user = unit.removeprefix("user@").removesuffix(".service")
-        if unit == f"user@{user}.service" and user.isascii() and user.isdigit():
+        if unit == f"user@{user}.service" and user.isascii() and user.isdigit() and len(user) <= 10:
             return "", int(user)
     return "", -1
 

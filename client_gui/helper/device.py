@@ -4,6 +4,7 @@ import errno
 import os
 
 from client_gui.helper.descriptors import Interface, interfaces_of
+from qvd_usbip.bitmaps import bits_of
 from qvd_usbip.ids import BusId
 from qvd_usbip.vhci import speed_of
 
@@ -296,19 +297,13 @@ def _holders(folder: int) -> list[str]:
 
 def _input_kinds(folder: int) -> set[str]:
     """What a person would call the input device, whatever its interface descriptor claims."""
+    events = bits_of(read_text(folder, "capabilities/ev") or "")
+    keys = bits_of(read_text(folder, "capabilities/key") or "")
+    if events is None or keys is None:  # what cannot be read counts as if
+        return {"keyboard", "mouse"}
     kinds = set()
-    events = _bits(read_text(folder, "capabilities/ev"))
-    keys = _bits(read_text(folder, "capabilities/key"))
     if events >> _EV_KEY & 1 and keys >> _KEY_A & 1:
         kinds.add("keyboard")
     if events >> _EV_REL & 1 and keys >> _BTN_LEFT & 1:
         kinds.add("mouse")
     return kinds
-
-
-def _bits(text: str | None) -> int:
-    """A kernel bitmap: words of 64 bits in hexadecimal, the highest first."""
-    value = 0
-    for word in (text or "").split():
-        value = value << 64 | int(word, 16)
-    return value

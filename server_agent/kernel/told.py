@@ -66,11 +66,29 @@ class Told:
 
 def _thing(path: Path) -> Thing | None:
     try:
-        devpath, properties, number = json.loads(path.read_text(encoding="ascii"))
-        right = None if number is None else Right(kind=number[0], number=DevNum.parse(number[1]))
-        return Thing(devpath=devpath, properties=tuple(properties), right=right, told=True)
+        return parse_record(path.read_text(encoding="ascii"))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, LookupError, QvdUsbError) as error:
+    except ValueError as error:
         LOG.warning("record left out path=%s error=%s", path, error)
         return None
+
+
+def parse_record(text: str) -> Thing:
+    """Read what was written down of one thing.
+
+    Raises:
+        ValueError: it is no record of ours.
+    """
+    try:
+        match json.loads(text):
+            case [str(devpath), list(properties), None] if all(isinstance(each, str) for each in properties):
+                return Thing(devpath=devpath, properties=tuple(properties), right=None, told=True)
+            case [str(devpath), list(properties), ["b" | "c" as kind, str(number)]] if all(
+                isinstance(each, str) for each in properties
+            ):
+                right = Right(kind="b" if kind == "b" else "c", number=DevNum.parse(number))
+                return Thing(devpath=devpath, properties=tuple(properties), right=right, told=True)
+    except (RecursionError, QvdUsbError) as error:
+        raise ValueError(str(error)) from error
+    raise ValueError("it does not say of what it is")

@@ -2,13 +2,13 @@
 
 import errno
 import logging
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pyudev
 
 from qvd_usbip import uevent
+from qvd_usbip.bitmaps import bits_of
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.system.sockets import pending_error
 from qvd_usbip.uevent import Uevent
@@ -22,7 +22,6 @@ ADD, REMOVE = "add", "remove"
 PASSED_ON = frozenset({ADD, REMOVE, "change", "bind", "unbind", "move", "online", "offline"})
 # Source: include/uapi/linux/input-event-codes.h, BTN_MISC and KEY_OK: in between are buttons, which type nothing.
 FIRST_BUTTON, FIRST_AFTER_BUTTONS = 0x100, 0x160
-WORD_BITS = 8 * struct.calcsize("l")  # the kernel's bitmaps are words of this size, the highest first
 NOT_KEPT = frozenset({"ACTION", "DEVPATH", "SEQNUM", "SUBSYSTEM", "DEVNAME"})
 
 
@@ -130,11 +129,8 @@ def keys_of(state: State, event: Uevent, at: float) -> events.KeysAdded | None:
 
 def has_keys(bitmap: str) -> bool:
     """Whether a person could type with what has these keys and buttons; what cannot be read counts as if."""
-    bits = 0
-    try:
-        for word in bitmap.split():
-            bits = bits << WORD_BITS | int(word, 16)
-    except ValueError:
+    bits = bits_of(bitmap)
+    if bits is None:
         return True
     buttons = (1 << FIRST_AFTER_BUTTONS) - (1 << FIRST_BUTTON)
     return bits & ~buttons > 1  # the lowest stands for no key at all

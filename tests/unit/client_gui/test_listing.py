@@ -75,6 +75,10 @@ def test_a_status_of_another_version_is_left_out(value: object) -> None:
     assert rows_of_status({"devices": [value]}) == ()
 
 
+def test_a_number_too_large_for_any_clock_is_none() -> None:
+    assert session_of_status({"session": {"retry_in": 10**400}}) == session_of_status({"session": {}})
+
+
 def test_every_state_has_a_word() -> None:
     assert set(WORDS) == set(DeviceState)
 

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client_gui import doorway, mirror
+from client_gui import doorway
 from client_gui.doorway import Doorway
 from client_gui.engine import Engine
 from client_gui.loop import Loop
 from client_gui.mirror import give_order
 from client_gui.orders import OPERATIONS, Order, format_order, parse_order
+from client_gui.reported import parse_status
 from client_gui.state import Asked, DeviceState, Mode, Snapshot
 from qvd_usbip.errors import QvdUsbError
 from tests.unit.client_gui.bench import Bench
@@ -222,5 +223,5 @@ def test_an_engine_that_stops_answering_is_left(tmp_path: Path, monkeypatch: pyt
     assert not give_order(tmp_path, Order(op="rescan"))
     (tmp_path / doorway.NAME).write_text("left behind")
     assert not give_order(tmp_path, Order(op="rescan"))
-    assert mirror._parsed(b"[]") is None
-    assert mirror._parsed(b"{") is None
+    assert parse_status(b"[]") is None
+    assert parse_status(b"{") is None

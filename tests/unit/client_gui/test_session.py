@@ -171,6 +171,19 @@ def test_an_address_prints_as_it_is_read() -> None:
     assert str(parse_address("unix:/run/a")) == "unix:/run/a"
 
 
+@pytest.mark.parametrize(
+    "address", ["unix:/run/\udcf5", "unix:/a\nb", "[fe80::1%et h]:1", "[fe80::1%\udcd8]:1", "[fe80::1%a]b]:1"]
+)
+def test_an_address_that_could_not_be_shown_or_dialled_is_refused(address: str) -> None:
+    with pytest.raises(QvdUsbError) as caught:
+        parse_address(address)
+    assert caught.value.problem.code == "session-malformed"
+
+
+def test_an_address_may_name_the_interface() -> None:
+    assert str(parse_address("[fe80::1%eth0.7]:5")) == "[fe80::1%eth0.7]:5"
+
+
 # The pipe.
 
 

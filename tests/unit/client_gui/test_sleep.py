@@ -200,6 +200,13 @@ def test_a_call_is_what_the_bus_understands() -> None:
     assert found[0].body == b"\1\0\0\0x\0\0\0\4\0\0\0four\0"
 
 
+def test_an_answer_to_a_text_instead_of_a_number_is_refused() -> None:
+    fields = bytes((5, 1)) + b"s\0" + struct.pack("<I", 1) + b"x\0"
+    head = struct.pack("<BBBBIII", ord("l"), dbus.REPLY, 0, 1, 0, 3, len(fields))
+    with pytest.raises(QvdUsbError):
+        dbus.parse(head + fields + b"\0" * (-len(head + fields) % 8))
+
+
 @given(st.binary(max_size=60), st.integers(0, 100))
 def test_whatever_comes_is_read_or_refused(noise: bytes, at: int) -> None:
     good = message(dbus.SIGNAL, "PrepareForSleep", body=b"\1\0\0\0")

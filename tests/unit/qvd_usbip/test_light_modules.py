@@ -13,6 +13,7 @@ HEAVY = (
 LIGHT = (
     *("qvd_usbip.errors", "qvd_usbip.ids", "qvd_usbip.uevent", "qvd_usbip.vhci", "qvd_usbip.properties"),
     *(
+        "qvd_usbip.bitmaps",
         "qvd_usbip.printable",
         "qvd_usbip.classes",
         "qvd_usbip.boundaries",

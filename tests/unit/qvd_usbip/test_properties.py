@@ -144,7 +144,7 @@ def test_edit_of_an_empty_file() -> None:
     assert properties.edit("", "a", "1") == "a=1\n"
 
 
-@pytest.mark.parametrize("text", ["a=b\\", "a=b\\\n", "# c\\", "a=b\\\r\n"])
+@pytest.mark.parametrize("text", ["a=b\\", "a=b\\\n", "# c\\", "a=b\\\r\n", "a=b\\\r"])
 def test_edit_after_a_line_that_waits_for_more(text: str) -> None:
     assert properties.parse(properties.edit(text, "k", "v")) == properties.parse(text) | {"k": "v"}
 

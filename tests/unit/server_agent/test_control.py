@@ -1,6 +1,7 @@
 """The administrator's socket: who may do what, watching as it happens, and asking why."""
 
 import asyncio
+import io
 import json
 import os
 import threading
@@ -83,6 +84,22 @@ def test_who_is_not_root_may_look_and_no_more(
         assert allowed or answer["problem"] == "control-refused"
 
     run(work)
+
+
+@pytest.mark.parametrize("line", [b"[" * 4000, b"{", b"[]", b"\xff\xfe"])
+def test_what_is_no_request_is_answered_so(run: Run, line: bytes) -> None:
+    async def work(bench: Bench) -> None:
+        reader, writer = await asyncio.open_unix_connection(bench.path)
+        writer.write(line + b"\n")
+        assert json.loads(await reader.readline())["problem"] == "internal"
+        writer.close()
+
+    run(work)
+
+
+def test_an_answer_that_is_too_deep_is_none() -> None:
+    with pytest.raises(ValueError, match="too deep"):
+        asking.parse_answer(io.BytesIO(b"[" * 5000 + b"\n"))
 
 
 def test_the_kernel_says_who_asks(run: Run) -> None:

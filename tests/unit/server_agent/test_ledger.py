@@ -121,12 +121,22 @@ def test_one_port_for_two_is_no_record(names: str, leases: list[list[str]]) -> N
         parse_ledger(text, BOOT, 1.0)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"v":1}', b'{"v":2}', b"0" * (2 << 20)])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"[" * 5000, b"\xff\xfe", b'{"v":1}', b'{"v":2}', b"0" * (2 << 20)]
+)
 def test_an_unusable_file_is_an_empty_state(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "ledger.json"
     path.write_bytes(content)
     assert Ledger(path=path, boot_id=BOOT).load(1.0) == State()
     assert "rebuilt from the kernel" in caplog.text
+
+
+@pytest.mark.parametrize("field", [{"nodes": [7]}, {"gid": 1e999}, {"since": float("nan")}, {"since": float("inf")}])
+def test_a_container_whose_numbers_are_none_is_no_record(field: dict[str, object]) -> None:
+    row = {"name": "a", "lease": None, "backend": "map", "gid": 0, "nodes": None, "phase": Phase.IN_FORCE, "since": 1}
+    text = {"v": 2, "boot": BOOT, "containers": [row | field], "attaches": [], "quarantine": []}
+    with pytest.raises(ValueError, match=r"\w"):
+        parse_ledger(json.dumps(text), BOOT, 1.0)
 
 
 def test_no_file_is_an_empty_state_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

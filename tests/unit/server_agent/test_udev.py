@@ -103,6 +103,8 @@ INPUT = f"{BELOW}/9-2:1.0/0003:0627:0001.0001/input/input5"
         ("1", False),  # KEY_RESERVED
         ("", False),
         ("what", True),
+        ("-1", True),
+        ("1_0", True),
     ],
 )
 def test_keys_are_told_from_buttons(bitmap: str, typed: bool) -> None:

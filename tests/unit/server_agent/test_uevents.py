@@ -12,7 +12,7 @@ from qvd_usbip.ids import DevNum, VmId
 from server_agent.actions import Announce
 from server_agent.kernel import cgroup_tree
 from server_agent.kernel.inits import Inits, alive
-from server_agent.kernel.told import Told
+from server_agent.kernel.told import Told, parse_record
 from server_agent.kernel.uevents import INJECTOR, Injector, Uevents, request_of
 from server_agent.state import Right, Thing
 
@@ -103,6 +103,18 @@ def test_without_a_container_to_enter_nothing_is_said(own_pidfd: int) -> None:
         found.ask(own_pidfd, request_of(BATCH))
     assert caught.value.errno in {1, 22}, "the own namespaces are entered by nobody"
     found.stop()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000, '["",[],"x"]', '["",[],{}]', '["",[],[]]', '["",[],["c",7]]', '["",[],["a","1:2"]]', "[[],[],null]",
+        '["",[1.5],null]', '["",{},null]', "[]", "7", '["",[],["c","x"]]',
+    ],
+)  # fmt: skip
+def test_what_is_no_record_of_a_thing_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        parse_record(text)
 
 
 # what was told -------------------------------------------------------------------------------------------------------

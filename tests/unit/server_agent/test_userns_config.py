@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qvd_usbip.errors import PROBLEMS
+from qvd_usbip.ids import LAST_ID
 from server_agent import cli, container_config, lxc
-from server_agent.container_config import entries, image_group, image_roots
-from server_agent.idmap import LAST_ID, idmap_of, parse_range
+from server_agent.container_config import entries, group_in, image_group, image_roots
+from server_agent.idmap import idmap_of, parse_range
 
 CONFIG = """# as LXC's template makes it
 lxc.include = {include}
@@ -156,6 +157,11 @@ def test_an_image_that_cannot_be_looked_into_is_said_for_who_is_let_in_would_be_
     monkeypatch.setattr("server_agent.container_config.os.open", refuse)
     assert cli.main(["lxc-config", "three"]) == PROBLEMS["config-unreadable"].exit_status
     assert "etc/group cannot be read: Permission denied" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "4294967295", "-1", "x", ""])
+def test_a_group_of_the_image_whose_number_is_none_is_not_known(number: str) -> None:
+    assert group_in(f"root:x:0:\nqvduser:x:{number}:\n", "qvduser") is None
 
 
 def test_an_include_of_itself_ends(containers: Path) -> None:

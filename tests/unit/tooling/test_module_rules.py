@@ -12,6 +12,7 @@ EFFECTS = {"os", "socket", "subprocess", "pyudev", "psutil", "prctl", "PySide6",
 # Modules that run under root at each event; each of these costs more to import than the work that is done there.
 HEAVY = {"dataclasses", "enum", "typing", "re", "pathlib", "argparse", "collections", "logging", "json", "tempfile"}
 LIGHT = (
+    "qvd_usbip/bitmaps.py",
     "qvd_usbip/errors.py",
     "qvd_usbip/printable.py",
     "qvd_usbip/ids.py",

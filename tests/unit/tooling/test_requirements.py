@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-PINS = ("build.txt", "dev.txt", "docs.txt", "mutation.txt", "mutation-3.13.txt")
+PINS = ("build.txt", "dev.txt", "docs.txt", "mutation.txt", "mutation-3.13.txt", "fuzz.txt")
 
 
 def entries(repository: Path, name: str) -> dict[str, list[str]]:
@@ -26,7 +26,7 @@ def test_each_pin_is_exact_and_has_hashes(repository: Path, name: str) -> None:
         assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", option) for option in options), pin
 
 
-@pytest.mark.parametrize("name", [*PINS, "build.in", "docs.in", "mutation.in", "apt.txt"])
+@pytest.mark.parametrize("name", [*PINS, "build.in", "docs.in", "mutation.in", "fuzz.in", "apt.txt"])
 def test_no_pin_says_where_it_comes_from(repository: Path, name: str) -> None:
     text = (repository / "resources/requirements" / name).read_text(encoding="utf-8")
     assert re.search(r"://|@|--(extra-)?index-url|--find-links|--trusted-host|--constraint", text) is None
@@ -39,6 +39,13 @@ def test_every_extra_is_pinned(repository: Path) -> None:
     wanted = {re.split(r"[<>=\[ ]", line)[0].lower() for lines in extras.values() for line in lines}
     pinned = {pin.split("==")[0] for pin in entries(repository, "dev.txt")}
     assert wanted - pinned == set()
+
+
+def test_what_is_fuzzed_stands_on_the_versions_that_are_tested(repository: Path) -> None:
+    tested, fuzzed = (dict(pin.split("==") for pin in entries(repository, name)) for name in ("dev.txt", "fuzz.txt"))
+    assert {name: tested.get(name) for name in fuzzed if name != "atheris"} == {
+        name: version for name, version in fuzzed.items() if name != "atheris"
+    }
 
 
 def test_what_builds_source_packages_is_pinned_too(repository: Path) -> None:

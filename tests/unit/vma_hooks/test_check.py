@@ -276,11 +276,18 @@ def test_an_image_that_does_not_run_is_judged_by_its_files(there: Looked, capsys
     assert lacks(capsys)[0] == PROBLEMS["node-refused"].exit_status
 
 
+LONG = "9" * 5000  # Python makes no number of so many digits
+
+
 def test_accounts_of_an_image_are_in_its_files(tmp_path: Path) -> None:
-    with_text("etc/group", "root:x:0:\nqvduser:x:987:alice,bob\nodd line\nbad:x:many:\n")(tmp_path)
-    with_text("etc/passwd", "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\nnobody:x:65534:65534::/:\nx:y\n")(
+    with_text("etc/group", "root:x:0:\nqvduser:x:987:alice,bob\nodd line\nbad:x:many:\n" + f"long:x:{LONG}:\n")(
         tmp_path
     )
+    with_text(
+        "etc/passwd",
+        "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\nnobody:x:65534:65534::/:\nx:y\n"
+        f"long:x:{LONG}:1::/:\nlonger:x:1001:{LONG}::/:\n",
+    )(tmp_path)
     found = check.image_at(str(tmp_path)).accounts
     assert found == at_rest(tmp_path)
     assert found.groups.keys() == {"root", "qvduser"}

@@ -172,6 +172,7 @@ def test_an_empty_group_is_nobodys() -> None:
         ("0::/user.slice/user-1000.slice/session-../../etc.scope\n", ("", -1)),
         ("0::/user.slice/user-1000.slice/session-.scope\n", ("", -1)),
         ("0::/\n", ("", -1)),
+        (f"0::/user.slice/user-1.slice/user@{'1' * 5000}.service\n", ("", -1)),
         ("", ("", -1)),
     ],
 )

@@ -98,6 +98,18 @@ def test_a_keyboard_that_hides_its_protocol_is_still_one(kernel: FakeKernel, pla
     assert refusal(place) == "device-locked"
 
 
+def test_what_an_input_device_can_do_counts_as_everything_where_it_cannot_be_read(
+    kernel: FakeKernel, place: Place
+) -> None:
+    folder = kernel.plug("1-4", "dead:beef", interfaces=[(3, 0, 0)])
+    capabilities = folder / "1-4:1.0/0003:DEAD:BEEF.0001/input/input7/capabilities"
+    capabilities.mkdir(parents=True)
+    (capabilities / "key").write_text("what\n")
+    (kernel.root / "sys/bus/input").mkdir()
+    (capabilities.parent / "subsystem").symlink_to(os.path.relpath(kernel.root / "sys/bus/input", capabilities.parent))
+    assert refusal(place) == "device-locked"
+
+
 def test_a_network_adapter_that_is_up_is_refused_even_with_consent(kernel: FakeKernel, place: Place) -> None:
     kernel.plug("1-4", "0b95:1790", interfaces=[(255, 255, 0)])
     kernel.add_network("1-4", "enx00", 0x1003)

@@ -1,0 +1,1 @@
+"""A function per parser, by whose it is; `every` knows them all."""
