@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ALLOW, DENY, ASK = "allow", "deny", "ask"
 ADMINISTRATOR, USER, BUILT_IN = "administrator", "user", "built-in"
 
-_LONGEST_LINE = 500
+_LONGEST_LINE = 2048  # a serial number of 126 characters may need nine letters for each: `naming` must be read back
 _MOST = 4096
 
 

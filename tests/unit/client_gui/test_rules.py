@@ -39,7 +39,7 @@ def test_a_file_of_rules_is_read() -> None:
         ("allow 0bda", "0bda"), ("allow 0bda:zzzz", "0bda:zzzz"), ("allow 0bda:58c2@", "0bda:58c2@"),
         ("allow any any", "any"), ("deny class=storage class=video", "class=video"), ("allow 1:2", "1:2"),
         ("deny port=1-4 port=1-5", "port=1-5"), ("allow 0bda:58c2@%FF", "%FF"), ("deny any 0bda:58c2", "any"),
-        ("deny class=storage" + " " * 600, "long"),
+        ("deny class=storage" + " " * 2100, "long"),
     ],
 )  # fmt: skip
 def test_a_rule_that_is_not_understood_is_refused_with_its_place(line: str, word: str) -> None:
@@ -65,6 +65,12 @@ def test_the_words_that_name_a_device_are_read_back(serial: str) -> None:
     (rule,) = written(f"allow {naming(one, [one, other])}")
     assert rule.applies(one, ())
     assert not rule.applies(other, ())
+
+
+def test_the_longest_serial_that_a_device_can_have_is_read_back() -> None:
+    one = device("1-1", serial="\ue000" * 126)
+    (rule,) = written(f"allow {naming(one, [one])} # its name")
+    assert rule.serial == one.serial
 
 
 def test_the_shortest_words_that_name_it_alone() -> None:
