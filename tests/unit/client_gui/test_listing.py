@@ -79,6 +79,12 @@ def test_a_number_too_large_for_any_clock_is_none() -> None:
     assert session_of_status({"session": {"retry_in": 10**400}}) == session_of_status({"session": {}})
 
 
+def test_a_session_that_stands_is_told_as_it_is() -> None:
+    standing = session_of_status({"session": {"text": "D: connected\n", "lost": False}})
+    assert standing is not None
+    assert session_text(standing) == "D: connected\\x0a"
+
+
 def test_every_state_has_a_word() -> None:
     assert set(WORDS) == set(DeviceState)
 

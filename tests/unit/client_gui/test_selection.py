@@ -13,6 +13,7 @@ from client_gui.wishes import Wishes, parse_ports
 from qvd_usbip import share_list
 from qvd_usbip.ids import BusId
 from qvd_usbip.usb import UsbDevice
+from qvd_usbip.values import replace
 from tests.unit.client_gui.devices import HUB, KEYBOARD, device, situation
 
 ADAPTER = device()
@@ -140,3 +141,8 @@ def test_rows_are_sorted_by_name_and_absent_ones_come_last() -> None:
     rows = rows_of(present, situation(*present, wishes=wished("1111:2222, 0bda:58c2@1")))
     assert [row.product for row in rows] == ["Ant", "zebra", ""]
     assert rows[1].busid == BusId.parse("1-1")
+
+
+def test_a_device_that_another_program_has_lent_is_blocked() -> None:
+    row = only_row(replace(device(), driver="usbip-host"))
+    assert (row.state, row.problem) == (DeviceState.BLOCKED, "already-in-use")

@@ -200,11 +200,29 @@ def test_a_call_is_what_the_bus_understands() -> None:
     assert found[0].body == b"\1\0\0\0x\0\0\0\4\0\0\0four\0"
 
 
+def headed(fields: bytes) -> bytes:
+    """An answer of the bus with these fields."""
+    head = struct.pack("<BBBBIII", ord("l"), dbus.REPLY, 0, 1, 0, 3, len(fields))
+    return head + fields + b"\0" * (-len(head + fields) % 8)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"\5\2u\0\1\0\0\0", b"\5\1uu\1\0\0\0", b"\5\1x\0\1\0\0\0", b"\5\1u\0\1", b"\5", b"\3\1s\0\1\0",
+        b"\3\1s\0\1\0\0\0\xff\0", b"\10\1g\0",
+    ],
+)  # fmt: skip
+def test_fields_that_no_bus_writes_are_refused(fields: bytes) -> None:
+    assert dbus.parse(headed(b"\5\1u\0\1\0\0\0")) is not None
+    with pytest.raises(QvdUsbError):
+        dbus.parse(headed(fields))
+
+
 def test_an_answer_to_a_text_instead_of_a_number_is_refused() -> None:
     fields = bytes((5, 1)) + b"s\0" + struct.pack("<I", 1) + b"x\0"
-    head = struct.pack("<BBBBIII", ord("l"), dbus.REPLY, 0, 1, 0, 3, len(fields))
     with pytest.raises(QvdUsbError):
-        dbus.parse(head + fields + b"\0" * (-len(head + fields) % 8))
+        dbus.parse(headed(fields))
 
 
 @given(st.binary(max_size=60), st.integers(0, 100))

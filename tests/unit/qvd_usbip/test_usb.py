@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from qvd_usbip import errors
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import BusId, VidPid
+from qvd_usbip.kinds import faces_of
 from qvd_usbip.usb import (
     Interface,
     Kind,
@@ -164,3 +165,9 @@ def test_fingerprint_tells_devices_apart(changes: dict[str, object]) -> None:
 
 def test_fingerprint_is_stable_between_versions() -> None:
     assert described("stick").fingerprint == "e7fc10bbcc925333ebc9b4f55986457af7a4aa1f12d76478b79b8944bffe59b5"
+
+
+def test_a_headset_has_no_microphone_beside_it() -> None:
+    assert faces_of(device("01/01/00", "01/02/00", "01/02/00")) == (Kind.HEADSET,)
+    assert faces_of(device("01/01/00", "01/02/00")) == (Kind.MICROPHONE,)
+    assert faces_of(device()) == (Kind.DEVICE,)

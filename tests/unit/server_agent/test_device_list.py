@@ -56,6 +56,35 @@ def test_a_program_that_only_lists_what_it_denies_opens_everything(lines: list[R
     assert device_list.too_wide(rows_of(lxc_program(tuple(lines), allow=False)))
 
 
+def after_the_head(*code: Instruction) -> bytes:
+    """LXC's head, then what is not LXC's."""
+    return lxc_program(())[: 6 * 8] + bpf.assemble(list(code))
+
+
+YES, NO, EXIT = (*(Instruction(bpf.MOVE_IMMEDIATE, 0, imm=answer) for answer in (1, 0)), Instruction(bpf.EXIT))
+MINOR = Instruction(bpf.JUMP_NOT_EQUAL, 5, 0, 3, 7)
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        (b"", "no instructions"),
+        (b"1234567", "no instructions"),
+        (after_the_head(), "ends in the middle"),
+        (after_the_head(MINOR, Instruction(bpf.JUMP_NOT_EQUAL, 5, 0, 2, 8), YES, EXIT, NO, EXIT), "one thing twice"),
+        (after_the_head(Instruction(bpf.MOVE_IMMEDIATE, 0, imm=2), EXIT), "answers in another way"),
+        (after_the_head(MINOR, YES, EXIT, NO, EXIT), "jumps elsewhere"),
+        (after_the_head(Instruction(bpf.JUMP_NOT_EQUAL, 5, 0, 2, 7), YES, EXIT), "no answer for the rest"),
+        (after_the_head(Instruction(bpf.JUMP_NOT_EQUAL, 2, 0, 2, 9), YES, EXIT, NO, EXIT), "unknown kind"),
+        (after_the_head(YES, NO, EXIT, NO, EXIT), "answers in another way"),
+        (after_the_head(EXIT, YES, EXIT, NO, EXIT), "tests in another way"),
+    ],
+)
+def test_a_program_of_another_form_is_refused_with_what_is_odd_about_it(program: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        rows_of(program)
+
+
 def test_without_the_answer_that_nothing_reaches_a_program_reads_the_same() -> None:
     open_list = lxc_program((EVERYTHING,))
     assert rows_of(open_list[:-16]) == (EVERYTHING,), "the kernel drops what no path leads to"

@@ -1,9 +1,13 @@
 """Why things are as they are, in sentences: the hub, the device, the rule that decided."""
 
-from qvd_usbip.ids import BusId, VmId
+from dataclasses import replace
+
+from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from server_agent import events
-from server_agent.explain import explain_busid, explain_container
+from server_agent.explain import explain_busid, explain_container, explain_device
+from server_agent.lending import Lease
 from server_agent.records import Row
+from server_agent.state import Container, Device, Hold, Phase, Right, Stage, State
 from tests.unit.server_agent.test_chronicle import ONE, PORT, Told, in_use
 
 
@@ -79,3 +83,32 @@ def test_each_phase_has_its_words() -> None:
     assert "one has stopped: its devices are being taken away." in container(world, "one")
     world.ask(events.Reserve, container=VmId("two"), broker_gid=0, enabled=True, running=False)
     assert "two is about to start" in container(world, "two")
+
+
+def test_a_place_on_a_hub_that_nobody_has() -> None:
+    assert "That place belongs to vhci_hcd.2, and to no container." in device(in_use(), "5-1")
+
+
+def test_a_right_that_is_not_in_force_says_what_it_waits_for() -> None:
+    right = Right(kind="c", number=DevNum(166, 0))
+    waiting = Device(
+        port=PORT, container=ONE, stage=Stage.AUTHORISED, rights={right: Hold.WANTED}, names={right: "tty0"}
+    )
+    owed = State(revoking=frozenset({(VmId("two"), right)}))
+    assert "waits until the same number is taken from whoever had it before" in "".join(explain_device(owed, waiting))
+    asked = replace(waiting, rights={right: Hold.GRANTING})
+    for state, about in ((owed, asked), (State(), waiting)):
+        assert "the right to /dev/tty0 (c 166:0) is not in force yet." in "".join(explain_device(state, about))
+
+
+def test_a_host_without_hubs_and_a_hub_held_back_are_said() -> None:
+    none = Container(name=ONE, hub=None, phase=Phase.IN_FORCE)
+    state = State(containers={ONE: none}, quarantine={Lease(hub=HubId(2)): "a port did not become free"})
+    said = "".join(explain_container(state, [], ONE))
+    assert "vhci_hcd.2 is held back: a port did not become free." in said
+    assert "This host has no hub that could be lent" in said
+
+
+def test_a_hub_that_went_with_the_module_has_no_buses_to_name() -> None:
+    state = State(containers={ONE: Container(name=ONE, hub=HubId(1), phase=Phase.IN_FORCE)})
+    assert "buses that the kernel does not show at the moment" in "".join(explain_container(state, [], ONE))
