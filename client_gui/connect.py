@@ -108,9 +108,10 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """The status of the first problem that still stands, or 0."""
+        """The status of the problem that ended the session, else of the first one that still stands, or 0."""
         codes = [*self._failing.values(), *(trouble.code for trouble in self._before.problems)]
-        return problem_of(codes[0]).exit_status if codes else 0
+        ended = [code for code in codes if code in HOPELESS]
+        return problem_of((ended or codes)[0]).exit_status if codes else 0
 
     def show(self, snapshot: Snapshot) -> None:
         """Prints what is new in the snapshot."""

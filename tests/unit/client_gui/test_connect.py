@@ -14,7 +14,10 @@ import pytest
 from client_gui import cli, connect, requirements
 from client_gui.presence import Presence, read_status
 from client_gui.reported import rows_of_status
+from client_gui.state import DeviceState, Row, Snapshot, Trouble
 from qvd_usbip.ack import AckState
+from qvd_usbip.ids import BusId, VidPid
+from qvd_usbip.kinds import Kind
 from tests.unit.client_gui.bench import Bench
 from tests.unit.client_gui.command import program, run, status_of
 from tests.unit.client_gui.slave_peer import KEY
@@ -141,6 +144,18 @@ def test_a_session_that_cannot_work_ends_with_its_reason(
     assert "error: " in err
     assert KEY not in out + err
     assert "d3Jvbmc" not in out + err
+
+
+def test_what_ended_the_session_counts_and_not_what_a_device_met_before() -> None:
+    row = Row(
+        key="k", busid=BusId.parse("1-4"), vidpid=VidPid(1, 2), serial="", product="", vendor="", kind=Kind.CAMERA,
+        speed=None, driver="", ticked=True, state=DeviceState.FAILED, problem="peer-gone",
+    )  # fmt: skip
+    report = connect.Report(as_json=True)
+    report.show(Snapshot(rows=(row,)))
+    assert (report.exit_status, report.hopeless) == (status_of("peer-gone"), False)
+    report.show(Snapshot(rows=(row,), problems=(Trouble(code="not-paired", text="It is not.", remedy="Pair."),)))
+    assert (report.exit_status, report.hopeless) == (status_of("not-paired"), True)
 
 
 def test_a_peer_that_stays_silent_gives_the_status_at_the_end(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
