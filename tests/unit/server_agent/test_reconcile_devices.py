@@ -65,6 +65,7 @@ def test_while_it_is_released_a_container_loses_the_devices_whose_ports_are_free
     assert look(known(ending, detaching(**OVERDUE)), seen(hubs=hub(FIRST))).actions == DETACH
     late = look(known(ending, device()), seen(hubs=hub(FIRST)))
     assert late.actions == [actions.Revoke(container=ONE, right=USB), *DETACH]
+    assert look(known(ending, device(changed=AT)), seen(hubs=hub(FIRST))).actions == late.actions
 
 
 def test_with_its_hub_everything_on_it_is_gone() -> None:
@@ -85,7 +86,14 @@ def test_a_port_that_is_used_and_not_known_has_the_usual_time_to_become_a_device
 
 
 def test_a_device_that_changed_since_the_look_began_is_left_to_the_events() -> None:
-    assert look(known(container(), device(changed=AT)), seen()).state.devices[FIRST].stage == Stage.AUTHORISED
+    other = device(port=SECOND, number=OTHER, rights={})
+    done = look(known(container(), device(changed=AT), other), seen())
+    assert [d.stage for d in done.state.devices.values()] == [Stage.AUTHORISED, Stage.DETACHING]
+
+
+def test_what_enumerates_on_a_port_that_is_being_emptied_is_not_adopted() -> None:
+    at_it = seen(**in_use(), rights={ONE: frozenset({USB})})
+    assert look(known(container(), detaching(number=None)), at_it).state.devices[FIRST].stage == Stage.DETACHING
 
 
 @pytest.mark.parametrize("authorised", [False, True])
@@ -150,7 +158,7 @@ def test_a_detach_is_tried_again_when_it_failed_or_its_result_is_overdue(
 ) -> None:
     there = look(known(container(), before), seen(**in_use()))
     assert there.actions == todo
-    assert not there.state.devices[FIRST].stuck
+    assert there.state.devices[FIRST].stuck is False
     if before.stage == Stage.DETACHING:
         assert look(known(container(), before), seen(hubs=hub(FIRST))).actions == todo
 
@@ -186,6 +194,7 @@ def test_a_number_that_may_still_be_somebody_elses_is_waited_for() -> None:
     at_it = seen(**in_use(children={TTY: "ttyACM0"}), rights={ONE: frozenset({USB})})
     done = look(known(container(), before, revoking=frozenset({(TWO, TTY)})), at_it)
     assert done.actions == [actions.Revoke(container=TWO, right=TTY)]
+    assert done.state.devices == {FIRST: before}
 
 
 @pytest.mark.parametrize(
