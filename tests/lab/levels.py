@@ -17,7 +17,7 @@ _HERE = Path(__file__).parent
 #: What decides the state of a guest that has booted, beside its image.
 _INGREDIENTS = ("qemu.py", "machines.py", "levels.py")
 #: What decides, beside the product itself, how it is installed.
-_PRODUCT_INGREDIENTS = ("product.py", "containers.py")
+_PRODUCT_INGREDIENTS = ("product.py", "first_loan.py", "containers.py")
 
 
 def _qemu_version() -> str:

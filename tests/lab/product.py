@@ -5,7 +5,7 @@ import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.lab import cache
+from tests.lab import cache, first_loan
 from tests.lab.containers import Container, base_config
 from tests.lab.guest import Guest
 from tests.lab.machines import Pair
@@ -91,4 +91,6 @@ def install(pair: Pair) -> None:
         ]
         for work in works:
             work.result()
+    first = next(iter(CONTAINERS))
+    first_loan.make(pair, Container(pair.guests["server"], first), SLAVE_KEYS[first])
     pair.settle()

@@ -48,6 +48,11 @@ class Road:
         self.mark()
         self.busid = self.lab.client.gadget("adapter", "acm", "0bda", "58c2", "1234", product="Serial Adapter")
 
+    def begin(self) -> None:
+        """The witnesses saw nothing yet."""
+        for witness in (self.client, self.server):
+            witness.forget()
+
     def mark(self) -> None:
         """What the witnesses are asked for from now on is what they see from now on."""
         self.client.look()
@@ -138,8 +143,10 @@ def is_ready(facts: Facts) -> bool:
 
 
 @pytest.fixture
-def road(lab: Lab) -> Road:
-    return Road(lab)
+def road(beginning: Callable[[type[Road]], Road]) -> Road:
+    road = beginning(Road)
+    road.begin()
+    return road
 
 
 def test_shared_by_a_command_it_is_the_users_alone_until_it_is_unshared(road: Road) -> None:
