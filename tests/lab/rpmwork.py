@@ -14,6 +14,7 @@ from tests.lab.recipe import Suite
 TOOLS = tuple("gcc kmod libc6-dev make python3 rpm rpmlint systemd udev util-linux".split())
 _OUTSIDE = """
 mv "root/build/qvd-usbip" "root/build/qvd-usbip-$3"
+chroot root rpm --initdb
 chroot --userspec="$2" root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/build LC_ALL=C.UTF-8 sh -c "$4" sh "$3"
 cp root/build/rpms/*.rpm root/build/rpms/*.txt .
 chroot root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/build LC_ALL=C.UTF-8 sh -c "$5"
@@ -45,7 +46,8 @@ run() { rpm "$@" >said 2>&1 && ! grep -i fail said || { cat said; echo "failed: 
 need() { "$@" >/dev/null || { echo "not so: $*"; exit 1; }; }
 packages=$(ls rpms/*.rpm | grep -v src)
 names='qvd-usbip-client qvd-usbip-common qvd-usbip-picker qvd-usbip-server qvd-usbip-vma'
-rpm --initdb
+# What systemd, the system's own packages and hicolor-icon-theme have.
+mkdir -p /usr/lib/modules-load.d /usr/share/licenses /usr/share/icons/hicolor/scalable/apps
 list >before
 run --install --nodeps $packages
 need rpm --verify --nodeps $names

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 #: Folders that come with no package but ours on one distribution or another: ours have them, and take them along.
-_OWN = ("qvd", "apparmor.d")
+_OWN = ("qvd", "apparmor.d", "bash-completion", "fish", "metainfo", "zsh")
 
 
 def line_of(name: str, mode: int) -> str:

@@ -145,7 +145,9 @@ def test_what_debian_provides_recommends_and_says_is_said_here_too(
         said = paragraph.rpartition(" .\n ")[2].replace("\n ", "\n").strip()
         assert said in spec
         assert ("noarch" in of(sections[name], "BuildArch")) == ("Architecture: all" in paragraph)
-        assert ("qvd-client-slaveclient-usbip" in of(sections[name], "Provides")) == ("\nProvides:" in paragraph)
+        assert ("qvd-client-slaveclient-usbip = %{version}" in of(sections[name], "Provides")) == (
+            "\nProvides:" in paragraph
+        )
 
 
 def test_the_version_is_the_product_s(spec: str) -> None:
