@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz import __main__ as fuzz_command
-from tests.fuzz.campaign import REPOSITORY, Outcome, dictionary
+from tests.fuzz import campaign
+from tests.fuzz.campaign import KEPT_BYTES, REPOSITORY, Outcome, dictionary, keep
 from tests.fuzz.every import TARGETS
 
 
@@ -49,3 +50,20 @@ def test_words_of_the_seeds_are_put_in_the_place_of_others() -> None:
     lines = dictionary(TARGETS["name"]).splitlines()
     word = "".join(f"\\x{byte:02x}" for byte in b"vhci_hcd.3")
     assert f'"{word}"' in lines
+
+
+def test_what_reached_something_is_kept_beside_the_seeds_and_in_the_place_of_what_was_kept_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tests.fuzz.target.CORPUS", tmp_path / "kept")
+    monkeypatch.setattr(campaign, "CORPUS", tmp_path / "kept")
+    kept, grown = tmp_path / "kept/name", tmp_path / "corpus/name"
+    for folder in (kept, grown):
+        folder.mkdir(parents=True)
+    (kept / "seed").write_bytes(b"seed")
+    (kept / ("a" * 40)).write_bytes(b"before")
+    assert keep(TARGETS["name"], tmp_path) == 2, "nothing new is no reason to forget"
+    (grown / ("b" * 40)).write_bytes(b"new")
+    (grown / ("c" * 40)).write_bytes(b"x" * (KEPT_BYTES + 1))
+    assert keep(TARGETS["name"], tmp_path) == 2
+    assert {path.name for path in kept.iterdir()} == {"seed", "b" * 40}
