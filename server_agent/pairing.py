@@ -298,7 +298,11 @@ class PairingDesk:
             certificate=side.certificate,
         )
         stored = await asyncio.to_thread(paired.add, self._folder, new)
-        await self._changed()
+        try:
+            await self._changed()
+        except BaseException:  # both sides are told that nothing was stored
+            await asyncio.to_thread(paired.remove, self._folder, stored.name)
+            raise
         self._note(
             Kind.PAIR, stored.container, client=stored.name, fingerprint=stored.fingerprint, peer=window.peer
         )  # fmt: skip

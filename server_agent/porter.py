@@ -12,6 +12,7 @@ import selectors
 import signal
 import socket
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -30,6 +31,7 @@ PENDING, OF_ONE_ADDRESS = 64, 16  # connections of which it is not known yet who
 PROCESSES = 512
 BACKLOG = 128
 LOOK_SECONDS = 1.0
+SHORT_SECONDS = 0.2  # the pause while nothing can be taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,10 @@ class Porter:
             connection, address = self._listener.accept()
         except (BlockingIOError, ConnectionError):
             return
+        except OSError as error:  # no descriptor or no memory is left: what waits is asked about again at once
+            LOG.warning("no connection can be taken: %s", error.strerror)
+            time.sleep(SHORT_SECONDS)
+            return
         with connection:
             peer = str(address[0])
             if len(self._guests) >= PROCESSES or self._crowds(peer):
@@ -122,26 +128,30 @@ class Porter:
                 os.kill(next(iter(self._unknown.values())), signal.SIGKILL)  # who has been silent for longest
             try:
                 tune(connection)
-                context = self._trust.context()
+                self._begin(connection, f"{peer}:{address[1]}", peer, self._trust.context())
             except (OSError, QvdUsbError) as error:  # an SSLError is an OSError
                 LOG.warning("peer=%s cannot be served: %s", peer, error)
-                return
-            self._begin(connection, f"{peer}:{address[1]}", peer, context)
 
     def _crowds(self, address: str) -> bool:
         waiting = [self._guests[pid].address for pid in self._unknown.values() if pid in self._guests]
         return waiting.count(address) >= OF_ONE_ADDRESS
 
     def _begin(self, connection: socket.socket, peer: str, address: str, context: ssl.SSLContext) -> None:
-        agent = self._to_agent()
         unknown, known = os.pipe2(os.O_CLOEXEC)
-        pid = os.fork()
-        if pid == 0:
+        agent = None
+        try:
+            agent = self._to_agent()
+            pid = os.fork()
+            if pid == 0:
+                os.close(unknown)
+                self._be_guest(connection, peer, agent, known, context)
+        except OSError:
             os.close(unknown)
-            self._be_guest(connection, peer, agent, known, context)
-        os.close(known)
-        if agent is not None:
-            agent.close()
+            raise
+        finally:
+            os.close(known)
+            if agent is not None:
+                agent.close()
         self._guests[pid] = Guest(pid=pid, address=address, unknown=unknown)
         self._unknown[unknown] = pid
         self._selector.register(unknown, selectors.EVENT_READ)

@@ -1,4 +1,7 @@
-"""The whole way on the loopback: porter, agent and client as they run; paired, let in, unpaired, kept out."""
+"""The whole way on the loopback: porter, agent and client as they run; paired, let in, unpaired, kept out.
+
+And what both are told where the host's endpoint does not follow.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,14 @@ from typing import TYPE_CHECKING
 from client_gui import tls
 from client_gui.session import parse_session
 from client_gui.settings import Files
-from qvd_usbip.errors import PROBLEMS
+from qvd_usbip.errors import CONFIG_UNREADABLE, PROBLEMS, QvdUsbError
 from qvd_usbip.pairing import shown
 from qvd_usbip.system.identity import load_or_make
 from qvd_usbip.wire import PingClient
 from server_agent.endpoint import Endpoint
 from server_agent.lookout import Lookout
 from server_agent.usable import Seen
+from tests.kit.pairing_peers import door
 from tests.unit.client_gui.bench import Bench as Desk
 from tests.unit.client_gui.command import program
 from tests.unit.server_agent.porter_at_work import _PROGRAM, REPOSITORY
@@ -103,5 +107,28 @@ def test_paired_it_is_let_in_with_its_certificate_and_unpaired_it_is_told_so_and
             assert "does not know this computer" in said
             assert "qvd-usb pair HOST" in said
         endpoint.stop()
+
+    run(work)
+
+
+def test_a_pairing_that_does_not_come_into_force_is_not_stored(run: Run, home: Home, tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        async def changed() -> None:
+            raise QvdUsbError(CONFIG_UNREADABLE, path="clients", reason="Input/output error")
+
+        identity = load_or_make(tmp_path, "host")
+        await bench.ask(op="reserve", container="one", broker_gid=0)
+        bench.pairing.serve(identity.der, changed)
+        host = home.agent("pair", "one")
+        await host.event("waiting")
+        async with door(identity, bench.pairing.converse) as port:
+            client = home.client("pair", f"127.0.0.1:{port}")
+            code = (await client.event("code"))["code"]
+            client.say("y")
+            host.say(code)
+            assert await client.end() == PROBLEMS["pairing-ended"].exit_status
+            assert await host.end() == PROBLEMS["config-unreadable"].exit_status
+        assert (await bench.ask(op="clients"))["clients"] == []
+        assert not (home.folder / ".config/qvd-usbip/sessions").exists()
 
     run(work)

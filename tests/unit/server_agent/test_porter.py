@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import socket
 import ssl
 import time
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +21,6 @@ from tests.unit.server_agent.porter_at_work import PATIENCE, House, everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 UPGRADE = b"POST /usbip HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: qvd:usbip/1.0\r\n\r\n"
 ACCEPTED = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
@@ -237,3 +238,21 @@ def test_who_says_nothing_is_left_after_the_deadline(house: House, client: Ident
         connection.settimeout(2 * doorstep.LINE_SECONDS)
         assert everything(connection) == b""
     assert time.monotonic() - began < 3 * doorstep.HEAD_SECONDS
+
+
+@pytest.mark.parametrize("left", range(5))
+def test_with_no_descriptor_left_it_lives_on_and_serves_whoever_comes_later(
+    house: House, client: Identity, left: int
+) -> None:
+    upgraded(house, client).close()
+    house.until_quiet()
+    pid = house.porter.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    highest = max(int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir())
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1 + left, limits[1]))
+    with socket.create_connection(("127.0.0.1", house.port)) as unserved, contextlib.suppress(OSError):
+        unserved.settimeout(0.5)  # it is hung up on, or nobody takes it
+        unserved.recv(1)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    upgraded(house, client).close()
+    assert house.porter.poll() is None
