@@ -145,7 +145,7 @@ NETWORK_IN_USE = _problem("network-in-use", 35,
     "Disconnect that network first.")
 DEVICE_LOCKED = _problem("device-locked", 36,
     "{busid} is locked: {rule}.",
-    "Unlock it in the picker if the administrator's policy allows that.")
+    "Unlock it in the picker, or with qvd-usb share --agree, if the administrator's policy allows that.")
 DEVICE_CHANGED = _problem("device-changed", 37,
     "{busid} is no longer the device that was chosen.",
     "Look at the list again and choose it anew.")

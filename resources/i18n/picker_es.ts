@@ -767,8 +767,8 @@
       <translation>{busid} está protegido: {rule}.</translation>
     </message>
     <message>
-      <source>Unlock it in the picker if the administrator's policy allows that.</source>
-      <translation>Permítelo en esta ventana si la política del administrador lo consiente.</translation>
+      <source>Unlock it in the picker, or with qvd-usb share --agree, if the administrator's policy allows that.</source>
+      <translation>Permítelo en esta ventana, o con qvd-usb share --agree, si la política del administrador lo consiente.</translation>
     </message>
     <message>
       <source>{busid} is no longer the device that was chosen.</source>
