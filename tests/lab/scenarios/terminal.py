@@ -61,6 +61,16 @@ class Terminal:
         ended = "wait $!; echo $? >status.new; mv status.new status"
         self._start("connect", f"{_CONNECT} <pipe >out 2>err & echo $! >pid; {ended}")
 
+    def connect_by_name(self, name: str) -> None:
+        """Starts `qvd-usb connect` with a stored session, which lasts until it ends by itself."""
+        self.guest.run(f"install -d -o {USER} -g {USER} {_FOLDER}; cd {_FOLDER}; rm -f *")
+        ended = "wait $!; echo $? >status.new; mv status.new status"
+        self._start("connect", f"qvd-usb connect {name} --json >out 2>err & echo $! >pid; {ended}")
+
+    def ended(self) -> int:
+        """Waits until `qvd-usb connect` ends by itself; its exit status."""
+        return self._status()
+
     def _start(self, unit: str, line: str) -> None:
         properties = ["-p", f"WorkingDirectory={_FOLDER}", "-p", "KillMode=process"]
         literal = line.replace("$", "$$")  # systemd expands variables itself

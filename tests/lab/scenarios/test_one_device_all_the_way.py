@@ -48,7 +48,7 @@ class Road:
         self.mark()
         self.busid = self.lab.client.gadget("adapter", "acm", "0bda", "58c2", "1234", product="Serial Adapter")
 
-    def begin(self) -> None:
+    def begin_anew(self) -> None:
         """The witnesses saw nothing yet."""
         for witness in (self.client, self.server):
             witness.forget()
@@ -145,7 +145,7 @@ def is_ready(facts: Facts) -> bool:
 @pytest.fixture
 def road(beginning: Callable[[type[Road]], Road]) -> Road:
     road = beginning(Road)
-    road.begin()
+    road.begin_anew()
     return road
 
 
