@@ -81,23 +81,27 @@ class Lookout:
             return str(error)
 
     async def _say_ready(self, question: Question, attach_id: str) -> None:
-        def event(number: int) -> events.Event:
-            node = f"/dev/{question.main}"
-            return events.Ready(
-                at=self._daemon.now, container=question.container, attach_id=attach_id, node=node, request=number
+        container, node = question.container, f"/dev/{question.main}"
+        await self._tell(
+            lambda number: events.Ready(
+                at=self._daemon.now, container=container, attach_id=attach_id, node=node, request=number
             )
-
-        try:
-            await self._daemon.request(event)
-        except QvdUsbError as error:  # it went at this very moment
-            LOG.info("container=%s attach=%s was not ready: %s", question.container, attach_id, error)
+        )
 
     async def _say_unseen(self, question: Question, attach_id: str, reason: str) -> None:
-        def event(number: int) -> events.Event:
-            return events.Unseen(at=self._daemon.now, container=question.container, attach_id=attach_id, request=number)
-
-        key = question.container, attach_id
+        container = question.container
+        key = container, attach_id
         if self.reasons.get(key) != reason:
             self.reasons[key] = reason
             LOG.warning("container=%s attach=%s is not seen to be usable: %s", *key, reason)
+            await self._tell(
+                lambda number: events.Unseen(
+                    at=self._daemon.now, container=container, attach_id=attach_id, request=number
+                )
+            )
+
+    async def _tell(self, event: Callable[[int], events.Event]) -> None:
+        try:
             await self._daemon.request(event)
+        except QvdUsbError as error:  # it went at this very moment
+            LOG.info("a device that was looked for is gone: %s", error)

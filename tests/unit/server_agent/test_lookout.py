@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from qvd_usbip.ack import AckState
+from qvd_usbip.errors import DEVICE_NOT_ATTACHED, QvdUsbError
 from server_agent import actions, events, lookout
 from server_agent.decide import decide
 from server_agent.lookout import Lookout
@@ -182,3 +183,21 @@ def test_a_device_that_went_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -
         assert host.looks == looks
 
     scenario(monkeypatch, work)
+
+
+def test_an_agent_that_refuses_to_hear_it_once_is_told_what_is_seen_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(host: Host) -> None:
+        refused = asyncio.Event()
+        takes = host.request
+
+        async def refuse(_: Callable[[int], events.Event]) -> actions.Answer:
+            monkeypatch.setattr(host, "request", takes)
+            refused.set()
+            raise QvdUsbError(DEVICE_NOT_ATTACHED, container=NAME, busid="1-1")
+
+        monkeypatch.setattr(host, "request", refuse)
+        await asyncio.wait_for(refused.wait(), 10)
+        host.seen = SEEN
+        await host.until(AckState.READY, "")
+
+    scenario(monkeypatch, work, patience=0.0)
