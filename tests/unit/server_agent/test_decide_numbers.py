@@ -20,12 +20,18 @@ def plugged_with(world: World, port: Port, number: Right) -> None:
         world.deliver_slow()
 
 
-def test_nothing_is_authorised_while_its_number_is_being_revoked() -> None:
+def in_use_for_good() -> tuple[World, Right]:
+    """Container ONE has a device, whose usbfs number will not be taken from it for now."""
     world = started(ONE, TWO)
     in_use(world)
     number = world.state.devices[FIRST].number
     assert number is not None
     world.revoke_fails = True
+    return world, number
+
+
+def test_nothing_is_authorised_while_its_number_is_being_revoked() -> None:
+    world, number = in_use_for_good()
     world.vanish(FIRST)
     world.deliver_uevent()
     assert (ONE, number) in world.state.revoking
@@ -40,11 +46,7 @@ def test_nothing_is_authorised_while_its_number_is_being_revoked() -> None:
 
 
 def test_a_number_that_a_container_may_still_open_stays_blocked_though_its_hub_was_taken_back() -> None:
-    world = started(ONE, TWO)
-    in_use(world)
-    number = world.state.devices[FIRST].number
-    assert number is not None
-    world.revoke_fails = True
+    world, number = in_use_for_good()
     world.ask(events.Release, container=ONE)  # by hand, while it runs
     world.deliver_all()
     assert ONE not in world.state.containers
