@@ -147,11 +147,14 @@ def prepare(fd: int) -> None:
         QvdUsbError: broker-protocol for anything but a connected stream socket.
     """
     try:
-        with socket.socket(fileno=os.dup(fd)) as found:
+        found = socket.socket(fileno=fd)
+        try:
             if found.type & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) != socket.SOCK_STREAM:
                 raise QvdUsbError(BROKER_PROTOCOL, reason="the descriptor is no stream socket")
             found.getpeername()
             tune(found)
+        finally:
+            found.detach()  # the descriptor stays its owner's
     except OSError as error:
         reason = f"the descriptor is no connected socket ({os.strerror(error.errno or errno.EBADF)})"
         raise QvdUsbError(BROKER_PROTOCOL, reason=reason) from error

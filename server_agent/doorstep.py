@@ -1,4 +1,4 @@
-"""EFFECT: one connection from the network, from its first byte to the end, in a process that may do nothing else."""
+"""EFFECT: one connection from the network, from its first byte to the end, in a process of its own without rights."""
 
 import errno
 import logging
@@ -126,7 +126,11 @@ def _client(caller: Caller, tls: ssl.SSLSocket, server: wire.Server, request: wi
             _take_device(caller, tls, way, request.attach_id or str(uuid.uuid4()))
         case wire.AckRequest():
             signal.alarm(request.wait + 2 * ANSWER_SECONDS)
-            _answer(tls, server.answer_ack(_how_far(caller, request)))
+            try:
+                progress = _how_far(caller, request)
+            except QvdUsbError as error:
+                _refuse(tls, server, _refusal(error))
+            _answer(tls, server.answer_ack(progress))
         case wire.PingRequest():
             _answer(tls, server.answer_ping(request))
 

@@ -26,7 +26,7 @@ from qvd_usbip.errors import (
 from qvd_usbip.ids import VmId
 from qvd_usbip.system.sockets import recv_fd
 from server_agent import events, introduction, paired
-from server_agent.broker import Agent, Desk, converse, refusal
+from server_agent.broker import Agent, Desk, converse, prepare, refusal
 from server_agent.introduction import Introduction
 from server_agent.listener import Listener
 from server_agent.lookout import Lookout
@@ -41,6 +41,7 @@ CONNECTIONS, OF_ONE_CLIENT = 512, 192  # a client asks about each of its devices
 PORTER_SECONDS = 20.0  # longer than the porter gives a client for a handshake, or for its device line
 UNDER_WAY_SECONDS = 3.0  # a client may ask before its own device line was read
 REMEMBERED = 512
+YES = words.encode_answer(words.Answer(ok=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,7 @@ class Endpoint:
         self._listener: Listener | None = None
         self._visits: dict[asyncio.Task[None], str] = {}
         self._desks: dict[tuple[str, str], Desk] = {}
+        self._changes = 0
         self._sessions: dict[str, Session] = {}
         self.told: dict[tuple[VmId, str], tuple[AckState, str]] = {}
         self.failed: dict[tuple[VmId, str], Ack] = {}
@@ -185,7 +187,8 @@ class Endpoint:
 
     async def changed(self) -> None:
         """Who is paired has changed: the devices and connections of those who are not any more end now."""
-        register = paired.read(self._clients)
+        self._changes += 1
+        register = await self._register()
         kept = {(each.fingerprint, each.container) for each in register.clients}
         known = {each.fingerprint for each in register.clients}
         for visit, fingerprint in list(self._visits.items()):
@@ -195,6 +198,14 @@ class Endpoint:
             if (session.client.fingerprint, session.client.container) not in kept:
                 LOG.info("client=%s is not paired any more: its device goes", session.client.name)
                 await self._end(session)
+
+    async def _register(self) -> paired.Register:
+        """Who is paired, read beside the loop; what a change has overtaken meanwhile is read again."""
+        while True:
+            before = self._changes
+            register = await asyncio.to_thread(paired.read, self._clients)
+            if before == self._changes:
+                return register
 
     async def _end(self, session: Session) -> None:
         def ask(number: int) -> events.Event:
@@ -227,24 +238,29 @@ class Endpoint:
             LOG.info("the porter said nothing that can be used: %s", error)
             return
         try:
-            met = introduction.decode(message)
-            if met.fingerprint:
-                visit = self._visit(met)
-            else:
-                await self._pair(connection, met, fd)
-                return
-        except QvdUsbError as error:
-            LOG.info("refused problem=%s context=%s", error.problem.code, error.context)
-            await loop.sock_sendall(connection, refusal(error))
-            return
+            await self._meet(connection, message, fd)
+        except OSError as error:
+            LOG.info("a connection of the porter's was lost: %s", error)
         finally:
             if fd is not None:
                 os.close(fd)
-        await loop.sock_sendall(connection, words.encode_answer(words.Answer(ok=True)))
+
+    async def _meet(self, connection: socket.socket, message: bytes, fd: int | None) -> None:
+        try:
+            met = introduction.decode(message)
+            if not met.fingerprint:
+                await self._pair(connection, met, fd)
+                return
+            visit = await self._visit(met)
+        except QvdUsbError as error:
+            LOG.info("refused problem=%s context=%s", error.problem.code, error.context)
+            await _say(connection, refusal(error))
+            return
+        await _say(connection, YES)
         await converse(connection, visit, PORTER_SECONDS)
 
-    def _visit(self, met: Introduction) -> Visit:
-        client = paired.read(self._clients).by_fingerprint(met.fingerprint)
+    async def _visit(self, met: Introduction) -> Visit:
+        client = (await self._register()).by_fingerprint(met.fingerprint)
         if client is None:
             raise QvdUsbError(NOT_PAIRED)
         task = asyncio.current_task()
@@ -262,11 +278,19 @@ class Endpoint:
             raise QvdUsbError(BROKER_PROTOCOL, reason="a stranger comes without a connection")
         if not self._pairing.is_open:
             raise QvdUsbError(PAIRING_CLOSED, address="here")
+        prepare(fd)
         stranger = socket.socket(fileno=os.dup(fd))
         stranger.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=stranger)
-        await asyncio.get_running_loop().sock_sendall(connection, words.encode_answer(words.Answer(ok=True)))
-        await self._pairing.converse(reader, writer, met.peer)
+        try:
+            await _say(connection, YES)
+            await self._pairing.converse(reader, writer, met.peer)
+        finally:
+            writer.close()
+
+
+async def _say(connection: socket.socket, message: bytes) -> None:
+    await asyncio.get_running_loop().sock_sendall(connection, message)
 
 
 async def _first(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> tuple[bytes, int | None]:

@@ -44,6 +44,7 @@ class House:
         self.requests: list[broker.Request] = []
         self.connections: list[socket.socket] = []
         self.problem = ""
+        self.status_problem = ""
         self.came = threading.Condition()
         self._agent = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._agent.bind(str(folder / "agent.sock"))
@@ -82,9 +83,14 @@ class House:
                     self.came.notify_all()
                 answer = broker.Answer(ok=not self.problem, problem=self.problem)
                 if not first and isinstance(self.requests[-1], broker.Status):
-                    answer = broker.Answer(ok=True, ack=Ack(state=AckState.ATTACHED))
+                    answer = self._status()
                 first = False
                 connection.send(broker.encode_answer(answer))
+
+    def _status(self) -> broker.Answer:
+        if self.status_problem:
+            return broker.Answer(ok=False, problem=self.status_problem)
+        return broker.Answer(ok=True, ack=Ack(state=AckState.ATTACHED))
 
     def device(self) -> socket.socket:
         """The connection of the device that comes next, as the kernel would get it."""

@@ -111,9 +111,12 @@ def test_what_is_no_connected_stream_socket_is_refused(tmp_path: Path) -> None:
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagram,
             socket.socket(socket.AF_INET, socket.SOCK_STREAM) as lonely,
         ):
+            assert (await ask(connection, words.encode_request(words.Ping()))).ok
+            before = descriptors_open()
             for each in (file, datagram, lonely):
                 answer = await ask(connection, words.encode_request(ATTACH), (each.fileno(),))
                 assert (answer.ok, answer.problem) == (False, "broker-protocol")
+            assert descriptors_open() == before, "who hands over files has none of the agent's descriptors for them"
         assert not agent.events
 
     scenario(work, tmp_path)

@@ -1,12 +1,17 @@
 """The agent's side of the endpoint: a client's certificate says which container it is for, and for how long."""
 
 import asyncio
+import gc
+import logging
 import os
 import socket
+import threading
 import uuid
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from qvd_usbip import broker as words
 from qvd_usbip.ack import AckState
@@ -19,7 +24,7 @@ from server_agent.introduction import Introduction
 from server_agent.lookout import Lookout
 from server_agent.state import Device, Port, Progress, State
 from server_agent.usable import Question, Seen
-from tests.unit.server_agent.test_broker import FakeAgent, ask
+from tests.unit.server_agent.test_broker import FakeAgent, ask, descriptors_open
 from tests.unit.server_agent.test_usable import ID as ASKED
 from tests.unit.server_agent.test_usable import NAME, SEEN, state_with
 
@@ -153,6 +158,51 @@ def test_who_is_not_paired_any_more_loses_devices_and_connections(tmp_path: Path
     scenario(tmp_path, work)
 
 
+def test_whoever_waits_for_the_agent_does_not_wait_for_the_files_of_its_clients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, readers = paired.read, []
+
+    def noted(folder: Path) -> paired.Register:
+        readers.append(threading.current_thread())
+        return read(folder)
+
+    async def work(house: House) -> None:
+        monkeypatch.setattr(paired, "read", noted)
+        await house.attach()
+        await house.endpoint.changed()
+        assert len(readers) == 2
+        assert threading.main_thread() not in readers
+
+    scenario(tmp_path, work)
+
+
+def test_who_is_removed_while_it_is_looked_up_is_not_let_in_by_what_was_read_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = paired.read
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slow(folder: Path) -> paired.Register:
+        register = read(folder)
+        if not reading.is_set():
+            reading.set()
+            assert go_on.wait(5)
+        return register
+
+    async def work(house: House) -> None:
+        monkeypatch.setattr(paired, "read", slow)
+        meeting = asyncio.ensure_future(house.meet(KNOWN))
+        await asyncio.to_thread(reading.wait, 5)
+        paired.remove(house.clients, "laptop")
+        await house.endpoint.changed()
+        go_on.set()
+        _, answer = await meeting
+        assert (answer.ok, answer.problem) == (False, "not-paired")
+
+    scenario(tmp_path, work)
+
+
 def test_who_is_paired_with_another_container_leaves_the_first(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         await house.attach()
@@ -249,6 +299,57 @@ def test_a_stranger_reaches_whoever_pairs_while_that_is_wanted_and_nobody_else(t
             assert await asyncio.to_thread(ours.recv, 100) == b"hello p"
 
     scenario(tmp_path, work)
+
+
+def test_a_stranger_with_anything_but_a_connection_is_refused_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        house.pairing.is_open = True
+        far, near = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        with (tmp_path / "file").open("w") as file, far, near, socket.socket() as lonely:
+            before = descriptors_open()
+            for each in (file, near, lonely):
+                connection, answer = await house.meet(Introduction(peer="p"), each.fileno())
+                assert (answer.ok, answer.problem) == (False, "broker-protocol")
+                assert await asyncio.to_thread(connection.recv, 10) == b""
+                connection.close()
+            await until_true(lambda: descriptors_open() == before)
+
+    scenario(tmp_path, work)
+
+
+@pytest.mark.parametrize("who", [KNOWN, Introduction(peer="p", fingerprint="0" * 64), Introduction(peer="p")])
+def test_who_is_gone_before_it_is_answered_ends_in_a_line_of_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, who: Introduction
+) -> None:
+    caplog.set_level(logging.INFO)
+    unforeseen: list[dict[str, Any]] = []
+
+    async def work(house: House) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unforeseen.append(context))
+        house.pairing.is_open = True
+        ours, theirs = socket.socketpair()
+        with ours, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            ours.settimeout(5)
+            connection.connect(str(house.path))
+            with theirs:
+                fds = [] if who.fingerprint else [theirs.fileno()]
+                socket.send_fds(connection, [who.encode()], fds)
+            connection.close()
+            if not who.fingerprint:
+                assert await asyncio.to_thread(ours.recv, 10) == b"", "whoever pairs is not troubled"
+        await until_true(lambda: "a connection of the porter's was lost" in caplog.text)
+        gc.collect()  # which is when asyncio tells of what nobody has asked for
+        assert not unforeseen
+
+    scenario(tmp_path, work)
+
+
+async def until_true(holds: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError
 
 
 def test_only_root_may_introduce_anybody(tmp_path: Path) -> None:

@@ -203,6 +203,17 @@ def test_ping_and_acknowledgement_are_answered(house: House, client: Identity) -
     assert house.requests == [broker.Status(attach_id=ATTACH_ID, wait=3)]
 
 
+def test_who_asks_how_far_its_device_is_is_answered_also_where_the_agent_cannot_say(
+    house: House, client: Identity
+) -> None:
+    house.status_problem = SLAVE_LIMIT.code
+    with house.dial(client) as connection:
+        connection.sendall(f"GET /usbip/attach/{ATTACH_ID} HTTP/1.1\r\n\r\n".encode())
+        said = everything(connection).lower()
+    assert said.startswith(b"http/1.1 503 ")
+    assert f"usbip-problem: {SLAVE_LIMIT.code}".encode() in said
+
+
 def test_who_speaks_no_tls_is_hung_up_on(house: House, client: Identity) -> None:
     with socket.create_connection(("127.0.0.1", house.port), PATIENCE) as plain:
         plain.sendall(UPGRADE)
