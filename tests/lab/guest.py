@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.lab import health, qemu
+from tests.lab import qemu
 from tests.lab.errors import CommandFailed, LabError, TimedOut
 from tests.lab.link import Link
 from tests.lab.recipe import Role
@@ -246,9 +246,9 @@ class Guest:
 
     # health and time
 
-    def dmesg_problems(self) -> list[str]:
-        """The lines of the kernel log that tell of a defect."""
-        return health.kernel_problems(self.run("dmesg --time-format=raw || dmesg", timeout=120).out)
+    def vitals(self) -> dict[str, Any]:
+        """What its health is judged by: `log`, `cores`, and `units` by where they run."""
+        return self.link.vitals(180)
 
     def set_clock(self) -> None:
         """Gives the guest today's time: a stored state brings its own."""

@@ -18,15 +18,6 @@ from tests.lab.recipe import CONTAINERS, suite_named
 #: What makes a Debian 12 boot with cgroup v1; see `Lab.boot_anew`.
 CGROUP_V1 = "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller"
 _BOOT_LIMIT = 300.0
-_UNITS = 'systemctl show -p Id,NRestarts,Result,ActiveState --no-pager --all "qvd-*"'
-#: Kernel log, core dumps, then the units of the guest and of each container; divided by null bytes. All at once: each
-#: waits for another systemd.
-_ASK = (
-    f"folder=$(mktemp -d) || exit; cd $folder; dmesg >log & (echo $HOSTNAME; {_UNITS}) >units & "
-    "for name in $(lxc-ls --running -1 2>/dev/null); do "
-    f"(echo container $name; lxc-attach -n $name -- {_UNITS} </dev/null) >units-$name & done; wait; "
-    "ls -A /var/lib/lab/cores >cores; for part in log cores units*; do cat $part; printf '\\0'; done; rm -r $folder"
-)
 
 
 class Lab:
@@ -140,14 +131,13 @@ class Lab:
             raise Unhealthy("the lab is not healthy:\n" + "\n".join(sorted(found)))
 
     def _complaints(self, guest: Guest) -> list[str]:
-        """What is wrong in a guest and its containers; asked in one command, since each costs."""
-        log, cores, *units, _ = guest.run(_ASK, timeout=180, check=False).out.split("\0")
-        found = [f"{guest.name}: kernel: {line}" for line in health.kernel_problems(log)]
-        found += [f"{guest.name}: core dump {name}" for name in cores.split()]
-        for part in units:
-            where, _, show = part.partition("\n")
-            found += [f"{where}: {line}" for line in health.restarted_units(show, self.expected_failures)]
-        return found
+        """What is wrong in a guest and its containers."""
+        found = guest.vitals()
+        said = [f"{guest.name}: kernel: {line}" for line in health.kernel_problems(found["log"])]
+        said += [f"{guest.name}: core dump {name}" for name in found["cores"]]
+        for where, show in found["units"].items():
+            said += [f"{where}: {line}" for line in health.restarted_units(show, self.expected_failures)]
+        return said
 
     def collect(self, folder: Path | str) -> Path:
         """Leaves everything one needs to understand what happened in `folder`; returns it."""

@@ -101,6 +101,15 @@ class Link:
         answer = self.call(timeout + 30, op="run", cmd=command, timeout=timeout, **more)
         return int(answer["rc"]), base64.b64decode(answer["out"])
 
+    def vitals(self, timeout: float) -> dict[str, Any]:
+        """What the agent says of kernel log, core dumps and units; raises LabError when it cannot say it."""
+        answer = self.call(timeout, op="vitals")
+        said = base64.b64decode(answer["out"])
+        if answer["rc"]:
+            raise LabError(f"{self._name} cannot say how it is: {said.decode(errors='replace')}")
+        found: dict[str, Any] = json.loads(said)
+        return found
+
     def wait_until_it_answers(self, limit: float) -> None:
         """Asks until the agent answers; the guest may be booting."""
         deadline = time.monotonic() + limit

@@ -19,6 +19,7 @@ _GUEST = """
 linux-image-amd64 systemd-sysv udev dbus kmod procps psmisc iproute2 busybox-static
 lxc apparmor uidmap usbip usbutils acl strace bpftool e2fsprogs dosfstools mtools make
 python3 python3-pyudev python3-psutil python3-prctl python3-h11 python3-cryptography python3-prometheus-client
+python3-jeepney
 gcc libc6-dev
 xvfb xdotool x11-utils at-spi2-core python3-pyatspi dbus-x11 fonts-inter fonts-dejavu-core
 """
