@@ -10,11 +10,15 @@ VENV := build/venv/bin
 PYTEST := QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest
 # Scenarios are named as they end, with what took longest, and the lab says meanwhile what it is doing.
 LAB := -v -p tests.lab.progress_shown --durations=30 --durations-min=1
-# $(call BESIDE_LAB,SUITE,TESTS): tests that need no lab, while the lab they leave a processor to is built.
+# By another name, or `make -n` would run the line that has it.
+LINT = $(MAKE) lint
+# Tests without a lab wait more than they reckon: one process for each processor.
+UNITS := $(PYTEST) -n logical tests/unit tests/gui
+# $(call BESIDE_LAB,SUITE,COMMAND): what needs no lab, while the lab is built.
 define BESIDE_LAB
-@echo "building the lab ($(1)) beside: $(PYTEST) $(2)"; \
-$(VENV)/python -m tests.lab prepare --suite $(1) & lab=$$!; trap 'kill $$lab 2>/dev/null' EXIT INT TERM; \
-$(PYTEST) $(2) && wait $$lab
+@echo "building the lab ($(1)) beside: $(2)"; \
+$(PYTHON) -m tests.lab prepare --suite $(1) & lab=$$!; trap 'kill $$lab 2>/dev/null' EXIT INT TERM; \
+$(2) && wait $$lab
 endef
 SETUP := sh resources/install/setup.sh
 # Asked first and in words that every Python 3 understands: the installer itself is written for the product's own.
@@ -66,22 +70,22 @@ lint-units: stage
 	sh resources/install/verify_units.sh build/stage
 
 unit: setup venv ## unit tests
-	$(PYTEST) tests/unit -m "not deep"
+	$(PYTEST) -n logical tests/unit -m "not deep"
 
 gui: setup venv ## tests of the windows, without a screen
-	$(PYTEST) tests/gui -m "not deep"
+	$(PYTEST) -n logical tests/gui -m "not deep"
 
-test: setup lint ## the tests of every change: lint, unit, gui, core scenarios on real kernels (QEMU)
-	$(call BESIDE_LAB,trixie,tests/unit tests/gui -m "not deep")
+test: setup ## the tests of every change: lint, unit, gui, core scenarios on real kernels (QEMU)
+	$(call BESIDE_LAB,trixie,$(LINT) && $(UNITS) -m "not deep")
 	$(PYTEST) $(LAB) tests/lab/scenarios -m core
 
 test-fast: setup lint ## the same without QEMU
-	$(PYTEST) tests/unit tests/gui -m "not deep"
+	$(UNITS) -m "not deep"
 	@echo "test-fast: not proven here: anything a real kernel does. No device was exported, attached, granted or opened,"
 	@echo "test-fast: no container was kept out, and the installed product did not run. \`make test\` shows these."
 
 test-deep: setup venv ## what `make test` leaves out: fault injection, every scenario, the second Debian
-	$(call BESIDE_LAB,bookworm,tests/unit tests/gui -m deep)
+	$(call BESIDE_LAB,bookworm,$(UNITS) -m deep)
 	$(PYTEST) $(LAB) tests/lab/scenarios -m "core or cgroup_v1 or unfixed_kernel" --suite bookworm
 	$(PYTEST) $(LAB) tests/lab/scenarios -m deep
 
