@@ -347,12 +347,9 @@ def clock(draft: Draft) -> None:
 
 def wake(draft: Draft, right: Right) -> None:
     """The number is nobody's any more: whoever waits for it gets it."""
-    if draft.blocked(right):
-        return
-    for device in draft.state.claimants(right):
-        if device.rights[right] == Hold.WANTED and device.stage != Stage.DETACHING:
-            draft.grant(device, right)
-            return
+    waiting = None if draft.blocked(right) else next(draft.state.claimants(right), None)
+    if waiting is not None:
+        draft.grant(waiting, right)
 
 
 def current(draft: Draft, port: Port, number: Right, stage: Stage) -> Device | None:

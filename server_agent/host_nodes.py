@@ -11,7 +11,7 @@ from qvd_usbip.ids import VmId
 from server_agent import events
 from server_agent.actions import Announce, MakeNode, RemoveNode
 from server_agent.draft import Draft
-from server_agent.state import Container, Device, Hold, Node, Phase, Port, Right, Stage, State, Thing
+from server_agent.state import Container, Device, Hold, HostNodes, Node, Phase, Port, Right, Stage, State, Thing
 
 ADD, REMOVE = "add", "remove"
 THINGS = 512  # of one port; a device with more is not believed
@@ -33,7 +33,7 @@ def follow(draft: Draft, before: State) -> None:
         container = draft.state.containers.get(device.container) or before.containers.get(device.container)
         if container is None or container.nodes is None:
             continue
-        _nodes(draft, container, wanted_nodes(new.get(port)), known_to(old.get(port)))
+        _nodes(draft, container.name, container.nodes, wanted_nodes(new.get(port)), known_to(old.get(port)))
         if port in new and device.stage != Stage.DETACHING:
             tell(draft, container, device)
         else:
@@ -52,22 +52,21 @@ def known_to(device: Device | None) -> Iterable[Right]:
     return () if device is None else device.rights
 
 
-def _nodes(draft: Draft, container: Container, wanted: Mapping[Right, str], had: Iterable[Right]) -> None:
+def _nodes(draft: Draft, container: VmId, access: HostNodes, wanted: Mapping[Right, str], had: Iterable[Right]) -> None:
     for right in had:
-        node = draft.state.nodes.get((container.name, right))
+        node = draft.state.nodes.get((container, right))
         if right not in wanted and node is not None:
-            _put_node(draft, container.name, right, None)
-            draft.do(RemoveNode(container=container.name, right=right, name=node.name))
+            _put_node(draft, container, right, None)
+            draft.do(RemoveNode(container=container, right=right, name=node.name))
     for right, name in wanted.items():
-        if (container.name, right) not in draft.state.nodes:
-            make(draft, container, right, name)
+        if (container, right) not in draft.state.nodes:
+            make(draft, container, access, right, name)
 
 
-def make(draft: Draft, container: Container, right: Right, name: str) -> None:
+def make(draft: Draft, container: VmId, access: HostNodes, right: Right, name: str) -> None:
     """Have a node made."""
-    if container.nodes is not None:
-        _put_node(draft, container.name, right, Node(name=name))
-        draft.do(MakeNode(container=container.name, right=right, name=name, access=container.nodes))
+    _put_node(draft, container, right, Node(name=name))
+    draft.do(MakeNode(container=container, right=right, name=name, access=access))
 
 
 def node_made(draft: Draft, event: events.NodeMade) -> None:
@@ -187,7 +186,7 @@ def heal(draft: Draft, seen: events.Observed) -> None:
         fresh = any(device.changed >= seen.at and device.changed != draft.now for device in devices)
         if container.nodes is None or container.phase != Phase.IN_FORCE or container.since >= seen.at or fresh:
             continue
-        _heal_nodes(draft, seen, container, devices)
+        _heal_nodes(draft, seen, container.name, container.nodes, devices)
         told = {thing.devpath: thing for thing in seen.told.get(container.name, ())}
         for device in devices:
             found = seen.devices.get(device.port)
@@ -199,27 +198,30 @@ def heal(draft: Draft, seen: events.Observed) -> None:
             say(draft, container, REMOVE, told[path])
 
 
-def _heal_nodes(draft: Draft, seen: events.Observed, container: Container, devices: Iterable[Device]) -> None:
-    there = seen.nodes.get(container.name, {})
+def _heal_nodes(
+    draft: Draft, seen: events.Observed, container: VmId, access: HostNodes, devices: Iterable[Device]
+) -> None:
+    there = seen.nodes.get(container, {})
     for right, name in [pair for device in devices for pair in wanted_nodes(device).items()]:
-        node = draft.state.nodes.get((container.name, right))
+        node = draft.state.nodes.get((container, right))
         if node is None or (node.made and there.get(node.name) != right):
-            make(draft, container, right, name)
-    mine = {node.name: right for (name, right), node in draft.state.nodes.items() if name == container.name}
+            make(draft, container, access, right, name)
+    mine = {node.name: right for (name, right), node in draft.state.nodes.items() if name == container}
     for name, right in sorted(there.items()):
         if mine.get(name) != right:
-            draft.do(RemoveNode(container=container.name, right=right, name=name))
+            draft.do(RemoveNode(container=container, right=right, name=name))
 
 
 def _heal_things(
-    draft: Draft, seen: events.Observed, container: Container, device: Device, told: Mapping[str, Thing]
+    draft: Draft, seen: events.Observed, container: Container, device: Device, told: dict[str, Thing]
 ) -> None:
-    """Hold what is known below one port against what is there and what the container was told."""
+    """Hold what is known below one port against what is there and what the container was told, which is kept right."""
     there = {thing.devpath: thing for thing in seen.devices[device.port].things}
     known = draft.state.things.get(device.port, {})
     for path, thing in reversed(list(known.items())):
         if path not in there and thing.heard < seen.at:
             lose(draft, container, device.port, thing)
+            told.pop(path, None)
     for path, thing in there.items():
         if path not in known:
             gain(draft, device.port, replace(thing, told=path in told, heard=seen.at))

@@ -144,7 +144,7 @@ def ports(draft: Draft, seen: Observed, container: Container, used: frozenset[Po
             present(draft, seen, container, device, found)
         elif device is not None:
             absent(draft, seen, device, attached=port in used)
-        elif port in used:  # an attach nobody remembers: it has the usual time to become a device
+        else:  # an attach nobody remembers: it has the usual time to become a device
             draft.put_device(
                 Device(
                     port=port, container=container.name, stage=Stage.ATTACHED,

@@ -105,18 +105,18 @@ class _Exchange:
                 case h11.InformationalResponse(status_code=101):
                     self._status = 101
                     return b""
+                case h11.InformationalResponse():
+                    continue  # it has not decided yet
                 case h11.Response():
                     self._status = event.status_code
                     self._problem = header(event.headers, PROBLEM) or ""
+                case h11.Data() if len(self._body) + len(event.data) > MAX_BODY:
+                    return Refused(status=self._status, problem=errors.SLAVE_PROTOCOL, reason="it talks too much")
                 case h11.Data():
                     self._body += bytes(event.data)
-                    if len(self._body) > MAX_BODY:
-                        return Refused(status=self._status, problem=errors.SLAVE_PROTOCOL, reason="it talks too much")
                 case h11.EndOfMessage():
                     return self._body if self._status == 200 else self._refused()
-                case h11.ConnectionClosed():
-                    return Refused(status=0, problem=errors.PEER_GONE, reason="it closed the connection")
-                case h11.NEED_DATA | h11.PAUSED:
+                case _:  # there is no more for now
                     return None
 
     def _refused(self) -> Refused:

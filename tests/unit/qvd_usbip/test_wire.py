@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qvd_usbip import errors, wire
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.wire import Ack, AckClient, AckState, PairClient, PingClient, Server, UpgradeClient
+from qvd_usbip.wire.words import MAX_BODY
 from tests.unit.qvd_usbip.strategies import hostile_bytes, hostile_text, keys, uuids
 
 if TYPE_CHECKING:
@@ -260,6 +261,14 @@ def test_refused(answer: bytes, status: int, problem: Problem) -> None:
     assert str(refused.error())
 
 
+def test_who_talks_without_end_is_refused_before_the_end() -> None:
+    client = PingClient("k3y")
+    assert client.feed(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * MAX_BODY) is None
+    refused = client.feed(b"x")
+    assert isinstance(refused, wire.Refused)
+    assert refused.problem is errors.SLAVE_PROTOCOL
+
+
 def test_who_speaks_another_protocol_is_refused_at_once() -> None:
     refused = UpgradeClient("k3y", ID).feed(b"SS")
     assert isinstance(refused, wire.Refused)
@@ -274,6 +283,28 @@ def test_a_client_that_asks_to_be_paired_gives_no_key_and_has_the_first_word() -
     switched = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
     assert PairClient().feed(switched) == wire.Upgraded()
     assert isinstance(PairClient().feed(switched + b"{"), wire.Refused)
+
+
+def test_only_a_server_that_knows_clients_by_their_connection_pairs_them() -> None:
+    asked = PairClient().request
+    assert Server(None).feed(asked) == wire.PairRequest()
+    refused = Server("k3y").feed(asked.replace(b"Connection:", b"Authorization: Basic k3y\r\nConnection:"))
+    assert isinstance(refused, wire.Refusal)
+    assert refused.status == 404
+    odd = Server(None).feed(asked.replace(b"qvd:pair/1.0", b"qvd:usbip/1.0"))
+    assert isinstance(odd, wire.Refusal)
+    assert odd.status == 400
+
+
+def test_a_server_that_knows_clients_by_their_connection_asks_for_no_key() -> None:
+    assert Server(None).feed(UpgradeClient(None, ID).request) == wire.UpgradeRequest(attach_id=ID)
+
+
+def test_an_answer_that_says_only_that_it_is_coming_is_not_the_answer() -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+    client = UpgradeClient("k3y", ID)
+    assert client.feed(interim) is None
+    assert client.feed(interim + b"HTTP/1.1 101 Switching Protocols\r\n\r\n") == wire.Upgraded()
 
 
 def test_a_host_that_waits_for_no_client_says_so() -> None:

@@ -8,12 +8,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qvd_usbip.ids import HubId, VmId
+from qvd_usbip.ids import DevNum, HubId, VmId
 from server_agent import events
 from server_agent.chronicle import Chronicle, Entry, Kind
 from server_agent.decide import decide
-from server_agent.state import Port
+from server_agent.state import Port, Right
 from tests.unit.server_agent.world import World
+from tests.unit.server_agent.world_hubs import busid_of
 
 ONE, TWO = VmId("one"), VmId("two")
 PORT = Port(hub=HubId(1), half="hs", rhport=0)
@@ -134,6 +135,47 @@ def test_a_repair_of_the_map_is_no_new_grant() -> None:
     world.look()
     world.deliver_all()
     assert not world.of(Kind.GRANT)
+
+
+def test_what_the_kernel_says_of_ports_that_are_nobodys_is_not_told() -> None:
+    world = in_use()
+    world.told.clear()
+    right = Right(kind="c", number=DevNum(166, 2))
+    for port in (Port(hub=HubId(2), half="hs", rhport=0), Port(hub=HubId(1), half="hs", rhport=1)):
+        for event in (
+            events.UsbAdded(at=0, port=port, busid=busid_of(port), number=right, name="usb/x"),
+            events.NodeRemoved(at=0, port=port, right=right),
+            events.Attached(at=0, port=port),
+            events.PortFree(at=0, port=port),
+        ):
+            state, _ = decide(world.state, event)
+            assert list(world.chronicle.follow(world.state, event, state, [])) == []
+
+
+def test_an_attach_and_a_detach_that_come_late_are_not_told_twice() -> None:
+    world = in_use()
+    world.told.clear()
+    world.submit(events.Attached(at=0, port=PORT))
+    world.submit(events.PortFree(at=0, port=PORT))
+    assert world.kinds() == []
+
+
+def test_a_number_that_is_announced_again_while_it_has_its_right_is_no_new_wait() -> None:
+    world = in_use()
+    (number,) = world.plugged[PORT].children
+    world.submit(events.NodeAdded(at=world.now, port=PORT, right=number, name="tty0"))
+    world.vanish(PORT)
+    world.uevents = deque(event for event in world.uevents if isinstance(event, events.UsbRemoved))
+    world.deliver_all()
+    world.now += 100
+    world.attach(ONE, "b")
+    world.enumerate(PORT)
+    world.deliver_all()
+    world.child(PORT)
+    world.deliver_all()
+    again = world.of(Kind.GRANT)[-1]
+    assert again["right"] == str(number)
+    assert again["ms"] < 1000
 
 
 def attach_one(world: Told) -> None:

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from qvd_usbip.ids import VmId
 from server_agent import actions, events
-from server_agent.state import Phase, Port, claims_of
+from server_agent.state import Phase, Port, Stage, claims_of
 from tests.unit.server_agent.world import LENDING, NAMES, PORTS, World
 from tests.unit.server_agent.world_hubs import HUBS, busid_of
 from tests.unit.server_agent.world_inside import ACCESS
@@ -150,6 +150,10 @@ class Anything(RuleBasedStateMachine):
         state = self.world.state
         index = claims_of(state.devices)
         assert {right: set(ports) for right, ports in state.claims.items()} == {r: set(p) for r, p in index.items()}
+
+    @invariant()
+    def what_is_being_detached_has_no_right_and_waits_for_none(self) -> None:
+        assert not [d for d in self.world.state.devices.values() if d.stage == Stage.DETACHING and d.rights]
 
     def teardown(self) -> None:
         world = self.world

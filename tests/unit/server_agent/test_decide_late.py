@@ -103,6 +103,27 @@ def test_a_device_that_enumerates_anew_has_lost_its_connection(used: State) -> N
     assert not after.devices[FIRST].rights
 
 
+def coming(number: Right) -> events.UsbAdded:
+    return events.UsbAdded(at=99.0, port=FIRST, busid=busid_of(FIRST), number=number, name="bus/usb/003/009")
+
+
+def test_a_device_that_is_announced_twice_is_looked_at_once(used: State) -> None:
+    number = used.devices[FIRST].number
+    assert number is not None
+    assert decide(used, coming(number)) == (used, [])
+
+
+def test_what_enumerates_on_a_port_that_is_being_emptied_is_let_go(used: State) -> None:
+    ending, _ = decide(used, events.DetachAsked(at=98.0, container=ONE, attach_id="a", request=82))
+    assert ending.devices[FIRST].stage == Stage.DETACHING
+    assert decide(ending, coming(OTHER)) == (ending, [])
+
+
+def test_what_enumerates_before_the_kernel_has_answered_the_attach_is_left_to_the_next_look() -> None:
+    before = begun().state
+    assert decide(before, coming(OTHER)) == (before, [])
+
+
 def test_a_device_that_is_stuck_is_tried_again_when_it_is_asked_for(used: State) -> None:
     stuck = replace(used.devices[FIRST], stage=Stage.DETACHING, stuck=True)
     state = replace(used, devices={FIRST: stuck})

@@ -96,13 +96,17 @@ class Bench:
     def told(self) -> list[str]:
         return [path for path, thing in self.state.things.get(PORT, {}).items() if thing.told]
 
-    def look(self, **words: object) -> list[actions.Action]:
+    @staticmethod
+    def look_at() -> dict[Port, DeviceSeen]:
         found = DeviceSeen(
             port=PORT, busid=BusId.parse("3-1"), number=USB, name="bus/usb/003/002", authorised=True,
             children={TTY: "ttyACM0"}, things=tuple(THREE),
         )  # fmt: skip
+        return {PORT: found}
+
+    def look(self, **words: object) -> list[actions.Action]:
         known: dict[str, object] = {
-            "rights": {NAME: frozenset({USB, TTY})}, "devices": {PORT: found}, "told": {NAME: THREE},
+            "rights": {NAME: frozenset({USB, TTY})}, "devices": self.look_at(), "told": {NAME: THREE},
             "nodes": {NAME: {"bus/usb/003/002": USB, "ttyACM0": TTY}},
         }  # fmt: skip
         hub = HubSeen(buses=HubBuses(hs=3, ss=4), gate_closed=True, used=frozenset({PORT}))
@@ -182,6 +186,21 @@ def test_a_change_is_passed_on_in_its_own_words_to_who_knows_the_thing() -> None
     assert bench.submit(events.Heard(at=0, port=PORT, event="change", thing=unknown)) == []
 
 
+def test_a_change_of_a_thing_that_is_not_told_of_yet_is_not_passed_on() -> None:
+    bench = Bench(stage=Stage.GRANTING)
+    bench.hear(ROOT)
+    assert bench.hear(ROOT, "change") == []
+    assert announced(bench.in_use().hear(ROOT, "change")) == [("change", ROOT, "")]
+
+
+def test_a_node_that_is_made_when_its_device_is_another_containers_tells_nobody() -> None:
+    bench = Bench(stage=Stage.GRANTING).in_use()
+    theirs = replace(bench.device, container=VmId("other"))
+    untold = {ROOT: replace(bench.state.things[PORT][ROOT], told=False)}
+    bench.state = replace(bench.state, devices={PORT: theirs}, things={PORT: untold})
+    assert bench.made(USB) == []
+
+
 def test_a_thing_that_comes_twice_goes_in_between() -> None:
     bench = Bench(stage=Stage.GRANTING).in_use()
     assert announced(bench.hear(INTERFACE)) == [("remove", INTERFACE, ""), ("add", INTERFACE, "")]
@@ -257,8 +276,23 @@ def test_a_node_that_could_not_be_made_is_tried_again() -> None:
     assert nodes(bench.look(nodes={NAME: there})) == [("MakeNode", "ttyACM0")]
 
 
-def test_what_was_not_heard_is_said_again_at_the_next_look() -> None:
+def test_what_went_unheard_is_told_by_the_next_look_and_only_if_it_was_there_before_that_began() -> None:
     bench = Bench(stage=Stage.GRANTING).in_use()
+    (found,) = bench.look_at().values()
+    less = {PORT: replace(found, things=(THREE[0], THREE[2]))}
+    late = Bench(stage=Stage.GRANTING).in_use()
+    late.hear(INTERFACE)
+    late.now -= 1
+    assert announced(late.look(devices=less)) == []
+    assert announced(bench.look(devices=less)) == [("remove", INTERFACE, "")]
+    assert bench.told() == [ROOT, TTY_PATH]
+
+
+@pytest.mark.parametrize("before", [(), (Port(hub=HubId(1), half="hs", rhport=1),)])
+def test_what_was_not_heard_is_said_again_at_the_next_look(before: tuple[Port, ...]) -> None:
+    bench = Bench(stage=Stage.GRANTING).in_use()
+    others = {port: {f"{ROOT}/other": THREE[1]} for port in before}
+    bench.state = replace(bench.state, things={**others, **bench.state.things})
     bench.submit(events.NotTold(at=0, container=NAME, devpath=TTY_PATH, detail="hangs"))
     assert announced(bench.look()) == [("add", TTY_PATH, "ttyACM0")]
 

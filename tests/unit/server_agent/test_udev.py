@@ -40,6 +40,12 @@ def test_a_device_comes_and_goes() -> None:
     assert usb("remove") == events.UsbRemoved(at=5.0, port=PORT, number=number)
 
 
+def test_a_fast_device_is_on_the_other_half_of_its_hub() -> None:
+    found = usb("add", "/devices/platform/vhci_hcd.3/usb10/10-2")
+    assert isinstance(found, events.UsbAdded)
+    assert found.port == Port(hub=HubId(3), half="ss", rhport=1)
+
+
 @pytest.mark.parametrize(("subsystem", "kind"), [("block", "b"), ("tty", "c"), ("scsi_generic", "c")])
 def test_a_child_with_a_number_is_block_only_in_the_block_subsystem(subsystem: str, kind: str) -> None:
     found = event(

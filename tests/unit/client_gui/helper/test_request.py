@@ -118,6 +118,22 @@ def test_a_device_without_a_serial(serial: dict[str, str]) -> None:
     assert parse_lend(json.dumps(message).encode()).expect == Identity("0bda:58c2", "")
 
 
+@pytest.mark.parametrize(("serial", "fingerprint"), [("", ""), ("s" * 255, ""), ("", "f" * 64)])
+def test_the_longest_serial_and_a_whole_fingerprint_are_taken(serial: str, fingerprint: str) -> None:
+    expect = {"vid": "0bda", "pid": "58c2", "serial": serial, "fingerprint": fingerprint}
+    request = parse_lend(json.dumps({"v": 1, "busid": "1-4", "expect": expect}).encode())
+    assert (request.expect.serial, request.fingerprint) == (serial, fingerprint)
+
+
+@pytest.mark.parametrize(("serial", "fingerprint"), [("s" * 256, ""), ("", "f" * 63), ("", "f" * 65), ("", "f")])
+def test_a_longer_serial_or_part_of_a_fingerprint_is_refused(serial: str, fingerprint: str) -> None:
+    expect = {"vid": "0bda", "pid": "58c2", "serial": serial, "fingerprint": fingerprint}
+    with pytest.raises(QvdUsbError) as error:
+        parse_lend(json.dumps({"v": 1, "busid": "1-4", "expect": expect}).encode())
+    assert code(error) == "helper-request-malformed"
+    assert "wrong length" in str(error.value)
+
+
 @given(st.binary(max_size=LIMIT + 10))
 def test_any_bytes(packet: bytes) -> None:
     for parse in (parse_lend, parse_operation):
@@ -158,3 +174,10 @@ def test_an_answer_fits_into_a_packet(text: str) -> None:
     packet = format_answer("refused", problem="internal", text=text)
     assert len(packet) <= LIMIT
     assert json.loads(packet)["state"] == "refused"
+
+
+@pytest.mark.parametrize("letter", ["a", "\N{GRINNING FACE}"])
+def test_of_an_answer_that_is_too_long_the_beginning_is_said(letter: str) -> None:
+    said = json.loads(format_answer("refused", problem="internal", text="1-4 " + letter * LIMIT))
+    assert said["problem"] == "internal"
+    assert said["text"].startswith(f"1-4 {letter * 30}")
