@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from qvd_usbip.ack import Ack, AckState
@@ -27,7 +28,7 @@ class SlavePeer:
         self.manner = "good"
         self.state = AckState.READY
         self.problem = ""
-        self.lines: list[bytes] = []
+        self.lines: SimpleQueue[bytes] = SimpleQueue()  # it may come a little later than the device is ready
         self.requests: list[str] = []
         self._told: dict[str, tuple[AckState, str]] = {}
         self._changed = threading.Condition()
@@ -125,7 +126,7 @@ class SlavePeer:
             case UpgradeRequest():
                 connection.sendall(server.accept())
                 self._shared.append(connection)
-                self.lines.append(connection.recv(64))
+                self.lines.put(connection.recv(64))
                 return
             case AckRequest():
                 connection.sendall(self._acknowledge(server, request))

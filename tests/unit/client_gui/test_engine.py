@@ -37,7 +37,8 @@ def test_a_ticked_device_goes_all_the_way_and_says_each_step(bench: Bench) -> No
     share(bench)
     row = bench.wait_state(DeviceState.IN_USE)
     assert [step.name for step in row.steps] == ["released", "exported", "attached", "ready"]
-    assert bench.peer.lines == [b"65541 3\n"]
+    assert bench.peer.lines.get(timeout=30.0) == b"65541 3\n"
+    assert bench.peer.lines.empty()
     assert bench.helper.diary()[0] == 'asked 1-4 {"pid": "58c2", "serial": "1234", "vid": "0bda"}'
 
 
