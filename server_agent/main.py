@@ -20,6 +20,7 @@ from server_agent.daemon import Daemon, Wiring
 from server_agent.desk import ControlDesk
 from server_agent.endpoint import FOLDER, Endpoint
 from server_agent.executor import Executor
+from server_agent.figures import Figures
 from server_agent.journal import Journal
 from server_agent.kernel.cgroup_v1 import DeviceFiles
 from server_agent.kernel.cgroup_v2_lxc import LxcLists
@@ -39,7 +40,6 @@ from server_agent.kernel.vhci import Vhci
 from server_agent.ledger import Ledger
 from server_agent.lookout import Lookout
 from server_agent.lxc import BROKERS, NODES
-from server_agent.metrics import WRITE_SECONDS, Metrics
 from server_agent.pairing import PairingDesk
 from server_agent.privileges import reduce_privileges
 from server_agent.records import Records
@@ -49,6 +49,7 @@ SYSFS = Path("/sys")
 PARENT, PINS = "qvd", SYSFS / "fs/bpf/qvd"
 RUN = Path("/run/qvd-usbip")
 LOCK = RUN / "agent.lock"
+WRITE_SECONDS = 15.0  # between two writes of the figures
 LEDGER = Path("/var/lib/qvd-usbip/ledger.json")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -167,8 +168,8 @@ async def serve(found: settings.Settings) -> None:
     """
     sockets: dict[str, int] = {}
     LEDGER.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    figures, gid = Metrics(), group_of(found.status_group)
-    wiring = wire(found, sockets, Records(sinks=(Journal(), figures)))
+    figures, gid = Figures(), group_of(found.status_group)
+    wiring = wire(found, sockets, Records(sinks=(Journal(), figures) if found.metrics else (Journal(),)))
     wiring.executor.vhci.require()
     quieten(wiring.executor.vhci)
     stop = asyncio.Event()
@@ -211,7 +212,7 @@ def start_endpoint(daemon: Daemon, sockets: dict[str, int], pairing: PairingDesk
     return endpoint
 
 
-def beside_the_daemon(daemon: Daemon, figures: Metrics, path: Path | None) -> Iterator[Coroutine[None, None, None]]:
+def beside_the_daemon(daemon: Daemon, figures: Figures, path: Path | None) -> Iterator[Coroutine[None, None, None]]:
     """What runs for ever beside it: keepalives for systemd and figures for Prometheus, where they are wanted."""
     seconds = service.keepalive_seconds(os.environ, os.getpid())
     if seconds is not None:
@@ -220,8 +221,8 @@ def beside_the_daemon(daemon: Daemon, figures: Metrics, path: Path | None) -> It
         yield write_figures(daemon, figures, path)
 
 
-async def write_figures(daemon: Daemon, figures: Metrics, path: Path) -> None:
+async def write_figures(daemon: Daemon, figures: Figures, path: Path) -> None:
     """Write the figures now and then; the disk they are on may be slow."""
     while True:
-        await asyncio.to_thread(figures.write, path, daemon.state)
         await asyncio.sleep(WRITE_SECONDS)
+        await asyncio.to_thread(figures.write, path, daemon.state)

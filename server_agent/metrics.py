@@ -12,7 +12,6 @@ from server_agent.records import HELD_BACK, Row
 from server_agent.state import Hold, Phase, Stage, State
 
 LOG = logging.getLogger(__name__)
-WRITE_SECONDS = 15.0
 GRANT_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0)
 READY_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 COUNTED = {

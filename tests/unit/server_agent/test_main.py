@@ -12,8 +12,8 @@ import pytest
 from qvd_usbip.errors import QvdUsbError
 from server_agent import main
 from server_agent.daemon import Daemon
+from server_agent.figures import Figures
 from server_agent.kernel.vhci import Vhci
-from server_agent.metrics import Metrics
 from server_agent.settings import Isochronous
 from server_agent.state import State
 
@@ -81,7 +81,7 @@ def test_figures_are_written_again_and_again(tmp_path: Path, monkeypatch: pytest
 
     async def work() -> None:
         daemon = cast("Daemon", SimpleNamespace(state=State()))
-        (writing,) = main.beside_the_daemon(daemon, Metrics(), path)
+        (writing,) = main.beside_the_daemon(daemon, Figures(), path)
         task = asyncio.ensure_future(writing)
         for _ in range(2):
             while not path.exists():  # noqa: ASYNC110 (another program's view of it)
@@ -92,4 +92,4 @@ def test_figures_are_written_again_and_again(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
     asyncio.run(work())
-    assert not list(main.beside_the_daemon(cast("Daemon", None), Metrics(), None))
+    assert not list(main.beside_the_daemon(cast("Daemon", None), Figures(), None))

@@ -3,14 +3,19 @@
 import asyncio
 import io
 import json
+import logging
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from qvd_usbip.ids import HubId, VmId
 from server_agent import display, records
 from server_agent.chronicle import Entry, Kind
+from server_agent.figures import Figures
 from server_agent.journal import Journal
 from server_agent.lending import Lease
 from server_agent.metrics import Metrics
@@ -99,6 +104,34 @@ def test_figures_count_what_happened_and_show_what_is(tmp_path: Path) -> None:
     assert 'qvd_usb_hubs{state="quarantined"} 1.0' in (tmp_path / "usb.prom").read_text()
     assert (tmp_path / "usb.prom").stat().st_mode & 0o777 == 0o644
     metrics.write(tmp_path / "usb.prom/none", world.state)  # no folder: said in the log, nothing else
+
+
+def test_figures_count_what_came_before_their_library_was_loaded_and_what_comes_after(tmp_path: Path) -> None:
+    world, counting, path = in_use(), Figures(), tmp_path / "usb.prom"
+    for entry in world.told:
+        counting(entry, entry.as_json())
+    counting.write(path, world.state)
+    assert "qvd_usb_grants_total 2.0" in path.read_text()
+    counting(REFUSAL, REFUSAL.as_json())
+    counting.write(path, world.state)
+    assert 'qvd_usb_refusals_total{event="refusal",problem="device-is-hub"} 1.0' in path.read_text()
+    assert "qvd_usb_grants_total 2.0" in path.read_text(), "each once"
+
+
+def test_a_start_of_the_agent_does_not_load_the_library_for_figures() -> None:
+    code = "import sys, server_agent.main; print('prometheus_client' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "False\n"
+
+
+def test_without_the_library_for_figures_the_log_says_that_none_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "server_agent.metrics", None)
+    with caplog.at_level(logging.WARNING):
+        Figures().write(tmp_path / "usb.prom", State())
+    assert "figures not written: import of server_agent.metrics halted" in caplog.text
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_slow_watcher_is_told_how_much_it_missed() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from server_agent.endpoint import SOCKET
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 UNIT = REPOSITORY / "resources/systemd/qvd-usb-agent.service"
 LIMIT = 5.0
@@ -62,3 +64,9 @@ def test_the_module_is_loaded_before_the_agent_starts() -> None:
 def test_systemd_watches_it() -> None:
     assert settings()["Type"] == ["notify"]
     assert settings()["WatchdogSec"]
+
+
+def test_the_endpoint_is_started_only_where_the_agent_listens_for_it_and_after_it_does() -> None:
+    endpoint = (UNIT.parent / "qvd-usb-endpoint.service").read_text().splitlines()
+    assert f"ConditionPathExists={SOCKET}" in endpoint
+    assert UNIT.name in " ".join(line for line in endpoint if line.startswith("After="))
