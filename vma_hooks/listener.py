@@ -5,6 +5,7 @@ import logging
 import select
 import socket
 import threading
+import time
 from collections.abc import Sequence
 
 from qvd_usbip.errors import SLAVE_LIMIT, Problem, QvdUsbError
@@ -12,6 +13,7 @@ from vma_hooks.conversation import Host, converse, refuse_at_once, refuse_calmly
 
 LOG = logging.getLogger(__name__)
 LIMIT = 32
+BUSY_SECONDS = 0.1  # until the next try when nothing is left to take a connection with
 _BUSY = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _ABORTED = frozenset((errno.ECONNABORTED, errno.EAGAIN, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH))
 
@@ -55,15 +57,8 @@ class Listener:
             self._wake.send(b"x")
 
     def _accept(self, listening: socket.socket) -> None:
-        try:
-            connection, _address = listening.accept()
-        except OSError as error:
-            if error.errno in _ABORTED:
-                return
-            if error.errno not in _BUSY:
-                raise
-            LOG.warning("a connection waits error=%s", error.strerror)
-            select.select([self._woken], [], [], 0.1)
+        connection = _next_of(listening)
+        if connection is None:
             return
         if self._free.acquire(blocking=False):
             threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
@@ -88,9 +83,49 @@ class Listener:
 
 
 def refuse_next(sockets: Sequence[socket.socket], problem: Problem, seconds: float) -> None:
-    """Tell the next client why there is no service, or nobody when none comes within that time."""
-    ready, _, _ = select.select(sockets, [], [], seconds)
-    for listening in ready:
-        connection, _address = listening.accept()
+    """Tell the next client why there is no service, or nobody when none comes within that time.
+
+    A client that is gone before it has heard it is none: the next one is waited for.
+
+    Raises:
+        OSError: a listening socket does not serve.
+    """
+    end = time.monotonic() + seconds
+    told = False
+    for listening in sockets:
+        listening.settimeout(0)
+    while not told and (left := end - time.monotonic()) > 0:
+        ready, _, _ = select.select(sockets, [], [], left)
+        for listening in ready:
+            told |= _is_told(listening, problem)
+
+
+def _is_told(listening: socket.socket, problem: Problem) -> bool:
+    connection = _next_of(listening)
+    if connection is None:
+        return False
+    try:
         with connection:
             refuse_calmly(connection, problem)
+    except QvdUsbError as error:
+        LOG.info("refused problem=%s, and nobody hears it: %s", problem.code, error)
+        return False
+    return True
+
+
+def _next_of(listening: socket.socket) -> socket.socket | None:
+    """Take the next connection; None where it is gone again, or has to wait.
+
+    Raises:
+        OSError: the listening socket does not serve.
+    """
+    try:
+        connection, _address = listening.accept()
+    except OSError as error:
+        if error.errno in _BUSY:
+            LOG.warning("a connection waits error=%s", error.strerror)
+            time.sleep(BUSY_SECONDS)
+        elif error.errno not in _ABORTED:
+            raise
+        return None
+    return connection

@@ -1,7 +1,9 @@
 """How the slave server starts, and what the next client hears when it cannot."""
 
 import os
+import resource
 import socket
+import struct
 import subprocess
 import sys
 from contextlib import closing
@@ -11,6 +13,7 @@ import pytest
 
 from qvd_usbip.errors import GROUP_UNKNOWN, QvdUsbError
 from tests.unit.vma_hooks.slave_client import KEY, LINE, Peer, upgrade
+from vma_hooks import listener
 from vma_hooks.listener import refuse_next
 from vma_hooks.slave_key import read_key
 from vma_hooks.slave_server import passed_sockets
@@ -77,6 +80,57 @@ def test_a_server_that_cannot_start_tells_the_next_client_why() -> None:
         peer.connection.close()
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"group-unknown" in answer
+
+
+def test_who_is_gone_before_it_hears_why_is_not_the_client_that_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        gone = socket.create_connection(listening.getsockname())
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.close()  # with a reset
+        peer = Peer(socket.create_connection(listening.getsockname()))
+        peer.send(upgrade())
+        refuse_next([listening], GROUP_UNKNOWN, 5)
+        assert b"group-unknown" in peer.rest()
+        peer.connection.close()
+
+
+def test_without_a_descriptor_the_next_client_waits_until_it_can_be_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def given_back(seconds: float) -> None:
+        assert seconds == listener.BUSY_SECONDS
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        peer = Peer(socket.create_connection(listening.getsockname()))
+        peer.send(upgrade())
+        monkeypatch.setattr("vma_hooks.listener.time.sleep", given_back)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+            refuse_next([listening], GROUP_UNKNOWN, 5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert b"group-unknown" in peer.rest()
+        peer.connection.close()
+    assert "a connection waits" in caplog.text
+
+
+def test_where_another_process_was_faster_nobody_is_told_and_it_ends_in_time() -> None:
+    class Emptied(socket.socket):
+        """A listening socket whose only connection somebody else takes as it is seen."""
+
+        def accept(self) -> tuple[socket.socket, object]:
+            super().accept()[0].close()
+            return super().accept()
+
+    with Emptied() as listening, socket.socket() as client:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        listening.setblocking(True)
+        client.connect(listening.getsockname())
+        refuse_next([listening], GROUP_UNKNOWN, 0.2)
 
 
 def test_standard_input_without_a_key_file_tells_the_client_why(tmp_path: Path) -> None:
