@@ -13,9 +13,9 @@ _MAX_BUSID_BYTES = 31  # BUSID_SIZE - 1 in the kernel's usbip_common.h
 _MAX_PORTS = 7  # a root port and six hubs: MAX_TOPO_LEVEL + 1
 _MAX_MAJOR = 0xFFF
 _MAX_MINOR = 0xFFFFF
+MOST_PORTS = 255  # of a hub: bNbrPorts is a byte; kernels stop sooner, at 31 (USB_MAXCHILDREN), vhci_hcd at 15
 _MAX_HUB = 127  # CONFIG_USBIP_VHCI_NR_HCS goes to 128
 _MAX_VM_NAME = 63
-_USBFS_MAJOR = 189
 LAST_ID = 0xFFFF_FFFE  # of users and groups; the kernel takes the one behind it for "none"
 _HEX = "0123456789abcdefABCDEF"
 _VM_NAME_PUNCTUATION = "_.-"
@@ -164,11 +164,6 @@ class DevNum(Value):
         if majors is None or minors is None:
             raise errors.QvdUsbError(errors.DEVICE_NUMBER_MALFORMED, value=text)
         return cls(majors, minors)
-
-    @classmethod
-    def of_usbfs(cls, busnum: int, devnum: int) -> "Self":
-        """The number of /dev/bus/usb/BBB/DDD. Source: usb_alloc_dev and usb_new_device, drivers/usb/core."""
-        return cls(_USBFS_MAJOR, (busnum - 1) * 128 + (devnum - 1))
 
     def __str__(self) -> str:
         return f"{self.major}:{self.minor}"

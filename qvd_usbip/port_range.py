@@ -6,7 +6,6 @@ Light module. The agent writes it into the container's broker folder, the image'
 from qvd_usbip import ids
 
 PORTS_NAME = "ports"  # the file, beside the broker's socket
-_LAST = 254  # a USB hub has at most 255 ports
 
 
 class PortRange(ids.Value):
@@ -24,7 +23,7 @@ class PortRange(ids.Value):
     def parse(cls, text: str) -> "PortRange | None":
         """Read "6-10", counted from 1 as in bus ids: 7-6 is the device on port 6 of bus 7. None for anything else."""
         first, _, last = text.partition("-")
-        begin, end = ids.decimal(first, _LAST + 1), ids.decimal(last, _LAST + 1)
+        begin, end = ids.decimal(first, ids.MOST_PORTS), ids.decimal(last, ids.MOST_PORTS)
         return cls(begin - 1, end - 1) if begin and end and begin <= end else None
 
     def __str__(self) -> str:
@@ -43,4 +42,4 @@ class PortRange(ids.Value):
         return self.first <= other.last and other.first <= self.last
 
 
-ALL_PORTS = PortRange(0, _LAST)  # the hub as a whole
+ALL_PORTS = PortRange(0, ids.MOST_PORTS - 1)  # the hub as a whole

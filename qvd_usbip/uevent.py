@@ -9,10 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAX_EVENT_BYTES = 8192  # the kernel's own bound is 2048 of properties plus the header
 _MAX_PATH = 4096
 _DEVICES = ("", "devices", "platform")
-_MAX_RHPORT = 254
 
 
 class Uevent:
@@ -49,28 +47,6 @@ class Uevent:
 
     def __repr__(self) -> str:
         return f"Uevent({self.action!r}, {self.devpath!r}, {self.properties!r})"
-
-
-def parse_kernel(data: bytes) -> Uevent:
-    """Read one datagram of the kernel's uevent group: "add@/devices/…", then KEY=value, each ended by NUL.
-
-    The first of two equal keys counts: the kernel writes its own before those of a driver.
-    Raises: QvdUsbError uevent-malformed; so for udev's datagrams ("libudev"), which are not the kernel's word.
-    Source: kobject_uevent_env, lib/kobject_uevent.c.
-    """
-    if len(data) > _MAX_EVENT_BYTES or not data.endswith(b"\0"):
-        raise _malformed("it is too long or cut off")
-    header, *pairs = data[:-1].decode("utf-8", "surrogateescape").split("\0")
-    properties: dict[str, str] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not key or not equals:
-            raise _malformed(f"it has the line '{pair}'")
-        properties.setdefault(key, value)
-    action, devpath = properties.get("ACTION", ""), properties.get("DEVPATH", "")
-    if header != f"{action}@{devpath}":
-        raise _malformed(f"its head says '{header}'")
-    return Uevent(action, devpath, properties)
 
 
 def from_environment(environment: "Mapping[str, str]") -> Uevent:
@@ -113,7 +89,7 @@ def place_of(devpath: str) -> "HubPlace | None":
         hub, busid = ids.HubId.parse(parts[3]), ids.BusId.parse(parts[5])
     except errors.QvdUsbError:
         return None
-    if parts[4] != f"usb{busid.bus}" or len(busid.ports) != 1 or busid.ports[0] > _MAX_RHPORT:
+    if parts[4] != f"usb{busid.bus}" or len(busid.ports) != 1 or busid.ports[0] > ids.MOST_PORTS:
         return None
     return HubPlace(hub, busid.bus, busid.ports[0] - 1, _deepest(busid, parts[6:]))
 

@@ -197,10 +197,6 @@ class DeviceList(QScrollArea):
             banner.show()
         self._place()
 
-    def row_widget(self, key: str) -> DeviceRow | None:
-        """Finds the widget of a device."""
-        return self._rows.get(key)
-
     def _matches(self, row: Row) -> bool:
         words = (
             messages.device_name(row),
@@ -277,10 +273,6 @@ class DeviceList(QScrollArea):
         self._place()
 
     # --- the current row and the keyboard
-
-    def current_key(self) -> str:
-        """Returns the key of the current device, or nothing."""
-        return self._current
 
     def make_current(self, key: str) -> None:
         """Makes a row the one that Tab visits."""

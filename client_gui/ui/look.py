@@ -53,11 +53,6 @@ class Look(QObject):
         self._read_desktop()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self.refresh)
 
-    def set_dark(self, dark: bool | None) -> None:
-        """Settles light or dark; None leaves it to the desktop."""
-        self._dark = dark
-        self.refresh()
-
     def refresh(self) -> None:
         """Reads the desktop's wishes again and tells everyone."""
         self._read_desktop()

@@ -28,6 +28,7 @@ from client_gui.ui.picker import Picker
 from client_gui.ui.tray import Tray, badged
 from tests.gui import samples
 from tests.gui.fake_engine import FakeEngine
+from tests.gui.rows import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -258,15 +259,13 @@ def _open_first(picker: Picker) -> None:
 
 
 def _ask(picker: Picker, key: str) -> None:
-    row = picker.list.row_widget(key)
-    if row is not None:
-        row.ask()
+    row_of(picker, key).ask()
 
 
 def _focus_card(picker: Picker, key: str) -> None:
-    row = picker.list.row_widget(key)
-    if row is not None and row.body.card is not None:
-        row.body.card.refuse_button.setFocus(KEYBOARD)
+    card = row_of(picker, key).body.card
+    if card is not None:
+        card.refuse_button.setFocus(KEYBOARD)
 
 
 def _focus_check_again(picker: Picker) -> None:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication
 from client_gui.state import Asked, Consent, DeviceState
 from qvd_usbip.kinds import Kind
 from tests.gui import samples
+from tests.gui.rows import row_of
 from tests.gui.seen import Role
 
 if TYPE_CHECKING:
@@ -195,8 +196,7 @@ def test_cards_are_never_cut(
     picker.resize(width, 700)
     engine.show(row)
     QApplication.processEvents()
-    widget = picker.list.row_widget(row.key)
-    assert widget is not None
+    widget = row_of(picker, row.key)
     if widget.body.card is None:
         widget.ask()
     QApplication.processEvents()

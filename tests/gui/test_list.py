@@ -17,6 +17,7 @@ from client_gui.state import DeviceState, Row
 from client_gui.ui.model import DeviceModel
 from client_gui.ui.motion import Veil
 from tests.gui import samples
+from tests.gui.rows import row_of
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -92,8 +93,7 @@ def test_only_the_row_that_changed_is_touched(picker: Picker, engine: FakeEngine
     painted = Painted()
     before = {}
     for row in rows:
-        widget = picker.list.row_widget(row.key)
-        assert widget is not None
+        widget = row_of(picker, row.key)
         widget.setProperty("key", row.key)
         widget.installEventFilter(painted)
         before[row.key] = widget
@@ -106,7 +106,7 @@ def test_only_the_row_that_changed_is_touched(picker: Picker, engine: FakeEngine
     qtbot.waitUntil(lambda: bool(painted.names))
     qtbot.wait(50)
     assert painted.names == {rows[4].key}
-    assert all(picker.list.row_widget(key) is widget for key, widget in before.items())
+    assert all(row_of(picker, key) is widget for key, widget in before.items())
 
 
 def test_a_full_tree_is_listed_and_every_row_is_there(seen: Seen, engine: FakeEngine, qtbot: QtBot) -> None:
@@ -139,13 +139,12 @@ def test_current_row_open_panel_and_scroll_survive_a_refresh(
     seen.click("Details of Adapter 0020")
     qtbot.waitUntil(lambda: not picker.list._revealing.isActive())
     picker.list.verticalScrollBar().setValue(picker.list.verticalScrollBar().maximum() // 2)
-    widget = picker.list.row_widget(rows[20].key)
-    assert widget is not None
+    widget = row_of(picker, rows[20].key)
     place = widget.mapTo(picker, widget.rect().topLeft())
     engine.show(*rows[3:18], *(replace(row, driver="usbip-host") for row in rows[18:]))
     qtbot.wait(20)
     assert widget.mapTo(picker, widget.rect().topLeft()) == place
-    assert picker.list.current_key() == rows[20].key
+    assert seen.focused() == "Details of Adapter 0020"
     assert widget.opened
     assert "usbip-host" in seen.texts()
 
@@ -247,8 +246,7 @@ def test_row_that_opens_below_the_window_is_brought_into_view(
     picker.list.focus_current()
     seen.key(Qt.Key.Key_Return)
     qtbot.wait(20)
-    row = picker.list.row_widget(samples.SERIAL_WITH_STEPS.key)
-    assert row is not None
+    row = row_of(picker, samples.SERIAL_WITH_STEPS.key)
     assert row.visibleRegion().boundingRect() == row.rect()
 
 
@@ -258,7 +256,6 @@ def test_device_plugged_in_later_fades_in_and_is_then_bare(picker: Picker, engin
     qtbot.wait(20)
     engine.show(samples.BRIO, samples.STICK)
     QApplication.processEvents()
-    row = picker.list.row_widget(samples.STICK.key)
-    assert row is not None
+    row = row_of(picker, samples.STICK.key)
     assert row.findChildren(Veil)
     qtbot.waitUntil(lambda: not row.findChildren(Veil), timeout=2000)

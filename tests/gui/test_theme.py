@@ -18,6 +18,7 @@ from client_gui.ui.theme import DARK, LIGHT, Tokens, contrast, sharpened
 from qvd_usbip.usb import Kind
 from tests.gui import samples
 from tests.gui.fake_engine import FakeEngine
+from tests.gui.rows import row_of
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QSettings
@@ -113,8 +114,7 @@ def test_desktop_that_wishes_more_contrast_gets_it_everywhere(
     picker.show()
     picker.show_snapshot(samples.snapshot(samples.STICK_CHANGED, samples.HEADSET))
     QApplication.processEvents()
-    row = picker.list.row_widget(samples.STICK_CHANGED.key)
-    assert row is not None
+    row = row_of(picker, samples.STICK_CHANGED.key)
     card = row.body.card
     assert card is not None
     edge = card.grab().toImage().pixelColor(0, card.height() // 2).name().upper()

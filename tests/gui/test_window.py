@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont
+from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
 from client_gui.state import DeviceState, Fitness, Row, SessionView, Trouble
 from client_gui.ui.device_words import report
+from client_gui.ui.look import Look
+from client_gui.ui.picker import Picker
 from qvd_usbip import VERSION
 from tests.gui import samples
+from tests.gui.fake_engine import FakeEngine
+from tests.gui.rows import row_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PySide6.QtCore import QSettings
     from pytestqt.qtbot import QtBot
 
-    from client_gui.ui.picker import Picker
-    from tests.gui.fake_engine import FakeEngine
     from tests.gui.seen import Seen
 
 
@@ -160,8 +165,7 @@ def test_hostile_strings_are_shown_as_plain_text(engine: FakeEngine, seen: Seen,
     seen.widget(f"Details of {first.split(', <img')[0]}").click()  # type: ignore[attr-defined]  # it is a button
     assert any("<a href='x'>\\u202e\\x0a{n}" in text for text in seen.texts())
     assert any("&amp;\\u2066111" in text for text in seen.texts())
-    row = picker.list.row_widget(hostile.key)
-    assert row is not None
+    row = row_of(picker, hostile.key)
     assert "&lt;b&gt;" in row.hint()
     assert picker.width() == 400
     assert row.width() <= 400 - 2 * 16
@@ -205,17 +209,30 @@ def test_rows_stay_reachable_at_the_smallest_window(engine: FakeEngine, picker: 
     qtbot.wait(20)
     picker.list.make_current(samples.YUBIKEY.key)
     picker.list.focus_current()
-    row = picker.list.row_widget(samples.YUBIKEY.key)
-    assert row is not None
+    row = row_of(picker, samples.YUBIKEY.key)
     assert not row.visibleRegion().isEmpty()
 
 
-def test_dark_desktop_is_followed_while_open(engine: FakeEngine, picker: Picker) -> None:
-    engine.show(samples.BRIO)
-    picker._look.set_dark(True)  # one plain setting
-    QApplication.processEvents()
-    corner = picker.grab().toImage().pixelColor(2, picker.height() // 2)
-    assert corner.name().upper() == "#14181A"
+@pytest.fixture
+def desktop(qapp: QApplication) -> Iterator[QApplication]:
+    """A desktop whose colours are put back."""
+    before = qapp.palette()
+    yield qapp
+    qapp.setPalette(before)
+
+
+def test_a_desktop_that_turns_dark_is_followed_while_open(
+    qtbot: QtBot, memory: QSettings, desktop: QApplication
+) -> None:
+    picker = Picker(FakeEngine(), Look(motion=False), memory)
+    qtbot.addWidget(picker, before_close_func=lambda _window: picker.finish())
+    picker.show()
+    picker.show_snapshot(samples.snapshot(samples.BRIO))
+    for window, ground in (("#eeeeee", "#F4F6F7"), ("#202020", "#14181A"), ("#eeeeee", "#F4F6F7")):
+        desktop.setPalette(QPalette(QColor(window)))
+        QApplication.processEvents()
+        corner = picker.grab().toImage().pixelColor(2, picker.height() // 2)
+        assert corner.name().upper() == ground
 
 
 def test_closing_without_a_session_asks_for_the_devices_first(engine: FakeEngine, picker: Picker, qtbot: QtBot) -> None:

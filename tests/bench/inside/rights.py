@@ -106,7 +106,7 @@ def tty_of(number: int, port: int) -> Right:
 
 
 def device_of(name: VmId, number: int, port: int) -> Device:
-    usb = Right(kind="c", number=DevNum.of_usbfs(2 * number + 1, port + 2))
+    usb = Right(kind="c", number=DevNum(189, 2 * number * 128 + port + 1))
     place = Port(hub=HubId(number), half="hs", rhport=port)
     return Device(
         port=place, container=name, stage=Stage.AUTHORISED, busid=BusId(2 * number + 1, (port + 1,)),

@@ -63,15 +63,6 @@ def shown_text(data: bytes) -> Iterator[None]:
 
 
 @target(errors.UEVENT_MALFORMED)
-def kernel_event(data: bytes) -> Iterator[None]:
-    event = uevent.parse_kernel(data)
-    yield
-    _assert_confined(event)
-    assert event.properties["ACTION"] == event.action
-    assert event.properties["DEVPATH"] == event.devpath
-
-
-@target(errors.UEVENT_MALFORMED)
 def udev_environment(data: bytes) -> Iterator[None]:
     pairs = (word.partition("=") for word in text_of(data).split("\0"))
     event = uevent.from_environment({key: value for key, _, value in pairs})

@@ -32,6 +32,7 @@ from server_agent.ledger import Ledger
 from server_agent.records import Records
 from server_agent.state import Container, Phase, Port, Right, State
 from tests.kit.crowd.rights import FileRights
+from tests.kit.usbfs import number_of
 from tests.unit.server_agent.fake_vhci import FakeVhci
 
 BOOT = "boot"
@@ -193,7 +194,7 @@ class Crowd:
 
     def usb(self, number: int, port: int) -> Right:
         """The device's own number."""
-        return Right(kind="c", number=DevNum.of_usbfs(2 * number + 3, port + 2))
+        return Right(kind="c", number=number_of(2 * number + 3, port + 2))
 
     def tty(self, number: int, port: int) -> Right:
         """The number of the device's tty."""

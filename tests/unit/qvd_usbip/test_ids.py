@@ -92,11 +92,6 @@ def test_devnum_refuses(text: str) -> None:
     assert refused(DevNum.parse, text) is errors.DEVICE_NUMBER_MALFORMED
 
 
-@pytest.mark.parametrize(("busnum", "devnum", "text"), [(1, 1, "189:0"), (1, 5, "189:4"), (7, 5, "189:772")])
-def test_usbfs_number(busnum: int, devnum: int, text: str) -> None:
-    assert str(DevNum.of_usbfs(busnum, devnum)) == text
-
-
 @pytest.mark.parametrize("text", ["", "vhci_hcd", "vhci_hcd.", "vhci_hcd.01", "vhci_hcd.128", "vhci_hcd.1.1", "usb.1"])
 def test_hub_refuses(text: str) -> None:
     assert refused(HubId.parse, text) is errors.HUB_NAME_MALFORMED

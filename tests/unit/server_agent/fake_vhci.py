@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qvd_usbip.ids import HubId
+from tests.kit.usbfs import number_of
 
 HEADER = "hub port sta spd dev      sockfd local_busid"
 DEVICE = bytes([18, 1, 0, 2, 0, 0, 0, 64, 0xDA, 0x0B, 0xC2, 0x58, 0, 1, 1, 2, 3, 1])
@@ -64,11 +65,12 @@ class FakeVhci:
         busid = f"{bus}-{rhport + 1}"
         folder = self.hub(hub) / f"usb{bus}" / busid
         folder.mkdir()
-        minor = (bus - 1) * 128 + devnum - 1
+        number = number_of(bus, devnum)
         attributes = {
             "busnum": bus, "devnum": devnum, "speed": 480, "idVendor": "0bda", "idProduct": "58c2",
-            "bDeviceClass": "00", "serial": "1234", "authorized": int(authorised), "dev": f"189:{minor}",
-            "uevent": f"MAJOR=189\nMINOR={minor}\nDEVNAME=bus/usb/{bus:03d}/{devnum:03d}\nDEVTYPE=usb_device",
+            "bDeviceClass": "00", "serial": "1234", "authorized": int(authorised), "dev": str(number),
+            "uevent": f"MAJOR={number.major}\nMINOR={number.minor}\n"
+                      f"DEVNAME=bus/usb/{bus:03d}/{devnum:03d}\nDEVTYPE=usb_device",
         }  # fmt: skip
         for name, value in attributes.items():
             (folder / name).write_text(f"{value}\n")

@@ -12,6 +12,7 @@ from server_agent.events import DeviceSeen, HubSeen, Left, Observed
 from server_agent.ledger import format_ledger, parse_ledger
 from server_agent.lending import Lease, Lending
 from server_agent.state import Port, Right, Stage, State, Thing
+from tests.kit.usbfs import number_of
 from tests.unit.server_agent.world_hubs import HUBS, busid_of, usb_device
 from tests.unit.server_agent.world_inside import ACCESS, Inside, things_of
 
@@ -293,8 +294,7 @@ class World:
         if port not in self.attached or port in self.plugged:
             return
         self.devnums += 1
-        bus = getattr(HUBS[port.hub], port.half)
-        number = Right(kind="c", number=DevNum.of_usbfs(bus, 2 + self.devnums % 3))
+        number = Right(kind="c", number=number_of(getattr(HUBS[port.hub], port.half), 2 + self.devnums % 3))
         if any(p.number == number for p in self.plugged.values()):
             return
         plugged = Plugged(number=number, is_hub=is_hub, isochronous=isochronous)
