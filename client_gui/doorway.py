@@ -11,11 +11,11 @@ import json
 import os
 import selectors
 import socket
-import struct
 from typing import TYPE_CHECKING
 
 from client_gui.orders import LONGEST, parse_line
 from qvd_usbip.errors import QvdUsbError
+from qvd_usbip.system.sockets import peer_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,7 +63,7 @@ class Doorway:
             if error.errno in {errno.EAGAIN, errno.ECONNABORTED, errno.EMFILE, errno.ENFILE}:
                 return
             raise
-        if len(self._guests) >= MOST_GUESTS or _uid_of(connection) != os.geteuid():
+        if len(self._guests) >= MOST_GUESTS or peer_credentials(connection)[1] != os.geteuid():
             connection.close()
             return
         connection.setblocking(False)
@@ -84,12 +84,6 @@ class Doorway:
         self._path.unlink(missing_ok=True)
         for guest in list(self._guests):
             guest.leave()
-
-
-def _uid_of(connection: socket.socket) -> int:
-    """Whose process connected. Source: unix(7), SO_PEERCRED."""
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return int(uid)
 
 
 class _Guest:

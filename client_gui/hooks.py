@@ -79,7 +79,7 @@ class Hooks:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._course = Course()
-        self._running: list[tuple[subprocess.Popen[bytes], float]] = []
+        self._running: list[tuple[str, subprocess.Popen[bytes], float]] = []
 
     def note(self, rows: Iterable[Row], commands: Mapping[str, str]) -> None:
         """Runs what these rows give reason to.
@@ -111,32 +111,40 @@ class Hooks:
             return
         if not self._running:
             self._loop.call_later(LOOK_EVERY, self._look)
-        self._running.append((process, time.monotonic() + HOOK_LIMIT))
+        self._running.append((event, process, time.monotonic() + HOOK_LIMIT))
 
     def close(self) -> None:
         """Gives what still runs a moment to end, and ends it then."""
         deadline = time.monotonic() + END_LIMIT
-        for process, _ in self._running:
+        for event, process, _ in self._running:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 _kill(process)
                 process.wait()
+            _bury(event, process)
         self._running = []
 
     def _look(self) -> None:
         """Buries what ended, and ends what takes too long."""
         left = []
-        for process, deadline in self._running:
+        for event, process, deadline in self._running:
             if process.poll() is not None:
+                _bury(event, process)
                 continue
             if time.monotonic() > deadline:
-                LOG.warning("an event command did not end in %s s: pid=%s", HOOK_LIMIT, process.pid)
+                LOG.warning("on-%s did not end in %s s: pid=%s", event, HOOK_LIMIT, process.pid)
                 _kill(process)
-            left.append((process, deadline))
+            left.append((event, process, deadline))
         self._running = left
         if left:
             self._loop.call_later(LOOK_EVERY, self._look)
+
+
+def _bury(event: str, process: subprocess.Popen[bytes]) -> None:
+    """Says of a command that has ended if it failed; what it wrote itself nobody has read."""
+    if process.returncode != 0:
+        LOG.warning("on-%s failed: status=%s pid=%s", event, process.returncode, process.pid)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

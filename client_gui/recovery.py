@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import subprocess
 
+from client_gui.exporter import fault_of_exit
+
 LOG = logging.getLogger(__name__)
 
 
@@ -20,7 +22,7 @@ class Recovery:
 
     def begin(self, helper: str, reason: object) -> None:
         """Starts it, once for each reason."""
-        if reason in self._done_for or not self.ended():
+        if not self.ended() or reason in self._done_for:
             return
         self._done_for.add(reason)
         try:
@@ -37,5 +39,14 @@ class Recovery:
             LOG.warning("devices that a killed helper left stay where they are: reason=%s", error)
 
     def ended(self) -> bool:
-        """Whether none runs."""
-        return self._process is None or self._process.poll() is not None
+        """Whether none runs; what a run could not do is said once, when that is asked for after its end."""
+        if self._process is None:
+            return True
+        status = self._process.poll()
+        if status is None:
+            return False
+        self._process = None
+        if status != 0:
+            fault = fault_of_exit(status, "")
+            LOG.warning("a device that a killed helper left stays where it is: problem=%s %s", fault.code, fault.text)
+        return True

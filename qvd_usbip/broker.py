@@ -12,6 +12,7 @@ from qvd_usbip import ack, errors, ids, json_object
 from qvd_usbip.ack import Ack, AckState
 
 MAX_MESSAGE = 512
+SOCKET_NAME = "broker.sock"  # in the container's folder on the host, which is /run/qvd-usbip in the container
 MAX_ANSWER = 4096  # an Ack and the nodes of a device with many functions
 MAX_WAIT = ack.MAX_WAIT
 _VERSION = 1

@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import stat
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from qvd_usbip import broker as words
 from qvd_usbip.ack import Ack, AckState
 from qvd_usbip.errors import BROKER_PROTOCOL, DEVICE_GONE, SLAVE_LIMIT, QvdUsbError
 from qvd_usbip.ids import VmId
-from qvd_usbip.system.sockets import recv_fd, tune
+from qvd_usbip.system.sockets import peer_credentials, recv_fd, tune
 from server_agent import actions, events
 from server_agent.host_nodes import name_inside
 from server_agent.listener import Listener
@@ -27,13 +26,11 @@ from server_agent.seldom import Seldom
 from server_agent.state import Progress, State
 
 LOG = logging.getLogger(__name__)
-SOCKET_NAME = "broker.sock"
 CONNECTIONS = 8
 FIRST_SECONDS, IDLE_SECONDS = 5.0, 60.0
 ANSWER_SECONDS = 5.0
 PAUSE_SECONDS = 0.005  # between two messages of a connection: a container that floods has so much of the agent's time
 SAID_TIMES, SAID_SECONDS = 5, 10.0  # how often the log says the same of a container
-CREDENTIALS = struct.Struct("=iII")
 
 
 class Agent(Protocol):
@@ -177,9 +174,8 @@ class Broker:
         Raises:
             OSError: it cannot be made.
         """
-        self._listener = Listener(
-            self.folder / SOCKET_NAME, self._welcome, CONNECTIONS, lambda path: _give_away(path, self.uid, self.gid)
-        )
+        path = self.folder / words.SOCKET_NAME
+        self._listener = Listener(path, self._welcome, CONNECTIONS, lambda path: _give_away(path, self.uid, self.gid))
 
     def close(self) -> None:
         """Listen no more and drop every connection."""
@@ -261,7 +257,7 @@ def _give_away(path: Path, uid: int, gid: int) -> None:
 
 def peer_of(connection: socket.socket) -> str:
     """Who connected, for the log only: inside a container these words are the container's."""
-    pid, uid, gid = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+    pid, uid, gid = peer_credentials(connection)
     try:
         name = psutil.Process(pid).name() if pid else "?"
     except psutil.Error:

@@ -7,13 +7,13 @@ import asyncio
 import json
 import os
 import socket
-import struct
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 from qvd_usbip.errors import AGENT_UNREACHABLE, CONTROL_REFUSED, INTERNAL, QvdUsbError
+from qvd_usbip.system.sockets import peer_credentials
 from server_agent.asking import WATCH
 
 REQUEST_BYTES = 4096
@@ -21,7 +21,6 @@ REQUEST_BYTES = 4096
 # What changes nothing, and so may be allowed to a group.
 LOOKING = frozenset({"status", "hubs", "explain", "clients", WATCH})
 MOST_LOOKING = 32  # at one time; root is always heard
-CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
 
 Reply = Mapping[str, Any]
 
@@ -148,5 +147,4 @@ async def _send(writer: asyncio.StreamWriter, row: Reply) -> None:
 def _uid(writer: asyncio.StreamWriter) -> int:
     """Whose request this is, as the kernel says."""
     connection: socket.socket = writer.get_extra_info("socket")
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-    return int(CREDENTIALS.unpack(credentials)[1])
+    return peer_credentials(connection)[1]

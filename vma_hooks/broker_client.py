@@ -9,7 +9,7 @@ from qvd_usbip import broker
 from qvd_usbip.errors import AGENT_UNREACHABLE, BROKER_MISSING, QvdUsbError
 from qvd_usbip.system.sockets import send_fd
 
-BROKER_SOCKET = Path("/run/qvd-usbip/broker.sock")
+BROKER_SOCKET = Path("/run/qvd-usbip") / broker.SOCKET_NAME
 AT_ONCE = 6  # the agent takes 8 connections from a container, and others in it may have something to ask too
 _ANSWER_SECONDS = 10.0
 

@@ -6,6 +6,7 @@ import array
 import os
 import select
 import socket
+import struct
 import time
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,23 @@ _KEEPALIVE_INTERVAL = 2
 _KEEPALIVE_COUNT = 3
 _USER_TIMEOUT = 8000  # milliseconds
 _INT = array.array("i").itemsize
+_CREDENTIALS = struct.Struct("=iII")  # struct ucred
 
 
 def pending_error(fd: int) -> int:
     """The error that a socket waits to tell, which it forgets by that; 0 for none. Source: socket(7), SO_ERROR."""
     with socket.socket(fileno=os.dup(fd)) as found:
         return found.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+
+def peer_credentials(connection: socket.socket) -> tuple[int, int, int]:
+    """Whose process is at the other end of a unix socket: pid, uid and gid, as they were when it connected.
+
+    Source: unix(7), SO_PEERCRED.
+    """
+    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, gid = _CREDENTIALS.unpack(data)
+    return pid, uid, gid
 
 
 def tune(connection: socket.socket) -> None:

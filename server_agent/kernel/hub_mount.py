@@ -6,6 +6,7 @@ Of a hub that is shared only the two buses are mounted: its `attach` and `detach
 import ctypes
 import errno
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from server_agent.kernel.container_names import container_names
 MS_NOSUID, MS_NOEXEC, MS_BIND, MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8, 4096, 2, 8
 MOUNTINFO = Path("/proc/self/mountinfo")
 POINT_FIELD = 4
+_QVDS_OWN = re.compile("QVD-[0-9]+")  # of QVD 4.2, for its container qvd-N; a removed folder takes a mount on it along
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +72,8 @@ class HubMounts:
         return next((hub for top in tops if (hub := _hub(top)) is not None), None)
 
     def known(self) -> frozenset[VmId]:
-        """Every container with a folder."""
-        return container_names(self.devicefs)
+        """Every container with a folder; QVD's own are not ours to remove: its containers have their hubs there."""
+        return frozenset(name for name in container_names(self.devicefs) if _QVDS_OWN.fullmatch(str(name)) is None)
 
     def _folder(self, name: VmId) -> Path:
         """The container's folder as the kernel names it in its list of mounts, which knows no links."""

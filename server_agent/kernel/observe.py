@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from qvd_usbip.broker import SOCKET_NAME
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PORTS_NAME, PortRange
@@ -86,7 +87,7 @@ class Observer:
 
     def _left(self, name: VmId) -> Left:
         try:
-            found = (self.brokers / str(name) / "broker.sock").lstat()
+            found = (self.brokers / str(name) / SOCKET_NAME).lstat()
             uid, gid = found.st_uid, found.st_gid
         except FileNotFoundError:
             uid = gid = 0

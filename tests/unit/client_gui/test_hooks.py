@@ -95,6 +95,24 @@ def test_a_command_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytes
     loop.close()
 
 
+@pytest.mark.parametrize(("command", "said"), [("false", ["on-share failed: status=1"]), ("true", [])])
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_a_command_that_fails_is_named_in_the_log(
+    command: str, said: list[str], at_the_end: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hooks, "LOOK_EVERY", 0.01)
+    loop = Loop()
+    running = Hooks(loop)
+    running.note([replace(ROW, state=DeviceState.IN_USE)], {SHARE: command})
+    deadline = time.monotonic() + 20
+    while running._running and not at_the_end:
+        assert time.monotonic() < deadline
+        loop.turn(0.02)
+    running.close()
+    loop.close()
+    assert [record.getMessage().partition(" pid=")[0] for record in caplog.records] == said
+
+
 def test_a_storm_of_commands_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hooks, "MOST", 2)
     loop = Loop()
@@ -111,7 +129,7 @@ def test_the_end_of_the_engine_is_the_end_of_its_commands(monkeypatch: pytest.Mo
     loop = Loop()
     running = Hooks(loop)
     running.note([replace(ROW, state=DeviceState.IN_USE)], {SHARE: "sleep 60"})
-    ((process, _),) = running._running
+    ((_, process, _),) = running._running
     running.close()
     assert process.returncode == -9
     loop.close()

@@ -16,7 +16,7 @@ from qvd_usbip import broker as words
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import VmId
 from server_agent import actions, events
-from server_agent.broker import CONNECTIONS, SOCKET_NAME, Broker, Desk
+from server_agent.broker import CONNECTIONS, Broker, Desk
 from server_agent.state import Progress, State
 
 ONE, TWO = VmId("one"), VmId("two")
@@ -62,7 +62,7 @@ async def opened(folder: Path) -> AsyncIterator[tuple[FakeAgent, Callable[[], so
     def connect() -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.settimeout(5)
-        connection.connect(str(folder / SOCKET_NAME))
+        connection.connect(str(folder / words.SOCKET_NAME))
         made.append(connection)
         return connection
 
@@ -192,7 +192,7 @@ def test_a_connection_that_came_as_the_broker_closed_is_closed_too(tmp_path: Pat
         broker.open()
         before = descriptors_open()
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
-            peer.connect(str(tmp_path / SOCKET_NAME))
+            peer.connect(str(tmp_path / words.SOCKET_NAME))
             assert broker._listener is not None
             broker._listener.accept()
             broker.close()  # its session has not had its first step
@@ -259,7 +259,7 @@ def test_detach_and_ready_are_about_this_container(tmp_path: Path) -> None:
 
 def test_the_socket_is_for_root_and_the_group(tmp_path: Path) -> None:
     async def work(_: FakeAgent, __: Callable[[], socket.socket]) -> None:
-        assert (tmp_path / SOCKET_NAME).stat().st_mode & 0o777 == 0o660
+        assert (tmp_path / words.SOCKET_NAME).stat().st_mode & 0o777 == 0o660
 
     scenario(work, tmp_path)
 
@@ -270,7 +270,7 @@ def test_a_link_in_the_sockets_place_is_replaced_and_its_target_left_alone(tmp_p
     target.chmod(0o600)
     folder = tmp_path / "one"
     folder.mkdir()
-    (folder / SOCKET_NAME).symlink_to(target)
+    (folder / words.SOCKET_NAME).symlink_to(target)
 
     async def work(_: FakeAgent, connect: Callable[[], socket.socket]) -> None:
         assert (await ask(connect(), words.encode_request(words.Ping()))).ok

@@ -19,7 +19,7 @@ from qvd_usbip import broker as words
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import HubId, VmId
 from server_agent import broker, events, listener
-from server_agent.broker import SOCKET_NAME, Broker, Desk
+from server_agent.broker import Broker, Desk
 from server_agent.chronicle import Entry, Kind
 from server_agent.ledger import Ledger
 from server_agent.records import HELD_BACK, SAME_SECONDS, SAME_TIMES, Records
@@ -58,7 +58,7 @@ def listening(folder: Path) -> Iterator[Broker]:
 def connect(folder: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     connection.setblocking(False)
-    connection.connect(str(folder / SOCKET_NAME))
+    connection.connect(str(folder / words.SOCKET_NAME))
     return connection
 
 

@@ -296,6 +296,13 @@ def test_a_container_without_a_hub_gets_an_empty_folder(tmp_path: Path) -> None:
     assert mounts.known() == frozenset()
 
 
+def test_folders_that_qvd_itself_made_for_its_containers_are_left_alone(tmp_path: Path) -> None:
+    mounts = HubMounts(devicefs=tmp_path, sysfs=tmp_path)
+    for name in ("QVD-42", "qvd-42", "QVD-", "one"):
+        (tmp_path / name / "vhci_hcd.3").mkdir(parents=True)
+    assert mounts.known() == {VmId("qvd-42"), VmId("QVD-"), VmId("one")}
+
+
 @pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize("ports", [ALL_PORTS, PortRange(0, 3)])
 def test_of_a_shared_hub_the_container_gets_only_the_buses(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 import threading
 import time
 from contextlib import contextmanager
@@ -229,6 +230,24 @@ def test_the_head_limit() -> None:
         sender.start()
         assert len(sockets.read_head(theirs, soon(), limit=8192)) == 8192
         sender.join()
+
+
+def test_the_kernel_says_whose_process_connected() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert sockets.peer_credentials(ours) == (os.getpid(), os.getuid(), os.getgid())
+
+
+def test_the_last_user_there_can_be_is_no_negative_number() -> None:
+    class FromAfar(socket.socket):
+        """Somebody else's."""
+
+        def getsockopt(self, level: int, option: int, length: int = 0) -> bytes:  # type: ignore[override]
+            assert (level, option, length) == (socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            return struct.pack("=iII", 7, 0xFFFF_FFFE, 0xFFFF_FFFE)
+
+    with FromAfar(socket.AF_UNIX) as connection:
+        assert sockets.peer_credentials(connection) == (7, 0xFFFF_FFFE, 0xFFFF_FFFE)
 
 
 def test_the_error_of_a_socket_is_told_once_and_the_socket_stays_open() -> None:
