@@ -49,6 +49,7 @@ def json_of_row(row: Row) -> Json:
         "problem_text": row.problem_text,
         "remedy": row.remedy,
         "retry_in": row.retry_in,
+        "tries": row.tries,
         "identity": row.identity,
         "twin": row.twin,
         "faces": [str(face) for face in row.faces],
@@ -151,6 +152,8 @@ def state_text(row: Row) -> str:
         text += f": {row.problem_text}"
     if row.retry_in is not None:
         text += f" (again in {row.retry_in:.0f} s)"
+    elif row.tries > 1:
+        text += f" (stopped after {row.tries} tries)"
     return printable(text)
 
 

@@ -63,6 +63,7 @@ def _updated(row: Row, reported: Row | None) -> Row:
         problem_text=reported.problem_text,
         remedy=reported.remedy,
         retry_in=reported.retry_in,
+        tries=reported.tries,
     )
 
 
@@ -86,6 +87,7 @@ def _row(device: Mapping[str, object]) -> Row | None:
             problem_text=_text(device, "problem_text"),
             remedy=_text(device, "remedy"),
             retry_in=_real(device.get("retry_in")),
+            tries=_number(device, "tries"),
             identity=_text(device, "identity"),
             twin=device.get("twin") is True,
             faces=_faces(device.get("faces")),

@@ -126,7 +126,7 @@ def _at_rest(row: Row, about: Assessment, situation: Situation) -> Row:
 
 
 def _moving(row: Row, standing: Standing) -> Row:
-    moved = replace(row, state=standing.state, steps=standing.steps, retry_in=standing.retry_in)
+    moved = replace(row, state=standing.state, steps=standing.steps, retry_in=standing.retry_in, tries=standing.tries)
     return moved if standing.fault is None else _with_fault(moved, standing.fault)
 
 

@@ -135,6 +135,7 @@ class Row:
     problem_text: str = ""
     remedy: str = ""
     retry_in: float | None = None
+    tries: int = 0  # that failed, where it is not tried again by itself
     identity: str = ""
     twin: bool = False
     faces: tuple[Kind, ...] = ()

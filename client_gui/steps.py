@@ -355,4 +355,5 @@ def standing(machine: Machine, now: float) -> Standing | None:
         return None
     resting = machine.phase is Phase.RESTING and machine.limit is not None and machine.wanted
     retry_in = float(max(0, math.ceil((machine.limit or now) - now))) if resting else None
-    return Standing(state=shown(machine), steps=machine.steps, fault=machine.fault, retry_in=retry_in)
+    tries = machine.failures if machine.phase is Phase.STOPPED else 0
+    return Standing(state=shown(machine), steps=machine.steps, fault=machine.fault, retry_in=retry_in, tries=tries)

@@ -26,12 +26,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How far one device is on its way; `retry_in` in seconds, where it is tried again."""
+    """How far one device is on its way: `retry_in` in seconds, where it is tried again, else after how many `tries`."""
 
     state: DeviceState
     steps: tuple[Step, ...] = ()
     fault: Fault | None = None
     retry_in: float | None = None
+    tries: int = 0
 
 
 _UNTOLD = {

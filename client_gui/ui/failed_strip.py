@@ -13,7 +13,7 @@ from client_gui.ui.button import Button, Face
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.label import Label
 from client_gui.ui.look import Look
-from client_gui.ui.messages import device_name, retry_sentence, tr
+from client_gui.ui.messages import device_name, retry_sentence, stopped_sentence, tr
 from client_gui.ui.paint import paint_ground
 from client_gui.ui.problem_words import sentence
 
@@ -51,7 +51,7 @@ class FailedStrip(QWidget):
 
     def show_row(self, row: Row) -> None:
         """Shows why this device failed and when the next try comes."""
-        self._reason = sentence(row.problem, row.problem_text)
+        self._reason = f"{sentence(row.problem, row.problem_text)} {stopped_sentence(row.tries)}".strip()
         self._due = None if row.retry_in is None else time.monotonic() + row.retry_in
         self.retry_button.setAccessibleName(tr("Retry {device} now", device=device_name(row)))
         self.stop_button.setAccessibleName(tr("Stop sharing {device}", device=device_name(row)))

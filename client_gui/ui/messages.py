@@ -138,6 +138,11 @@ def retry_sentence(seconds: float) -> str:
     return tr("Retry in {n} s.", n=max(0, math.ceil(seconds)))
 
 
+def stopped_sentence(tries: int) -> str:
+    """Says that no further try comes by itself, where there was more than one; else nothing."""
+    return tr("Stopped after {n} tries.", n=tries) if tries > 1 else ""
+
+
 def session_title(session: SessionView | None) -> str:
     """Names the session, or the window if there is none."""
     return (printable(session.name).strip() if session else "") or tr("USB devices")

@@ -452,6 +452,10 @@
       <translation>Reintento en {n} s.</translation>
     </message>
     <message>
+      <source>Stopped after {n} tries.</source>
+      <translation>Parado tras {n} intentos.</translation>
+    </message>
+    <message>
       <source>No serial number: recognised by port {busid}</source>
       <translation>Sin número de serie: se reconoce por el puerto {busid}</translation>
     </message>

@@ -99,6 +99,13 @@ def test_failure_without_another_try_counts_nothing(seen: Seen, engine: FakeEngi
     assert "PipeWire still uses it." in seen.texts()
 
 
+def test_a_device_that_is_not_tried_again_says_after_how_many_tries(seen: Seen, engine: FakeEngine) -> None:
+    engine.show(replace(samples.HEADSET, retry_in=None, tries=3))
+    assert "PipeWire still uses it. Stopped after 3 tries." in seen.texts()
+    engine.show(replace(samples.HEADSET, retry_in=None, tries=1))
+    assert "PipeWire still uses it." in seen.texts()
+
+
 def test_the_strip_goes_when_the_device_recovers(seen: Seen, engine: FakeEngine) -> None:
     engine.show(samples.HEADSET)
     engine.show(replace(samples.HEADSET, state=DeviceState.CONNECTING, problem="", problem_text="", retry_in=None))

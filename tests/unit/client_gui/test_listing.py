@@ -46,6 +46,7 @@ rows = st.builds(
     problem_text=st.text(max_size=9),
     remedy=st.text(max_size=9),
     retry_in=st.none() | st.integers(0, 99).map(float),
+    tries=st.integers(0, 99),
     identity=st.text(max_size=9),
     twin=st.booleans(),
 )
@@ -93,6 +94,9 @@ def test_the_reason_and_the_next_try_are_told() -> None:
     (row,) = rows_of([device()], situation(device()))
     failed = json_of_row(row) | {"state": "failed", "problem_text": "it broke.", "retry_in": 4.0}
     assert state_text(rows_of_status({"devices": [failed]})[0]) == "failed: it broke. (again in 4 s)"
+    stopped = failed | {"retry_in": None, "tries": 3}
+    assert state_text(rows_of_status({"devices": [stopped]})[0]) == "failed: it broke. (stopped after 3 tries)"
+    assert state_text(rows_of_status({"devices": [stopped | {"tries": 1}]})[0]) == "failed: it broke."
 
 
 def test_a_twin_is_named_by_its_port() -> None:

@@ -149,6 +149,19 @@ def test_a_refused_key_is_not_tried_again_by_itself() -> None:
     assert acts == [Act.START_HELPER]
 
 
+def test_what_is_not_tried_again_says_how_often_it_was() -> None:
+    took = GOOD[1]
+    machine, _ = play(*GOOD[:2], event(Happened.CHANNEL_LOST, "slave-silent"), Happened.RETURNED)
+    told = standing(machine, 100.0)
+    assert told is not None
+    assert (told.retry_in is None, told.tries) == (False, 0)
+    refused = event(Happened.CHANNEL_LOST, "slave-refused-key")
+    machine, _ = play(Happened.TIME_UP, took, refused, Happened.RETURNED, machine=machine)
+    told = standing(machine, 100.0)
+    assert told is not None
+    assert (told.retry_in, told.tries) == (None, 2)
+
+
 def test_what_this_computer_refuses_is_called_blocked() -> None:
     machine, _ = play(Happened.WANTED, event(Happened.HELPER_REFUSED, "storage-in-use"), Happened.HELPER_GONE)
     assert shown(machine) is DeviceState.BLOCKED
