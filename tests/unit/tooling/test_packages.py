@@ -85,6 +85,17 @@ def test_maintainer_scripts_are_plain_sh(debian: Path) -> None:
         subprocess.run(["sh", "-n", str(script)], check=True)
 
 
+def test_a_purge_leaves_the_folders_that_qvd_itself_has_for_its_containers(debian: Path, tmp_path: Path) -> None:
+    script = (debian / "qvd-usbip-server.postrm").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^\s*find (/.*/devicefs .* -delete)$", script, re.MULTILINE)
+    folder = tmp_path / "devicefs"
+    for name in ("QVD-42/vhci_hcd.3", "one/vhci_hcd.1/usb3", "two"):
+        (folder / name).mkdir(parents=True)
+    command = "find " + line.replace("/var/lib/qvd/storage/devicefs", str(folder))
+    subprocess.run(["sh", "-c", command], check=True)
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*")} == {"QVD-42", "QVD-42/vhci_hcd.3"}
+
+
 def test_a_requirement_that_nobody_can_read_stops_the_build(repository: Path) -> None:
     program = "import depends; depends.packaged(['>=1'])"
     folder = str(repository / "resources/packaging")
