@@ -1,4 +1,4 @@
-"""EFFECT: the porter: listens on the network for the agent, and gives each connection a process that may do nothing.
+"""EFFECT: the porter: listens on the network for the agent, and gives each connection a process without rights.
 
 Whoever connects is unknown until its TLS handshake is over, and what it sends is read by OpenSSL and an HTTP parser: so
 that is done by a process without capabilities, as a user of its own, with the one connection and a question to the
