@@ -16,7 +16,8 @@ from tests.lab.product import SLAVE_KEYS
 USER = "user"
 SHARE_LIST_FILE = f"/home/{USER}/.qvd/client.conf"
 _FOLDER = "/run/terminal"
-_CONNECT = "qvd-usb connect --session - --json"
+_HOLD = "(exec 3>pipe; cat session >&3; exec sleep infinity) & echo $! >holder"
+_CONNECT = "qvd-usb connect --session - --json <pipe"
 
 
 @dataclass(slots=True)
@@ -57,34 +58,33 @@ class Terminal:
             f"cd {_FOLDER}; rm -f *; mkfifo -m 0600 pipe; install -o {USER} -m 0600 /dev/stdin session; chown {USER} *",
             stdin=json.dumps(session) + "\n",
         )
-        self._start("holder", "exec 3>pipe; cat session >&3; exec sleep infinity")
-        ended = "wait $!; echo $? >status.new; mv status.new status"
-        self._start("connect", f"{_CONNECT} <pipe >out 2>err & echo $! >pid; {ended}")
+        self._start(f"{_HOLD}; {_CONNECT}")
 
     def connect_by_name(self, name: str) -> None:
         """Starts `qvd-usb connect` with a stored session, which lasts until it ends by itself."""
         self.guest.run(f"install -d -o {USER} -g {USER} {_FOLDER}; cd {_FOLDER}; rm -f *")
-        ended = "wait $!; echo $? >status.new; mv status.new status"
-        self._start("connect", f"qvd-usb connect {name} --json >out 2>err & echo $! >pid; {ended}")
+        self._start(f"qvd-usb connect {name} --json")
 
     def ended(self) -> int:
         """Waits until `qvd-usb connect` ends by itself; its exit status."""
         return self._status()
 
-    def _start(self, unit: str, line: str) -> None:
+    def _start(self, line: str) -> None:
+        """Starts a line whose last command is `qvd-usb connect`; the shell around it notes how that ends."""
         properties = ["-p", f"WorkingDirectory={_FOLDER}", "-p", "KillMode=process"]
-        literal = line.replace("$", "$$")  # systemd expands variables itself
-        self.guest.run(["systemd-run", "-q", "--collect", f"--unit=terminal-{unit}", f"--uid={USER}", *properties,
+        noted = f"{line} >out 2>err & echo $! >pid; wait $!; echo $? >status.new; mv status.new status"
+        literal = noted.replace("$", "$$")  # systemd expands variables itself
+        self.guest.run(["systemd-run", "-q", "--collect", "--unit=terminal-connect", f"--uid={USER}", *properties,
                         "bash", "-c", literal])  # fmt: skip
 
     def close(self) -> int:
         """Closes the session's pipe; the exit status of `qvd-usb connect`."""
-        self.guest.run("systemctl stop terminal-holder")
+        self.guest.run(f"kill $(cat {_FOLDER}/holder)")
         return self._status()
 
     def kill(self) -> int:
         """Kills `qvd-usb connect` and nothing else; its exit status, as a shell has it."""
-        self.guest.run(f"kill -KILL $(cat {_FOLDER}/pid); systemctl stop terminal-holder")
+        self.guest.run(f"cd {_FOLDER}; kill -KILL $(cat pid); kill $(cat holder)")
         return self._status()
 
     def _status(self) -> int:
