@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import Lab, Result
+from tests.lab.scenarios.agent_asked import until_agent_says, until_agent_says_no_more
 
 pytestmark = pytest.mark.deep
 
@@ -66,7 +67,7 @@ class Host:
         return not done.rc
 
     def until_granted(self) -> None:
-        self.server.until("qvd-usb-agent status | grep -q 'c 166:0 *granted'")
+        until_agent_says(self.server, "c 166:0 *granted")
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_killed_it_knows_everything_again(host: Host) -> None:
     host.lab.expected_failures.add("qvd-usb-agent.service")
     host.server.run("systemctl kill -s KILL qvd-usb-agent")
     assert host.opens("one"), "what was given works without the agent"
-    host.server.until("qvd-usb-agent status", 60)
+    until_agent_says(host.server, "", patience=60)
     assert host.devices() == before
     assert host.opens("one")
     assert not host.opens("two")
@@ -116,7 +117,7 @@ def test_what_went_while_it_was_away_leaves_no_right(host: Host) -> None:
     host.server.run("systemctl stop qvd-usb-agent")
     host.server.gadget_remove("adapter")
     host.server.run("systemctl start qvd-usb-agent")
-    host.server.until("! qvd-usb-agent status | grep -q 166:0")
+    until_agent_says_no_more(host.server, "166:0")
     assert not host.devices()
     assert attach_id not in host.server.run("cat /var/lib/qvd-usbip/ledger.json").out
 
@@ -153,7 +154,7 @@ def test_stopped_while_the_agent_is_away_it_is_released_when_the_agent_comes(hos
     host.one.stop(kill=True)
     host.server.run(f"python3 -c {shlex.quote(LONG_AGO)}")
     host.server.run("systemctl start qvd-usb-agent")
-    host.server.until("! qvd-usb-agent status | grep -q '^one '", 90)
+    until_agent_says_no_more(host.server, "^one ", patience=90)
     assert "one" not in host.server.run(LEFT).out.split()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import Lab
+from tests.lab.scenarios.agent_asked import until_agent_says
 from tests.lab.scenarios.rights_seen import HUBS, Right, needed, opened, rights
 from tests.lab.scenarios.test_agent import IDENTITY, Host
 
@@ -70,7 +71,7 @@ class Trial:
     def revives(self, count: int | None = None) -> None:
         """The next agent makes it exact: a right for each number that is there (so many) and no other."""
         self.server.run("rm /run/dead")
-        self.server.until("qvd-usb-agent status", 60)
+        until_agent_says(self.server, "", patience=60)
         self.until_exact(count)
 
     def until_exact(self, count: int | None) -> None:

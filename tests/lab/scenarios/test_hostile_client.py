@@ -14,6 +14,7 @@ from tests.kit.usbip_device.liars import REFUSED_ISOCHRONOUS, all_liars, streams
 from tests.lab import Lab
 from tests.lab.product import SLAVE_KEYS
 from tests.lab.scenarios import software
+from tests.lab.scenarios.agent_asked import until_agent_says, until_agent_says_no_more
 
 deep = pytest.mark.deep
 
@@ -60,14 +61,14 @@ def test_no_liar_gets_past_the_gate_and_an_honest_device_is_served_afterwards(la
     refused = [row for row in audit(lab, "refusal") if row["problem"] == REFUSED_ISOCHRONOUS]
     assert len(refused) >= sum(liar.expected == REFUSED_ISOCHRONOUS for liar in all_liars().values())
     assert "isochronous-allowed" not in {row.get("rule") for row in audit(lab, "grant")}
-    lab.server.until("! qvd-usb-agent status | grep -q vhci_hcd.*/")
+    until_agent_says_no_more(lab.server, "vhci_hcd.*/")
     assert "one" in lab.server.run("qvd-usb-agent status").out
 
     software.plug(lab.client, "honest", "serial", f"{one.address}:11100", SLAVE_KEYS["one"])
     one.run("for i in $(seq 300); do [ -e /dev/ttyACM0 ] && exit 0; sleep .1; done; exit 1", timeout=90)
     assert one.run(shlex.join(["python3", "-c", SAY_BACK]), user="user").out == "honest"
     software.unplug(lab.client, "honest")
-    lab.server.until("! qvd-usb-agent status | grep -q vhci_hcd.*/")
+    until_agent_says_no_more(lab.server, "vhci_hcd.*/")
 
 
 @deep
@@ -80,7 +81,7 @@ def test_a_device_that_shows_a_stream_after_a_reset_is_taken_away(lab: Lab) -> N
     one.run("for i in $(seq 100); do [ -e /dev/bus/usb/*/* ] && exit 0; sleep .1; done; exit 1")
     one.run(f"python3 -c {shlex.quote(RESET)} /dev/bus/usb/*/*", check=False)
     server.until("journalctl -u liar -o cat | grep -q gone", 60)
-    server.until("! qvd-usb-agent status | grep -q vhci_hcd.*/")
+    until_agent_says_no_more(server, "vhci_hcd.*/")
     assert server.run("grep -lx 1 /sys/devices/platform/vhci_hcd.*/usb*/*-[1-9]*/authorized", check=False).rc
     assert len(audit(lab, "grant")) == 1, "what came after the reset got nothing"
     software.unplug(server, "liar")
@@ -99,7 +100,7 @@ def test_where_it_is_allowed_a_stream_is_let_through_and_this_kernel_bears_what_
         one.run("for i in $(seq 100); do [ -e /dev/bus/usb/*/* ] && break; sleep .1; done")
         assert "reaped" in one.run("python3 /usr/local/bin/stream.py").out
         software.unplug(server, name)
-        server.until("! qvd-usb-agent status | grep -q vhci_hcd.*/")
+        until_agent_says_no_more(server, "vhci_hcd.*/")
     assert sum(row.get("rule") == "isochronous-allowed" for row in audit(lab, "grant")) == len(streams())
 
 
@@ -124,14 +125,14 @@ def test_a_kernel_without_the_fix_authorises_nothing_with_a_stream_and_neither_i
         client.until(f"journalctl -u its-{kind} -o cat | grep -q {REFUSED_ISOCHRONOUS}", 60)
     assert {row["problem"] for row in audit(lab, "refusal")} == {REFUSED_ISOCHRONOUS}
     assert not audit(lab, "grant")
-    server.until("! qvd-usb-agent status | grep -q vhci_hcd.*/")
+    until_agent_says_no_more(server, "vhci_hcd.*/")
     seen = server.run("cat /run/seen").out
     assert len(re.findall(r" add .*/vhci_hcd.*/[0-9]+-[0-9]+ ", seen)) >= len(names) + 1 + len(streams())
     assert not re.search(INTERFACE, seen)
 
     software.plug(client, "honest", "serial", address, key)
     server.until(f"grep -qE '{INTERFACE}' /run/seen", 60)
-    server.until("qvd-usb-agent status | grep -q 'c 166:0 *granted'")
+    until_agent_says(server, "c 166:0 *granted")
     assert server.run("systemctl show -P MainPID qvd-usb-agent").out == old
     log = server.run("journalctl -u qvd-usb-agent -o cat").out
     assert "Traceback" not in log

@@ -10,6 +10,7 @@ import pytest
 from tests.lab import Lab
 from tests.lab.containers import base_config
 from tests.lab.guest import Guest
+from tests.lab.scenarios.agent_asked import until_agent_says, until_agent_says_no_more
 from tests.lab.scenarios.rights_seen import needed, opened, rights
 
 pytestmark = pytest.mark.deep
@@ -50,7 +51,7 @@ class Tenants:
 
     def terminal(self, name: str) -> str:
         """The name of the serial port that the container has a right to."""
-        self.server.until(f"qvd-usb-agent status | sed -n '/^{name} /,/^[^ ]/p' | grep -q 'c 166:[0-9]* *granted'")
+        until_agent_says(self.server, rf"^{name} .*\n( .*\n)* .*c 166:[0-9]* *granted")
         (found,) = [each for each in self.asked("status")["containers"] if each["name"] == name]
         (node,) = [node for device in found["devices"] for node in device["nodes"].values() if node.startswith("tty")]
         return str(node)
@@ -143,7 +144,7 @@ def test_the_only_hub_of_a_kernel_is_lent_by_ports_which_become_free_again(both:
     assert server.run(f"cd {DRIVER} && ls -d vhci_hcd.* vhci_hcd.*/status*").out.split() == [
         "vhci_hcd.0", "vhci_hcd.0/status",
     ]  # fmt: skip
-    server.until("qvd-usb-agent hubs | grep -q vhci_hcd.0")
+    until_agent_says(server, "vhci_hcd.0", "hubs")
     for container in (one, two):
         container.start()
     assert both.tenants("vhci_hcd.0") == {"one": "1-4", "two": "5-8"}
@@ -170,7 +171,7 @@ def test_an_agent_to_which_no_event_comes_gets_everything_right_by_looking(both:
 
     both.server.run("kill -9 $(lxc-info -n one -pH)")
     both.until_home(1)
-    both.server.until("! qvd-usb-agent status | grep -q '^one '")
+    until_agent_says_no_more(both.server, "^one ")
     assert "one" not in both.server.run(LEFT).out.split()
     one.start()
     one.wait()
@@ -178,7 +179,7 @@ def test_an_agent_to_which_no_event_comes_gets_everything_right_by_looking(both:
     terminal = both.terminal("one")
     assert both.opens("one", terminal)
     both.server.gadget_remove("adapter-one")
-    both.server.until("! qvd-usb-agent status | grep -q 166:")
+    until_agent_says_no_more(both.server, "166:")
     assert not both.opens("one", terminal)
 
 

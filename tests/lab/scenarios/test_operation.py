@@ -10,6 +10,7 @@ import pytest
 from server_agent.privileges import NEEDED
 from tests.lab import Lab
 from tests.lab.containers import base_config
+from tests.lab.scenarios.agent_asked import until_agent_says
 from tests.lab.scenarios.test_agent import Host
 
 pytestmark = pytest.mark.deep
@@ -88,7 +89,7 @@ def test_without_the_module_it_lives_on_and_with_one_line_a_container_has_usb_ag
     for name in ("one", "two"):
         host.lab.container(name).stop(kill=True)
     server.run("rmmod vhci_hcd")
-    server.until("qvd-usb-agent hubs | grep -q 'no hub can be lent'")
+    until_agent_says(server, "no hub can be lent", "hubs")
     assert host.agent("check", check=False).rc == 60
     server.run("systemctl restart qvd-usb-agent")
     assert host.agent("check").out.count("FAIL") == 0

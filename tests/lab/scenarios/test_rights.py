@@ -12,6 +12,7 @@ from tests.kit import rights_contract
 from tests.lab import CommandFailed, Lab
 from tests.lab.containers import base_config
 from tests.lab.lab import CGROUP_V1
+from tests.lab.scenarios.agent_asked import until_agent_says, until_agent_says_no_more
 from tests.lab.scenarios.test_agent import Host
 
 _CASES = Path(__file__).with_name("inside") / "rights_cases.py"
@@ -45,11 +46,11 @@ def a_device_comes_and_goes(host: Host) -> None:
     before = host.devices()
     host.lab.expected_failures.add("qvd-usb-agent.service")
     host.server.run("systemctl kill -s KILL qvd-usb-agent")
-    host.server.until("qvd-usb-agent status", 60)
+    until_agent_says(host.server, "", patience=60)
     assert host.devices() == before
     assert host.opens("one")
     host.agent(f"revoke one {before[0]['busid']}")
-    host.server.until("! qvd-usb-agent status | grep -q 'being revoked'")
+    until_agent_says_no_more(host.server, "being revoked")
     assert not host.devices()
     assert not host.opens("one")
 

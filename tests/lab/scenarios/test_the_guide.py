@@ -11,6 +11,7 @@ import pytest
 from tests.kit.refusals import assert_refused
 from tests.lab import Lab
 from tests.lab.scenarios import software
+from tests.lab.scenarios.agent_asked import until_agent_says, until_agent_says_no_more
 from tests.lab.scenarios.rights_seen import needed, opened, rights
 from tests.lab.scenarios.terminal import SHARE_LIST_FILE, USER, Terminal
 
@@ -152,7 +153,7 @@ def test_2_3_a_device_is_plugged_into_the_host_and_its_rights_come_to_one_contai
     software.plug(server, "device", "both", "one")
     server.until("test -b /dev/sda && test -c /dev/ttyACM0 && lsusb -d 1209:0001", 60)
     for number in ("b 8:0", "c 166:0"):
-        server.until(f"qvd-usb-agent status | grep -q '{number} *granted'")
+        until_agent_says(server, f"{number} *granted")
     server.run("udevadm settle")
     (hub,) = (each["hub"] for each in json.loads(server.run("qvd-usb-agent status --json").out)["containers"]
               if each["name"] == "one")  # fmt: skip
@@ -162,7 +163,7 @@ def test_2_3_a_device_is_plugged_into_the_host_and_its_rights_come_to_one_contai
     assert opened(lab, "one", there) == there
     assert not opened(lab, "two", there)
     software.unplug(server, "device")
-    server.until("! qvd-usb-agent status | grep -qE '(8|166):0'")
+    until_agent_says_no_more(server, "(8|166):0")
     assert rights(lab, "one") == closed["one"]
 
 

@@ -14,6 +14,7 @@ import pytest
 from tests.lab import Lab
 from tests.lab.containers import Container
 from tests.lab.guest import Guest
+from tests.lab.scenarios.agent_asked import until_agent_says_no_more
 
 pytestmark = pytest.mark.deep
 
@@ -249,5 +250,5 @@ def check_nothing_left(userns: Userns) -> None:
     """Stopped, one by force, nothing of either is left on the host."""
     userns.containers["three"].stop(kill=True)
     userns.containers["four"].stop(kill=True)
-    userns.server.until("! qvd-usb-agent status | grep -qE '^(three|four) '")
+    until_agent_says_no_more(userns.server, "^(three|four) ")
     assert not {"three", "four"} & set(userns.server.run(LEFT).out.replace("/", " ").replace(":", " ").split())
