@@ -18,5 +18,6 @@ resolve $pins/build.txt $pins/build.in
 resolve $pins/dev.txt --all-extras pyproject.toml
 resolve $pins/docs.txt $pins/docs.in
 resolve $pins/mutation.txt $pins/mutation.in
+resolve $pins/coverage.txt $pins/coverage.in
 # What is fuzzed stands on the same versions as what is tested.
 resolve $pins/fuzz.txt --constraint $pins/dev.txt $pins/fuzz.in

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes build/venv with the pinned packages, unless it is there already for exactly these pins and this interpreter.
-#   venv.sh PYTHON [docs|mutation|fuzz]    with a word: build/WORD-venv, with the packages of WORD.txt alone
+#   venv.sh PYTHON [docs|mutation|fuzz|coverage]    with a word: build/WORD-venv, with the packages of WORD.txt alone
 set -eu
 python=$1
 wanted=${2:-dev}

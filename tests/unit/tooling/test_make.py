@@ -10,7 +10,7 @@ from tests.unit.tooling.making import run_make
 TARGETS = [
     *("help", "setup", "venv", "pins"),
     *("lint", "unit", "gui", "test", "test-fast", "test-deep"),
-    *("campaign", "mutation", "fuzz", "demo", "bench", "man", "docs", "translations", "screenshots", "run"),
+    *("campaign", "mutation", "fuzz", "coverage", "demo", "bench", "man", "docs", "translations", "screenshots", "run"),
     *("packages", "rpms", "install", "uninstall", "stage", "clean"),
 ]
 

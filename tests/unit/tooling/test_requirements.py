@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-PINS = ("build.txt", "dev.txt", "docs.txt", "mutation.txt", "mutation-3.13.txt", "fuzz.txt")
+PINS = ("build.txt", "dev.txt", "docs.txt", "mutation.txt", "mutation-3.13.txt", "fuzz.txt", "coverage.txt")
 
 
 def entries(repository: Path, name: str) -> dict[str, list[str]]:
@@ -26,7 +26,7 @@ def test_each_pin_is_exact_and_has_hashes(repository: Path, name: str) -> None:
         assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", option) for option in options), pin
 
 
-@pytest.mark.parametrize("name", [*PINS, "build.in", "docs.in", "mutation.in", "fuzz.in", "apt.txt"])
+@pytest.mark.parametrize("name", [*PINS, "build.in", "docs.in", "mutation.in", "fuzz.in", "coverage.in", "apt.txt"])
 def test_no_pin_says_where_it_comes_from(repository: Path, name: str) -> None:
     text = (repository / "resources/requirements" / name).read_text(encoding="utf-8")
     assert re.search(r"://|@|--(extra-)?index-url|--find-links|--trusted-host|--constraint", text) is None
