@@ -117,3 +117,7 @@ def test_an_error_survives_copy_and_pickle() -> None:
         assert isinstance(other, QvdUsbError)
         assert str(other) == str(error)
         assert other.problem is error.problem
+
+
+def test_a_problem_is_shown_by_its_code_where_a_traceback_or_a_test_shows_it() -> None:
+    assert repr(errors.INTERNAL) == "Problem('internal')"
