@@ -77,6 +77,8 @@ class Way:
     timeline: Timeline
     pictures: Path
     patience: float = PATIENCE
+    waited: dict[str, float] = field(default_factory=dict)
+    """Seconds that each link was waited for at most, what was done before not counted."""
     desk: Desk = field(init=False)
     client: Witness = field(init=False)
     server: Witness = field(init=False)
@@ -113,7 +115,9 @@ class Way:
 
         What was seen since the last click on this device counts, so that a state that passed quickly is not missed.
         """
+        began = time.monotonic()
         sight = side.first(device.identity, holds, since=self.clicked_at(device), patience=self.patience)
+        self.waited[link] = max(self.waited.get(link, 0.0), time.monotonic() - began)
         if sight is None:
             last = side.latest(device.identity)
             reason = f"in {self.patience:.0f} s; the {side.side} guest's kernel says {json.dumps(last)}"

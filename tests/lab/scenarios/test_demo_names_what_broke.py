@@ -38,7 +38,7 @@ class Walked:
 
     way: Way
     took: dict[str, float]
-    """Seconds for each link, the longest of its devices."""
+    """Seconds that each link was waited for, else that its whole step took; the longest of its devices."""
 
     def soon(self, link: str) -> float:
         """Seconds in which a link that is not broken is seen."""
@@ -76,7 +76,7 @@ def walk(way: Way) -> dict[str, float]:
         began = time.monotonic()
         step.run(way)
         took[step.link] = max(took.get(step.link, 0.0), time.monotonic() - began)
-    return took
+    return took | way.waited
 
 
 def test_every_line_of_the_timeline_has_its_break() -> None:
