@@ -14,6 +14,9 @@ LAB := -v -p tests.lab.progress_shown --durations=30 --durations-min=1
 LINT = $(MAKE) lint
 # Tests without a lab wait more than they reckon: one process for each processor.
 UNITS := $(PYTEST) -n logical tests/unit tests/gui
+# So many labs side by side, since scenarios wait for guests a third of their time. The scenarios of a file share a lab.
+LABS ?= 2
+LAB += $(if $(filter-out 1,$(LABS)),-n $(LABS) --dist loadfile --no-loadscope-reorder)
 # $(call BESIDE_LAB,SUITE,COMMAND): what needs no lab, while the lab is built.
 define BESIDE_LAB
 @echo "building the lab ($(1)) beside: $(2)"; \

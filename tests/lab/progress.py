@@ -1,5 +1,6 @@
 """EFFECT: says on standard error which stage runs and how long it took."""
 
+import os
 import sys
 import threading
 import time
@@ -10,13 +11,15 @@ from typing import TextIO
 #: Streams that get each line too.
 ALSO: list[TextIO] = []
 
+#: Who speaks: where several processes of pytest run a lab each, which of them.
+_WHO = " ".join(("lab", *filter(None, [os.environ.get("PYTEST_XDIST_WORKER")])))
 _STARTED = time.monotonic()
 _LOCK = threading.Lock()
 
 
 def say(text: str) -> None:
     """One line with the time since the program began."""
-    line = f"lab [{time.monotonic() - _STARTED:6.1f} s] {text}\n"
+    line = f"{_WHO} [{time.monotonic() - _STARTED:6.1f} s] {text}\n"
     with _LOCK:
         for stream in (sys.stderr, *ALSO):
             stream.write(line)

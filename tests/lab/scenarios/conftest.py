@@ -1,11 +1,13 @@
 """The fixtures of the lab's scenarios: `lab` (the product installed) and `bare_lab` (Debian as it is).
 
-A process of pytest runs one lab at a time, which its scenarios share; each scenario begins in the state `ready`, and
+A process of pytest runs one lab at a time, which its scenarios share (with `-n 2 --dist loadfile` two processes, each
+with the scenarios of other files); each scenario begins in the state `ready`, and
 passes only if the lab is healthy after it. A lab that cannot start fails the scenario. Scenarios that begin alike, with
 a device plugged for one, share that beginning too: `beginning`; and one that shows at its end that it left nothing
 (`leaves_nothing`) spares the next one the way back there.
 """
 
+import os
 import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -20,7 +22,6 @@ from tests.lab.recipe import SUITES
 
 Made = TypeVar("Made")
 _FAILED = pytest.StashKey[bool]()
-_LEFT_OUT = pytest.StashKey[list[pytest.Item]]()
 _FOLDER = Path(__file__).resolve().parents[3] / "build/lab"
 
 
@@ -30,18 +31,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)  # after -m made its choice
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what the suite cannot show; then scenarios of one level run one after another, in one lab."""
+    """Leaves out what the suite cannot show, and says so; then long ones first, and those of one level together."""
     suite = SUITES[config.getoption("--suite")]
-    config.stash[_LEFT_OUT] = [item for item in items if not suite.pyside and item.get_closest_marker("picker")]
-    items[:] = [item for item in items if item not in config.stash[_LEFT_OUT]]
-    config.hook.pytest_deselected(items=config.stash[_LEFT_OUT])
-    items.sort(key=lambda item: "bare_lab" not in getattr(item, "fixturenames", ()))
-
-
-def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """Names what the suite cannot show."""
-    suite, left_out = config.getoption("--suite"), config.stash[_LEFT_OUT]
-    return [f"not on {suite}, which has no PySide6 package: {item.nodeid}" for item in left_out]
+    left_out = [item for item in items if not suite.pyside and item.get_closest_marker("picker")]
+    for item in left_out:
+        if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+            say(f"not on {suite.name}, which has no PySide6 package: {item.nodeid}")
+        items.remove(item)
+    config.hook.pytest_deselected(items=left_out)
+    items.sort(
+        key=lambda item: (not item.get_closest_marker("long"), "bare_lab" not in getattr(item, "fixturenames", ()))
+    )
 
 
 @pytest.hookimpl(wrapper=True)

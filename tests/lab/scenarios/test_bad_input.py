@@ -17,7 +17,7 @@ from tests.lab import Guest, Lab, Result
 from tests.lab.scenarios.agent_asked import until_agent_says
 from tests.lab.scenarios.terminal import SHARE_LIST_FILE, USER, Terminal
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.long]
 
 IDENTITY = "0bda:58c2@1234"
 HELPER = "/usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux"

@@ -18,7 +18,7 @@ from tests.lab.progress import say
 if TYPE_CHECKING:
     from tests.lab.scenarios.conftest import Shelf
 
-pytestmark = [pytest.mark.deep, pytest.mark.picker]
+pytestmark = [pytest.mark.deep, pytest.mark.picker, pytest.mark.long]
 
 #: A broken link must not be seen in so many times the seconds that it took unbroken, and these more.
 TIMES, MORE = 3.0, 3.0

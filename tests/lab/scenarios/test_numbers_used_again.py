@@ -8,7 +8,7 @@ import pytest
 from tests.lab import Lab
 from tests.lab.campaign import Reuse
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.long]
 
 CYCLES = 200
 WITHOUT_GATE = 6
