@@ -12,8 +12,9 @@ PYTEST := QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest
 LAB := -v -p tests.lab.progress_shown --durations=30 --durations-min=1
 # By another name, or `make -n` would run the line that has it.
 LINT = $(MAKE) lint
-# Tests without a lab wait more than they reckon: one process for each processor.
-UNITS := $(PYTEST) -n logical tests/unit tests/gui
+# Tests without a lab wait more than they reckon; so many processes share them.
+PROCESSES ?= 2
+UNITS := $(PYTEST) -n $(PROCESSES) tests/unit tests/gui
 # So many labs side by side, since scenarios wait for guests a third of their time. The scenarios of a file share a lab.
 LABS ?= 2
 LAB += $(if $(filter-out 1,$(LABS)),-n $(LABS) --dist loadfile --no-loadscope-reorder)
@@ -74,10 +75,10 @@ lint-units: stage
 	sh resources/install/verify_units.sh build/stage
 
 unit: setup venv ## unit tests
-	$(PYTEST) -n logical tests/unit -m "not deep"
+	$(PYTEST) -n $(PROCESSES) tests/unit -m "not deep"
 
 gui: setup venv ## tests of the windows, without a screen
-	$(PYTEST) -n logical tests/gui -m "not deep"
+	$(PYTEST) -n $(PROCESSES) tests/gui -m "not deep"
 
 test: setup ## the tests of every change: lint, unit, gui, core scenarios on real kernels (QEMU)
 	$(call BESIDE_LAB,trixie,$(LINT) && $(UNITS) -m "not deep")

@@ -8,7 +8,7 @@ from tests.lab import Lab
 from tests.lab.demo.desk import SHARE_LIST_FILE
 from tests.lab.scenarios.window import ADAPTER, IN_USE, KEYBOARD, NOT_SHARED, STICK, Window, opened
 
-pytestmark = [pytest.mark.deep, pytest.mark.picker]
+pytestmark = [pytest.mark.deep, pytest.mark.picker, pytest.mark.long]
 
 
 @pytest.fixture
