@@ -34,7 +34,11 @@ in_use() {{ grep -F '"state": "in-use"' $folder/said | grep -oE '"identity": "[^
 until [ $(in_use) -eq {len(_LENT)} ]; do kill -0 $engine && sleep 0.5 || {{ cat $folder/said; exit 1; }}; done
 exec 3>&-; wait $engine && rm -r $folder {_OWN}
 """
-_NOTHING_ATTACHED = "! grep -qsE '^(hs|ss) +[0-9]+ +00[^4]' /sys/devices/platform/vhci_hcd.*/status*"
+#: The kernel takes a stick away long after its port is free, and its rights go after it.
+_NOTHING_LEFT = (
+    "! ls /sys/devices/platform/vhci_hcd.*/usb*/*-*/idVendor 2>/dev/null && said=$(qvd-usb-agent status --json) && "
+    """! grep -F '"attach"' <<<"$said" && grep -F '"revoking": []' <<<"$said" """
+)
 _FORGET = f"{_UNPLUG} udevadm settle; rm /var/lib/lab/first-mass.img; journalctl -q --rotate --vacuum-time=1ms"
 
 
@@ -49,7 +53,7 @@ def make(pair: Pair, container: Container, key: str) -> None:
     session = {"v": 1, "name": "First", "address": f"{container.address}:11100", "key": key, "encryption": "none"}
     pair.both(_plug)
     pair.guests["client"].run(_LEND, timeout=240, stdin=json.dumps(session) + "\n")
-    pair.guests["server"].until(_NOTHING_ATTACHED)
+    pair.guests["server"].until(_NOTHING_LEFT, timeout=60)
     pair.both(_forget)
     container.run("udevadm settle; journalctl -q --rotate --vacuum-time=1ms")
 
