@@ -16,6 +16,8 @@ PAIRS = 10
 #: Real events, which ask nobody for a look as those do that somebody writes into a file `uevent`.
 STORM = f"for each in $(seq {PAIRS}); do ip link add storm type veth peer name calm && ip link del storm; done"
 LOOKED = "journalctl -u qvd-usb-agent -o cat | grep -q 'kernel events were lost: looking around'"
+#: The look is over for the second tenant's device: its last right is given.
+SEEN_TO = 'journalctl -t qvd-usb-audit -o cat | grep \'"container": "two".*"event": "grant".*/dev/tty\''
 
 
 @pytest.fixture
@@ -60,6 +62,7 @@ def test_when_the_kernel_had_no_room_for_its_events_a_look_makes_rights_exact(bo
     server.run(f"kill -CONT {pid}")
 
     server.until(LOOKED, 20)
+    server.until(SEEN_TO, 20)
     assert both.terminal("two") == terminal
     assert rights(lab, "one") == closed["one"]
     there = needed(lab, hub)
