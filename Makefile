@@ -15,8 +15,8 @@ LINT = $(MAKE) lint
 # Tests without a lab wait more than they reckon; so many processes share them.
 PROCESSES ?= 2
 UNITS := $(PYTEST) -n $(PROCESSES) tests/unit tests/gui
-# So many labs side by side; the scenarios of a file share a lab.
-LABS ?= 1
+# So many labs side by side, since scenarios wait for guests a third of their time; the scenarios of a file share a lab.
+LABS ?= 2
 LAB += $(if $(filter-out 1,$(LABS)),-n $(LABS) --dist loadfile --no-loadscope-reorder)
 # $(call BESIDE_LAB,SUITE,COMMAND): what needs no lab, while the lab is built.
 define BESIDE_LAB
