@@ -107,12 +107,12 @@ def kernel_log() -> str:
 
 
 def inits() -> Iterator[tuple[str, str]]:
-    """The first process of each container: its number here, and its cgroup."""
+    """The first process of each container that runs: its number here, and its cgroup."""
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             status = (folder / "status").read_text()
             numbers = status.partition("\nNSpid:")[2].partition("\n")[0].split()
-            if len(numbers) > 1 and numbers[-1] == "1":
+            if len(numbers) > 1 and numbers[-1] == "1" and "\nState:\tZ" not in status:
                 yield folder.name, (folder / "cgroup").read_text().rpartition(":")[2].strip()
 
 
@@ -204,9 +204,11 @@ def units_within(init: str) -> str:
     os.close(writer)
     with os.fdopen(reader) as pipe:
         said = pipe.read()
-    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
-        raise OSError(f"the container of process {init} does not say how its units are: {said}")
-    return said
+    if not os.waitpid(child, 0)[1]:
+        return said
+    if init not in dict(inits()):  # the container ended meanwhile
+        return ""
+    raise OSError(f"the container of process {init} does not say how its units are: {said}")
 
 
 def vitals() -> dict[str, Any]:

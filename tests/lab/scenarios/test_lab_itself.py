@@ -8,6 +8,8 @@ from tests.lab import CommandFailed, Lab, TimedOut, Unhealthy
 
 pytestmark = pytest.mark.core
 
+_COMES_BACK = "systemd-run -q --unit=qvd-test -p Restart=always -p RestartSec=0.1 -p StartLimitBurst=99 sleep 1"
+
 
 def test_gadgets_have_the_identity_they_were_given(bare_lab: Lab) -> None:
     client = bare_lab.client
@@ -37,7 +39,7 @@ def test_qemu_plugs_and_unplugs_a_stick(bare_lab: Lab) -> None:
     client.until("! test -e /dev/sda")
 
 
-def test_the_client_reaches_a_container_and_nothing_else(bare_lab: Lab) -> None:
+def test_the_client_reaches_a_container_and_nothing_else_and_its_services_are_looked_at(bare_lab: Lab) -> None:
     one = bare_lab.container("one")
     one.make_plain(hub=3)
     one.start()
@@ -48,6 +50,12 @@ def test_the_client_reaches_a_container_and_nothing_else(bare_lab: Lab) -> None:
     assert one.run("id -Gn", user="other").out == "other"
     assert one.run("ls -d /sys/devices/platform/vhci_hcd.*").out == "/sys/devices/platform/vhci_hcd.3"
     assert "default" not in bare_lab.client.run("ip route").out
+
+    one.run(_COMES_BACK)
+    one.server.until("[ $(lxc-attach -n one -- systemctl show -P NRestarts qvd-test) -ge 1 ]")
+    with pytest.raises(Unhealthy, match=r"container \S*one\S*: qvd-test\.service: restarted"):
+        bare_lab.health()
+    one.stop(kill=True)
 
 
 def test_restore_puts_both_guests_back(bare_lab: Lab) -> None:
@@ -104,9 +112,7 @@ def test_a_core_dump_is_seen(bare_lab: Lab) -> None:
 
 
 def test_a_service_that_came_back_by_itself_is_seen(bare_lab: Lab) -> None:
-    bare_lab.server.run(
-        "systemd-run -q --unit=qvd-test -p Restart=always -p RestartSec=0.1 -p StartLimitBurst=99 sleep 1"
-    )
+    bare_lab.server.run(_COMES_BACK)
     bare_lab.server.until("[ $(systemctl show -P NRestarts qvd-test) -ge 1 ]")
     with pytest.raises(Unhealthy, match=r"server: qvd-test\.service: restarted"):
         bare_lab.health()

@@ -39,6 +39,12 @@ def test_pytest_speaks_last(repository: Path, target: str) -> None:
     assert " -m pytest " in programs[-1]
 
 
+def test_the_tests_of_every_change_begin_with_the_linters_and_end_with_the_first_that_fails(repository: Path) -> None:
+    lines = run_make(repository, "-n", "test").stdout.splitlines()
+    beside = next(line for line in lines if "tests.lab prepare" in line)
+    assert re.search(r"; make lint && .* -m pytest .* && wait \$lab$", beside)
+
+
 def test_fast_tests_say_what_they_did_not_prove(repository: Path) -> None:
     done = run_make(repository, "-n", "test-fast")
     assert re.search(r"not proven here", done.stdout)
