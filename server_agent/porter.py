@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -58,13 +59,24 @@ class Trust:
         Raises:
             QvdUsbError, OSError, ssl.SSLError: the files do not serve.
         """
-        try:
-            now: object = self._clients.stat().st_mtime_ns
-        except FileNotFoundError:
-            now = None
+        now = self._files()
         if self._context is None or now != self._seen:
             self._context, self._seen = self._made(), now
         return self._context
+
+    def _files(self) -> frozenset[tuple[str, int, int]]:
+        """Each client's file, by what changes with its content.
+
+        Not by the folder's own time: before Linux 6.13 that is only as fine as the kernel's tick, and a client that is
+        removed in the same one would stay in.
+        """
+        found = set()
+        with suppress(FileNotFoundError), os.scandir(self._clients) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # it goes just now
+                    status = entry.stat(follow_symlinks=False)
+                    found.add((entry.name, status.st_ino, status.st_mtime_ns))
+        return frozenset(found)
 
     def _made(self) -> ssl.SSLContext:
         context = new_context(server=True)

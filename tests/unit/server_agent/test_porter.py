@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import socket
 import ssl
@@ -154,6 +155,18 @@ def test_a_client_that_was_removed_is_out_at_once(house: House, client: Identity
     upgraded(house, client).close()
     paired.remove(house.folder / "clients", "client")
     is_shut_to(house, client)
+
+
+def test_whoever_is_removed_within_one_tick_of_the_kernels_clock_is_out_too(house: House, client: Identity) -> None:
+    clients = house.folder / "clients"
+    trust = porter.Trust(house.folder, clients)
+    before = trust.context()
+    assert before.cert_store_stats()["x509"] == 1
+    assert trust.context() is before, "nothing changed"
+    time_of_it = clients.stat().st_mtime_ns
+    paired.remove(clients, "client")
+    os.utime(clients, ns=(time_of_it, time_of_it))
+    assert trust.context().cert_store_stats()["x509"] == 0
 
 
 @pytest.mark.parametrize(
