@@ -70,7 +70,12 @@ def rows_of(devices: Sequence[UsbDevice], situation: Situation) -> tuple[Row, ..
     ]
     taken = set(keys.values())
     rows += [_absent(entry, situation.remembered(str(entry))) for entry in missing if str(entry) not in taken]
-    return tuple(sorted(rows, key=lambda row: (row.state is DeviceState.ABSENT, row.product.casefold(), row.key)))
+    return tuple(sorted(rows, key=_place))
+
+
+def _place(row: Row) -> tuple[str, str]:
+    """By the name that is shown: a device that goes or comes stays where it was, since no row may move on its own."""
+    return (row.nickname or row.product or str(row.kind)).casefold(), row.key
 
 
 def _row(device: UsbDevice, key: str, present: Sequence[UsbDevice], situation: Situation) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client_gui.memory import Remembered
 from client_gui.selection import keys_of, rows_of, wanted
 from client_gui.state import Asked, DeviceState, Row
 from client_gui.steps import Machine, Phase, Reach, standing
@@ -136,11 +137,23 @@ def test_keys_are_unique_and_do_not_depend_on_the_order_of_reading(found: list[t
     assert keys == keys_of(devices[::-1])
 
 
-def test_rows_are_sorted_by_name_and_absent_ones_come_last() -> None:
-    present = [device("1-1", serial="1", product="zebra"), device("1-2", serial="2", product="Ant")]
-    rows = rows_of(present, situation(*present, wishes=wished("1111:2222, 0bda:58c2@1")))
-    assert [row.product for row in rows] == ["Ant", "zebra", ""]
-    assert rows[1].busid == BusId.parse("1-1")
+def test_rows_are_sorted_by_the_name_that_is_shown_whether_plugged_in_or_not() -> None:
+    present = [
+        device("1-1", serial="1", product="zebra"),
+        device("1-2", serial="2", product="Ant"),
+        device("1-3", serial="3", product="Ant eater"),
+    ]
+    around = situation(*present, wishes=wished("1111:2222"))
+    called = replace(around.assessments[BusId.parse("1-3")], known=Remembered(nickname="Yak"))
+    rows = rows_of(
+        present,
+        replace(
+            around,
+            assessments={**around.assessments, BusId.parse("1-3"): called},
+            remembered=lambda _: Remembered(product="Mouse"),
+        ),
+    )
+    assert [row.nickname or row.product for row in rows] == ["Ant", "Mouse", "Yak", "zebra"]
 
 
 def test_a_device_that_another_program_has_lent_is_blocked() -> None:
