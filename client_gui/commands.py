@@ -22,8 +22,8 @@ from client_gui.targets import names, parse_target
 from client_gui.targets import share as share_target
 from client_gui.targets import unshare as unshare_target
 from client_gui.unmount import unmount
-from client_gui.volumes import is_storage
 from qvd_usbip.errors import NO_SESSION, SHARING_DISABLED, STORAGE_IN_USE, QvdUsbError, printable
+from qvd_usbip.kinds import faces_of, keeps_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -118,7 +118,7 @@ def _notes(targets: Sequence[BusId | Entry], devices: Sequence[UsbDevice], after
             yield f"{target} is not plugged in; it is shared as soon as it is."
         for device in chosen:
             yield f"while {device.busid} is shared, it stops working on this computer."
-            if is_storage(device):
+            if keeps_data(faces_of(device)):
                 yield f"the remote side can change or delete everything on {device.busid}."
     if after.needed_to_enable:
         error = QvdUsbError(SHARING_DISABLED, setting=after.needed_to_enable)

@@ -8,7 +8,7 @@ from qvd_usbip import classes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from qvd_usbip.usb import UsbDevice
 
@@ -38,6 +38,7 @@ _KEY_MAKERS = frozenset((0x1050, 0x096E, 0x20A0, 0x349E, 0x32A3))
 _KEY_PRODUCTS = frozenset(((0x0483, 0xA2CA), (0x1209, 0xBEEE), (0x18D1, 0x5026), (0x18D1, 0x9470)))  # SoloKeys, Titan
 # Serial converters have vendor-specific classes: FTDI, Prolific, Silicon Labs, WCH.
 _SERIAL_MAKERS = frozenset((0x0403, 0x067B, 0x10C4, 0x1A86))
+_KEEPING = frozenset((Kind.MEMORY_STICK, Kind.PHONE))  # a phone or photo camera gives its files by PTP or MTP
 
 
 def kind_of(device: UsbDevice) -> Kind:
@@ -51,6 +52,11 @@ def faces_of(device: UsbDevice) -> tuple[Kind, ...]:
     if Kind.HEADSET in faces:
         faces = tuple(kind for kind in faces if kind is not Kind.MICROPHONE)
     return faces or (Kind.DEVICE,)
+
+
+def keeps_data(faces: Iterable[Kind]) -> bool:
+    """Whether whoever has a device with these faces can read, change and delete what is stored on it."""
+    return not _KEEPING.isdisjoint(faces)
 
 
 def _having(*patterns: classes.Pattern) -> Callable[[UsbDevice], bool]:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QPushButton, QSizePolicy, QWidget
 from client_gui.ui.control import Control
 from client_gui.ui.focus import RESERVE, draw_ring
 from client_gui.ui.look import Look
-from client_gui.ui.messages import tr
+from client_gui.ui.messages import tooltip, tr
 
 RADIUS = 8
 ICON_GAP = 8
@@ -127,6 +127,7 @@ class IconButton(Button):
     def call(self, name: str) -> None:
         """Names what the button does."""
         self.setAccessibleName(name)
+        self.setToolTip(tooltip(name) if name else "")
 
     def draw(self, icon: str) -> None:
         """Shows another drawing."""

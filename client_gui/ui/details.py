@@ -144,6 +144,7 @@ class DetailsPanel(QWidget):
             self._field("port", tr("Port"), device_words.port(row))
             self._field("driver", tr("Local driver"), device_words.local_driver(row))
         self._field("volumes", tr("Volumes"), device_words.volume_lines(row))
+        self._field("caution", tr("Caution"), device_words.caution(row))
         self._field("decided", tr("Decided by"), device_words.decided_by(row))
         if row.state is not DeviceState.FAILED:  # there the strip says why
             self._field("why", tr("Why"), problem_words.sentence(row.problem, row.problem_text))

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QToolTip, QWidget
 
 from client_gui.state import Asked, DeviceState, Mode, Row
 from client_gui.ui import device_words, messages
+from client_gui.ui.accessible import announce
 from client_gui.ui.button import Button, Face, IconButton
 from client_gui.ui.focus import RESERVE
 from client_gui.ui.messages import tr
@@ -57,6 +58,7 @@ class DeviceRow(QWidget):
         self.row = row
         self.opened = False
         self.asking = False
+        self.cautioning = False
         self._new_action = True
         self.switch = Switch(look, self)
         self.chevron = IconButton(look, "chevron", "", self, size=QSize(24, 44))
@@ -74,6 +76,7 @@ class DeviceRow(QWidget):
         self.body.follow_chosen.connect(lambda seconds: self.follow_chosen.emit(self.row.key, seconds))
         self.body.agreed.connect(self._agree)
         self.body.refused.connect(self.refuse)
+        self.body.read.connect(self._caution_read)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         look.changed.connect(self._name_parts)
         self.show_row(row)
@@ -142,13 +145,19 @@ class DeviceRow(QWidget):
 
     def _show_body(self) -> None:
         self._show_action()
-        if self.body.show_row(self.row, asking=self.asking, opened=self.opened) or self._new_action:
+        before = self.body.caution
+        cautioning = self.cautioning and self.row.ticked
+        shown = self.body.show_row(self.row, asking=self.asking, cautioning=cautioning, opened=self.opened)
+        if shown or self._new_action:
             self._chain()
         self._new_action = False
         self.chevron.draw("chevron-down" if self.opened or self.body.card is not None else "chevron")
         self._name_parts()
         self._settle()
         self.update()
+        if self.body.caution not in {None, before}:
+            self.unfolded.emit(self.row.key)
+            announce(self, device_words.caution(self.row))
 
     # --- what the user does
 
@@ -158,6 +167,18 @@ class DeviceRow(QWidget):
             self.ask()
         else:
             self.wished.emit(self.row.key, on)
+            self._caution(wanted=on)
+
+    def _caution(self, *, wanted: bool) -> None:
+        """Says beside it, without a question, what the other side may do to what is stored on the device."""
+        self.cautioning = wanted and bool(device_words.caution(self.row))
+        self._show_body()
+
+    def _caution_read(self) -> None:
+        focused = self._has_focus()
+        self._caution(wanted=False)
+        if focused:
+            self.main_control().setFocus(KEYBOARD)
 
     def _act(self) -> None:
         if self.row.state is DeviceState.ABSENT:
@@ -192,6 +213,7 @@ class DeviceRow(QWidget):
         if focused:
             self.main_control().setFocus(KEYBOARD)
         self.agreed.emit(self.row.key, asked)
+        self._caution(wanted=asked is not Asked.STORAGE)  # there the card has said it
 
     def _has_focus(self) -> bool:
         widget = QApplication.focusWidget()

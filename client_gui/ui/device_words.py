@@ -10,6 +10,7 @@ from client_gui.state import DeviceState, Row, Step
 from client_gui.ui import problem_words
 from client_gui.ui.messages import STEP_WORDS, capital, device_name, face_word, noop, state_word, tr
 from qvd_usbip.errors import DEVICE_LOCKED, printable
+from qvd_usbip.kinds import keeps_data
 
 if TYPE_CHECKING:
     from qvd_usbip.kinds import Kind
@@ -98,6 +99,13 @@ def local_driver(row: Row) -> str:
     if row.driver == "usbip-host" and usual:
         return tr("usbip-host; usually {drivers}", drivers=usual)
     return usual or now
+
+
+def caution(row: Row) -> str:
+    """Says what the other side may do to what is stored on a device; nothing for one that stores nothing."""
+    if not keeps_data(row.faces or (row.kind,)):
+        return ""
+    return tr("The remote desktop will be able to read, change and delete everything on it.")
 
 
 def volume_lines(row: Row) -> str:

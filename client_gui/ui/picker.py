@@ -80,6 +80,7 @@ class Picker(QWidget):
         self._blank = QWidget(self)
         for page in (self._blank, self.list, self.empty, self.no_match):
             self._stack.addWidget(page)
+        self._stack.setMinimumHeight(1)  # else the tallest page that is not shown would press on what stands above
         if autostart is not None:
             self._offer(StartAtLogin(autostart, self))
         self._lay_out()

@@ -1,4 +1,4 @@
-"""EFFECT: what is open below a device's line (a question, a failure, the details), made only while it is shown."""
+"""EFFECT: what is open below a device's line (a question, a caution, a failure, details), made only while shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from PySide6.QtWidgets import QWidget
 from client_gui.state import Asked, DeviceState, Mode, Row
 from client_gui.ui.consent_card import ConsentCard, subject
 from client_gui.ui.details import DetailsPanel
+from client_gui.ui.device_words import caution
 from client_gui.ui.failed_strip import FailedStrip
+from client_gui.ui.message_bar import MessageBar
+from client_gui.ui.messages import device_name, tr
 from client_gui.ui.row_layout import GAP, SMALL_GAP
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ ASKABLE: Final = frozenset({DeviceState.NOT_SHARED, DeviceState.LOCKED, DeviceSt
 
 
 class RowBody(QObject):
-    """The open parts of one row, from top to bottom: card, strip, panel."""
+    """The open parts of one row, from top to bottom: card, caution, strip, panel."""
 
     retry = Signal()
     stop = Signal()
@@ -31,19 +34,22 @@ class RowBody(QObject):
     follow_chosen = Signal(int)
     agreed = Signal(Asked)
     refused = Signal()
+    read = Signal()
 
     def __init__(self, look: Look, host: QWidget) -> None:
         super().__init__(host)
         self._look = look
         self._host = host
         self.card: ConsentCard | None = None
+        self.caution: MessageBar | None = None
         self.strip: FailedStrip | None = None
         self.panel: DetailsPanel | None = None
 
-    def show_row(self, row: Row, *, asking: bool, opened: bool) -> bool:
+    def show_row(self, row: Row, *, asking: bool, cautioning: bool, opened: bool) -> bool:
         """Shows what this row has open; returns whether a part came or went."""
         before = self.parts()
         self._show_card(row, wanted=row.consent is not None and (asking or row.state is DeviceState.CONFIRM))
+        self._show_caution(row, wanted=cautioning and self.card is None)
         self._show_strip(row, wanted=row.state is DeviceState.FAILED)
         self._show_panel(row, wanted=opened)
         return before != self.parts()
@@ -58,6 +64,16 @@ class RowBody(QObject):
             self.card.agreed.connect(self.agreed)
             self.card.refused.connect(self.refused)
             self.card.show()
+
+    def _show_caution(self, row: Row, *, wanted: bool) -> None:
+        if self.caution is not None and not wanted:
+            _throw_away(self.caution)
+            self.caution = None
+        if wanted and self.caution is None:
+            self.caution = MessageBar(self._look, caution(row), tr("Got it"), self._host)
+            self.caution.button.setAccessibleName(f"{tr('Got it')}: {device_name(row)}")
+            self.caution.answered.connect(self.read)
+            self.caution.show()
 
     def _show_strip(self, row: Row, *, wanted: bool) -> None:
         if self.strip is not None and not wanted:
@@ -88,13 +104,15 @@ class RowBody(QObject):
 
     def parts(self) -> list[QWidget]:
         """Returns the open parts from top to bottom."""
-        return [part for part in (self.card, self.strip, self.panel) if part is not None]
+        return [part for part in (self.card, self.caution, self.strip, self.panel) if part is not None]
 
     def controls(self) -> list[QWidget]:
         """Returns everything in them that takes the focus, in the order of Tab."""
         found: list[QWidget] = []
         if self.card is not None:
             found += self.card.buttons()
+        if self.caution is not None:
+            found.append(self.caution.button)
         if self.strip is not None:
             found += (self.strip.retry_button, self.strip.stop_button)
         if self.panel is not None:
@@ -105,6 +123,8 @@ class RowBody(QObject):
         """Measures the parts for a width."""
         if self.card is not None:
             self.card.fit(width)
+        if self.caution is not None:
+            self.caution.fit(width)
         if self.strip is not None:
             self.strip.stack(narrow=narrow)
         if self.panel is not None:

@@ -156,6 +156,10 @@
       <translation>Volúmenes</translation>
     </message>
     <message>
+      <source>Caution</source>
+      <translation>Precaución</translation>
+    </message>
+    <message>
       <source>Decided by</source>
       <translation>Decidido por</translation>
     </message>

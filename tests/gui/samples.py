@@ -119,6 +119,7 @@ SERIAL = device(
     state=DeviceState.CONNECTING,
     steps=steps(12, 43),
 )
+SERIAL_AT_HOME = replace(SERIAL, ticked=False, state=DeviceState.NOT_SHARED, steps=())
 KEYBOARD = device(
     "046a:0011@1-2",
     "KC 1000",

@@ -73,6 +73,11 @@ def scenes() -> tuple[Scene, ...]:
             prepare=lambda picker: _ask(picker, samples.STICK.key),
         ),
         Scene(
+            name="caution",
+            snapshot=samples_now(samples.BRIO, samples.STICK, samples.YUBIKEY),
+            prepare=lambda picker: _tick(picker, samples.STICK.key),
+        ),
+        Scene(
             name="changed",
             snapshot=samples_now(samples.BRIO, samples.STICK_CHANGED, samples.YUBIKEY),
             prepare=lambda picker: _focus_card(picker, samples.STICK.key),
@@ -136,7 +141,16 @@ def at_other_sizes() -> tuple[Scene, ...]:
             contrast=True,
         ),
         Scene(name="main-smallest-200-es", snapshot=full, prepare=_focus_list, width=400, size=28, spanish=True),
+        Scene(name="hint-smallest-200-es", snapshot=full, prepare=_nothing, width=400, size=28, spanish=True, hint=True),
         Scene(name="main-200-es", snapshot=full, prepare=_focus_list, height=TALL, size=28, spanish=True),
+        Scene(
+            name="caution-smallest-200-es",
+            snapshot=samples.snapshot(samples.STICK),
+            prepare=lambda picker: _tick(picker, samples.STICK.key),
+            width=400,
+            size=28,
+            spanish=True,
+        ),
         Scene(name="details-150", snapshot=samples.snapshot(samples.BRIO), prepare=_open_first, height=1100, size=21),
         Scene(name="changed-150", snapshot=changed, prepare=_nothing, height=TALL, size=21),
     )
@@ -151,6 +165,7 @@ def all_scenes() -> tuple[Scene, ...]:
         "states",
         "details",
         "storage",
+        "caution",
         "changed",
         "unlock",
         "problem",
@@ -260,6 +275,16 @@ def _open_first(picker: Picker) -> None:
 
 def _ask(picker: Picker, key: str) -> None:
     row_of(picker, key).ask()
+
+
+def _tick(picker: Picker, key: str) -> None:
+    """As a click on the switch, and the engine's answer: it is on its way."""
+    row_of(picker, key).switch.click()
+    rows = (
+        replace(row, state=DeviceState.CONNECTING, steps=samples.steps(12, 43)) if row.key == key else row
+        for row in picker.model.rows()
+    )
+    picker.show_snapshot(samples.snapshot(*rows))
 
 
 def _focus_card(picker: Picker, key: str) -> None:

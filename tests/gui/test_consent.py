@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
 from client_gui.state import Asked, Consent, DeviceState
+from client_gui.ui import device_row
 from qvd_usbip.kinds import Kind
 from tests.gui import samples
 from tests.gui.rows import row_of
@@ -84,6 +85,67 @@ def test_stick_ticked_by_hand_asks_by_itself_and_takes_no_focus(picker: Picker, 
     assert seen.checked("Share Ultra Fit")
     seen.click("Cancel: Ultra Fit")
     assert engine.asked == [("toggle", STICK.key, False)]
+
+
+CAUTION = "The remote desktop will be able to read, change and delete everything on it."
+
+
+@pytest.mark.parametrize("kind", [Kind.MEMORY_STICK, Kind.PHONE])
+def test_what_stores_data_and_is_not_mounted_is_shared_at_once_and_its_row_says_the_caution(
+    picker: Picker, seen: Seen, engine: FakeEngine, kind: Kind
+) -> None:
+    stick = replace(samples.STICK, kind=kind, faces=(kind,))
+    engine.show(samples.BRIO, stick)
+    assert CAUTION not in seen.texts()
+    seen.click("Share Ultra Fit")
+    assert engine.asked == [("toggle", stick.key, True)], "a caution is no question"
+    assert CAUTION in seen.texts()
+    assert seen.focused() == "Share Ultra Fit"
+    engine.show(samples.BRIO, stick)
+    engine.show(samples.BRIO, replace(stick, ticked=True, state=DeviceState.IN_USE))
+    assert CAUTION in seen.texts(), "an older word of the engine does not take it away"
+    assert row_of(picker, samples.BRIO.key).body.parts() == []
+    seen.click("Got it: Ultra Fit")
+    assert CAUTION not in seen.texts()
+    assert seen.focused() == "Share Ultra Fit"
+
+
+def test_caution_goes_with_the_tick_and_is_spoken_once(
+    seen: Seen, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken: list[str] = []
+    monkeypatch.setattr(device_row, "announce", lambda _widget, sentence: spoken.append(sentence))
+    engine.show(samples.STICK)
+    seen.click("Share Ultra Fit")
+    engine.show(replace(samples.STICK, ticked=True, state=DeviceState.CONNECTING))
+    assert spoken == [CAUTION]
+    seen.click("Share Ultra Fit")
+    assert CAUTION not in seen.texts()
+
+
+def test_caution_is_not_said_twice_nor_of_what_stores_nothing(seen: Seen, engine: FakeEngine) -> None:
+    engine.show(samples.SERIAL_AT_HOME, STICK)
+    seen.click("Share FT232R USB UART")
+    seen.click("Share Ultra Fit")
+    seen.click("Unmount and share: Ultra Fit")
+    shared = replace(STICK, ticked=True, state=DeviceState.IN_USE, consent=None)
+    engine.show(replace(samples.SERIAL_AT_HOME, ticked=True, state=DeviceState.IN_USE), shared)
+    assert CAUTION not in seen.texts()
+
+
+def test_stick_that_asked_each_time_has_its_caution_too(seen: Seen, engine: FakeEngine) -> None:
+    asks = replace(samples.STICK, ticked=True, state=DeviceState.CONFIRM, consent=Consent(asked=Asked.PLUGGED))
+    engine.show(asks)
+    seen.click("Share: Ultra Fit")
+    engine.show(replace(asks, state=DeviceState.IN_USE, consent=None))
+    assert CAUTION in seen.texts()
+
+
+def test_details_say_the_caution_whoever_ticked_it(seen: Seen, engine: FakeEngine) -> None:
+    engine.show(replace(samples.STICK, ticked=True, state=DeviceState.IN_USE))
+    seen.click("Details of Ultra Fit")
+    assert "Caution" in seen.texts()
+    assert CAUTION in seen.texts()
 
 
 def test_volume_that_is_still_used_is_told_in_the_card(seen: Seen, engine: FakeEngine) -> None:

@@ -6,16 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
 from client_gui.state import DeviceState, Trouble
 from client_gui.ui import notices
 from client_gui.ui import picker as picker_module
+from client_gui.ui.label import Label
 from client_gui.ui.problem_words import split_remedy
 from qvd_usbip.errors import PROBLEMS
 from tests.gui import samples
 
 if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
     from client_gui.ui.picker import Picker
     from tests.gui.fake_engine import FakeEngine
     from tests.gui.seen import Seen
@@ -126,6 +130,27 @@ def test_no_remedy_of_ours_loses_its_command() -> None:
         assert bool(command) == ("s root: " in problem.remedy), problem.code
         assert not command.endswith((".", ";")), problem.code
         assert "s root:" not in before + after, problem.code
+
+
+@pytest.mark.parametrize("percent", [100, 150, 200])
+@pytest.mark.parametrize("language", ["look", "spanish"])
+def test_what_is_said_above_the_list_is_never_cut(
+    request: pytest.FixtureRequest, engine: FakeEngine, qtbot: QtBot, percent: int, language: str
+) -> None:
+    request.getfixturevalue(language)
+    picker, qapp = request.getfixturevalue("picker"), request.getfixturevalue("qapp")
+    font = QFont(qapp.font())
+    font.setPixelSize(14 * percent // 100)
+    qapp.setFont(font)
+    picker.resize(400, 640)
+    engine.show(*samples.EVERY_KIND_OF_ROW)
+    qtbot.wait(20)
+    bar = picker.notices.bar
+    label = next(each for each in bar.findChildren(Label))
+    assert label.height() >= label.heightForWidth(label.width()), "every line of the sentence"
+    longest = max(label.text().split(), key=len)
+    assert label.fontMetrics().horizontalAdvance(longest) <= label.width(), "every word of it"
+    assert not bar.button.geometry().intersects(label.geometry())
 
 
 def test_first_share_hint_is_shown_until_it_was_read(engine: FakeEngine, seen: Seen, picker: Picker) -> None:

@@ -91,6 +91,13 @@ def test_a_stick_comes_with_its_caution(bench: Bench, capsys: pytest.CaptureFixt
     assert "change or delete everything" in err
 
 
+def test_a_phone_that_gives_its_files_comes_with_the_same_caution(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.bus.plug(interface="06 01 01")
+    assert "change or delete everything" in run(capsys, "share", "1-4")[2]
+
+
 def test_a_printer_with_a_disk_in_it_comes_with_the_same_caution(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
