@@ -141,7 +141,7 @@ def at_other_sizes() -> tuple[Scene, ...]:
             contrast=True,
         ),
         Scene(name="main-smallest-200-es", snapshot=full, prepare=_focus_list, width=400, size=28, spanish=True),
-        Scene(name="hint-smallest-200-es", snapshot=full, prepare=_nothing, width=400, size=28, spanish=True, hint=True),
+        Scene(name="hint-smallest-es", snapshot=full, prepare=_nothing, width=400, size=28, spanish=True, hint=True),
         Scene(name="main-200-es", snapshot=full, prepare=_focus_list, height=TALL, size=28, spanish=True),
         Scene(
             name="caution-smallest-200-es",
