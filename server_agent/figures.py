@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from server_agent.metrics import Metrics
 
 LOG = logging.getLogger(__name__)
-EARLY = 10_000  # entries until the first write; more come only where the library is missing
+EARLY = 10_000  # entries that are kept until the first write; a library that is missing must not fill the memory
 
 
 class Figures:
@@ -23,12 +23,14 @@ class Figures:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # entries come on the loop, the file is written beside it
         self._early: deque[tuple[Entry, Row]] = deque(maxlen=EARLY)
+        self._dropped = 0  # entries for which there was no room in `_early`
         self._metrics: Metrics | None = None
 
     def __call__(self, entry: Entry, row: Row) -> None:
         """Count one entry."""
         with self._lock:
             if self._metrics is None:
+                self._dropped += len(self._early) == EARLY
                 self._early.append((entry, row))
                 return
         self._metrics(entry, row)
@@ -38,7 +40,7 @@ class Figures:
         try:
             metrics = self._loaded()
         except ImportError as error:
-            LOG.warning("figures not written: %s", error)
+            LOG.warning("figures not written, and %d entries are not counted any more: %s", self._dropped, error)
             return
         metrics.write(path, state)
 
@@ -52,4 +54,6 @@ class Figures:
                     metrics(entry, row)
                 self._early.clear()
                 self._metrics = metrics
+            if self._dropped:
+                LOG.warning("figures lack the first %d entries: more came before the first write", self._dropped)
         return self._metrics

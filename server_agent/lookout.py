@@ -15,9 +15,15 @@ LOG = logging.getLogger(__name__)
 UNDER_WAY_SECONDS = 60.0  # more than a device may take from its attach until drivers have it
 LOOK_SECONDS, LOOK_LATER_SECONDS = 0.1, 2.0
 UNSEEN_SECONDS = 5.0  # a node is made within that time, or something is wrong
+AWAIT_SECONDS = 3600.0  # where only an event can change anything; then it is waited for anew
 
 Look = Callable[[Question], Seen]
 Key = tuple[VmId, str]
+
+
+def changed_from(question: Question, attach_id: str) -> Callable[[State], bool]:
+    """Whether a state asks something else than this, or nothing any more."""
+    return lambda state: question_of(state, question.container, attach_id) != question
 
 
 class Lookout:
@@ -70,7 +76,10 @@ class Lookout:
             late = question.access is None or self._daemon.now - began >= UNSEEN_SECONDS
             if late:
                 await self._say_unseen(question, attach_id, reason)
-            await asyncio.sleep(LOOK_LATER_SECONDS if late else LOOK_SECONDS)
+            if question.access is None:  # there is nothing to look at: what ends this is an event
+                await self._daemon.wait_until(changed_from(question, attach_id), AWAIT_SECONDS)
+            else:
+                await asyncio.sleep(LOOK_LATER_SECONDS if late else LOOK_SECONDS)
 
     async def _obstacle(self, question: Question) -> str:
         if question.access is None:

@@ -133,6 +133,18 @@ def test_into_a_container_that_makes_its_nodes_itself_nobody_looks(monkeypatch: 
     scenario(monkeypatch, work, nodes=None)
 
 
+def test_of_such_a_container_an_event_is_waited_for_and_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(host: Host) -> None:
+        monkeypatch.setattr(lookout, "LOOK_LATER_SECONDS", 1000.0)
+        await host.until(AckState.AUTHORISED, "node-unseen")
+        ready = events.Ready(at=0.0, container=NAME, attach_id=ID, node="/dev/x", request=1)
+        host.become(decide(host.state, ready)[0])
+        await asyncio.sleep(0.05)
+        assert host.lookout.reasons == {}, "it is followed no more"
+
+    scenario(monkeypatch, work, nodes=None)
+
+
 def test_a_receiver_in_the_container_that_says_ready_ends_the_looking(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(host: Host) -> None:
         ready = events.Ready(at=0.0, container=NAME, attach_id=ID, node="/dev/x", request=1)

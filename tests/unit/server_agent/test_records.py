@@ -130,8 +130,22 @@ def test_without_the_library_for_figures_the_log_says_that_none_are_written(
     monkeypatch.setitem(sys.modules, "server_agent.metrics", None)
     with caplog.at_level(logging.WARNING):
         Figures().write(tmp_path / "usb.prom", State())
-    assert "figures not written: import of server_agent.metrics halted" in caplog.text
+    assert "figures not written, and 0 entries are not counted any more: import of server_agent" in caplog.text
     assert not list(tmp_path.iterdir())
+
+
+def test_what_was_not_counted_for_want_of_room_before_the_first_write_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server_agent.figures.EARLY", 2)
+    counting, path = Figures(), tmp_path / "usb.prom"
+    for _ in range(5):
+        counting(REFUSAL, REFUSAL.as_json())
+    with caplog.at_level(logging.WARNING):
+        counting.write(path, State())
+        counting.write(path, State())
+    assert caplog.text.count("figures lack the first 3 entries") == 1
+    assert 'qvd_usb_refusals_total{event="refusal",problem="device-is-hub"} 2.0' in path.read_text()
 
 
 def test_a_slow_watcher_is_told_how_much_it_missed() -> None:
