@@ -130,6 +130,11 @@ def _prune_apparmor(root: Path) -> None:
             path.unlink()
 
 
+def _start_on_demand(root: Path) -> None:
+    """D-Bus starts udisks2 for the first who asks it something; no other scenario waits for it at each boot."""
+    (root / "etc/systemd/system/graphical.target.wants/udisks2.service").unlink(missing_ok=True)
+
+
 def make_container_root(root: Path) -> None:
     """The containers' root: accounts, group, and no unit that a container does not need."""
     _write(root, _CONTAINER_FILES | _NO_WATCHDOG)
@@ -155,6 +160,7 @@ def make_guest_root(root: Path) -> None:
     (root / "var/lib/lab/cores").mkdir(parents=True)
     _chroot(root, "systemctl", "-q", "enable", "lab-agent.service", "systemd-networkd.service")
     _chroot(root, "systemctl", "-q", "mask", *GUEST_MASKED)
+    _start_on_demand(root)
     _prune_apparmor(root)
     _prune_modules(root)
     shutil.rmtree(root / "var/cache/apt", ignore_errors=True)

@@ -29,6 +29,11 @@ python3-pyside6.qtcore python3-pyside6.qtgui python3-pyside6.qtwidgets python3-p
 qt6-svg-plugins
 """
 
+#: Services of a host that would take hold of what is lent; one scenario starts them, elsewhere none runs.
+_BYSTANDERS = """
+udisks2 lvm2 network-manager modemmanager
+"""
+
 _CONTAINER = """
 systemd-sysv udev dbus acl kmod usbutils procps iproute2 strace make mtools
 python3 python3-h11 python3-pyudev python3-serial
@@ -54,7 +59,9 @@ MODULES_LEFT_OUT = (
     "kernel/drivers/staging",
     "kernel/drivers/mtd",
     "kernel/drivers/hwmon",
-    "kernel/drivers/md",
+    "kernel/drivers/md/[!d]*",
+    "kernel/drivers/md/dm-[!m]*",
+    "kernel/drivers/md/dm-m[!o]*",
     "kernel/drivers/isdn",
     "kernel/drivers/accel",
     "kernel/drivers/platform",
@@ -95,7 +102,7 @@ INITRD_MODULES = _words("virtio_pci virtio_blk virtio_console virtio_net virtio_
 #: On what the product stands: a pruned image that lost one of them is refused when it is built.
 MODULES_NEEDED = _words("""
 usbip_host vhci_hcd dummy_hcd libcomposite usb_f_acm usb_f_mass_storage usb_f_hid cdc_acm usb_storage uas usbhid
-snd_usb_audio tls bridge veth overlay sd_mod
+snd_usb_audio tls bridge veth overlay sd_mod dm_mod cdc_ether
 """)
 
 
@@ -109,16 +116,16 @@ class Suite:
     pyside: bool
 
 
-def _suite(name: str, *, pyside: bool) -> Suite:
-    guest = _GUEST + (_PYSIDE if pyside else "")
+def _suite(name: str, more: str, *, pyside: bool) -> Suite:
+    guest = _GUEST + more
     return Suite(
         name=name, guest_packages=tuple(guest.split()), container_packages=tuple(_CONTAINER.split()), pyside=pyside
     )
 
 
 SUITES = {
-    "trixie": _suite("trixie", pyside=True),
-    "bookworm": _suite("bookworm", pyside=False),  # Debian 12 has no PySide6 package
+    "trixie": _suite("trixie", _PYSIDE + _BYSTANDERS, pyside=True),
+    "bookworm": _suite("bookworm", "", pyside=False),  # Debian 12 has no PySide6 package
 }
 
 
@@ -162,8 +169,10 @@ CONTAINERS = {"one": "10.9.1.11", "two": "10.9.1.12"}
 BRIDGE_ADDRESS = "10.9.1.1"
 CONTAINER_NETWORK = "10.9.1.0/24"
 
-#: Units that a lab machine never needs.
+#: Units that a lab machine never needs, or only where a scenario starts them.
 GUEST_MASKED = _words("""
+NetworkManager.service NetworkManager-wait-online.service NetworkManager-dispatcher.service
+ModemManager.service lvm2-monitor.service lvm2-lvmpolld.socket dm-event.socket blk-availability.service
 systemd-networkd-wait-online.service lxc.service lxc-net.service lxc-monitord.service e2scrub_reap.service
 getty@tty1.service serial-getty@ttyS0.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer
 dpkg-db-backup.timer man-db.timer systemd-tmpfiles-clean.timer systemd-timesyncd.service ldconfig.service

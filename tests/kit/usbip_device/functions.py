@@ -144,12 +144,16 @@ class Stick:
     BLOCK: ClassVar[int] = 512
     WRAPPER: ClassVar[struct.Struct] = struct.Struct("<4sIIBBB16s")
     GOOD, FAILED = 0, 1
+    NOT_UNDERSTOOD: ClassVar[tuple[int, int]] = (0x05, 0x20)  # sense key and additional code
+    MEDIUM_CHANGED: ClassVar[tuple[int, int]] = (0x06, 0x28)
+    ALWAYS: ClassVar[frozenset[int]] = frozenset({0x03, 0x12})  # a change of the medium keeps no one from these
 
     blocks: bytearray
     first: int = 0
     number: int = 3
     interfaces: int = 1
     writable: bool = True
+    _changed: bool = False
     _out: deque[bytes] = field(default_factory=deque)
     _write: tuple[int, int, bytes] | None = None  # where, how much is still to come, the status's head
     _sense: bytes = bytes(18)
@@ -188,6 +192,10 @@ class Stick:
             _, tag, wanted, _, _, _, command = self.WRAPPER.unpack(data)
             self._command(tag, wanted, command)
 
+    def change(self, blocks: bytearray) -> None:
+        """Another medium; the host hears of it when it asks for something."""
+        self.blocks, self._changed = blocks, True
+
     def _written(self, data: bytes) -> None:
         assert self._write is not None
         place, left, status = self._write
@@ -199,6 +207,13 @@ class Stick:
             self._out.append(status)
 
     def _command(self, tag: int, wanted: int, command: bytes) -> None:
+        if self._changed and command[0] not in self.ALWAYS:
+            self._changed = False
+            self._refuse(tag, wanted, self.MEDIUM_CHANGED)
+        else:
+            self._obey(tag, wanted, command)
+
+    def _obey(self, tag: int, wanted: int, command: bytes) -> None:
         count = len(self.blocks) // self.BLOCK
         place, blocks = struct.unpack_from(">I", command, 2)[0], struct.unpack_from(">H", command, 7)[0]
         inside = place + blocks <= count
@@ -222,13 +237,17 @@ class Stick:
             case _:
                 answer = None
         if answer is None:
-            self._sense = bytes([0x70, 0, 5, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x20]) + bytes(5)
-            self._out += (b"", self._status(tag, self.FAILED, wanted)) if wanted else (self._status(tag, 1, 0),)
+            self._refuse(tag, wanted, self.NOT_UNDERSTOOD)
             return
         answer = answer[:wanted]
         if wanted:
             self._out.append(answer)
         self._out.append(self._status(tag, self.GOOD, wanted - len(answer)))
+
+    def _refuse(self, tag: int, wanted: int, sense: tuple[int, int]) -> None:
+        key, code = sense
+        self._sense = bytes([0x70, 0, key, 0, 0, 0, 0, 10, 0, 0, 0, 0, code]) + bytes(5)
+        self._out += (b"", self._status(tag, self.FAILED, wanted)) if wanted else (self._status(tag, 1, 0),)
 
     @staticmethod
     def _status(tag: int, status: int, residue: int) -> bytes:
@@ -295,4 +314,57 @@ class Speaker:
 
     def give(self, number: int, length: int) -> bytes | None:
         """It says nothing."""
+        return None
+
+
+@dataclass(slots=True)
+class Adapter:
+    """A network adapter (CDC Ethernet) behind which nobody is; `sent` is what the host sent.
+
+    Its address is string 4, which `Device.raw` has to have.
+    Source: USB CDC Subclass Specification for Ethernet Control Model Devices 1.2, chapter 5.
+    """
+
+    CONTROL: ClassVar[tuple[int, int, int]] = (2, 6, 0)
+    ADDRESS: ClassVar[int] = 4
+    LONGEST: ClassVar[int] = 1514
+
+    first: int = 0
+    number: int = 6  # of its bulk endpoints; the one after it tells of the link
+    interfaces: int = 2
+    sent: list[bytes] = field(default_factory=list)
+
+    @property
+    def parts(self) -> bytes:
+        """Both interfaces; only the second setting of the data interface has endpoints."""
+        control, data = self.first, self.first + 1
+        return b"".join(
+            (
+                association(control, 2, self.CONTROL),
+                interface(control, 1, self.CONTROL),
+                descriptor(0x24, b"\x00\x10\x01"),
+                descriptor(0x24, bytes([6, control, data])),
+                descriptor(0x24, struct.pack("<BBIHHB", 0x0F, self.ADDRESS, 0, self.LONGEST, 0, 0)),
+                endpoint(TO_HOST | self.number + 1, INTERRUPT, 16, 9),
+                interface(data, 0, (10, 0, 0)),
+                interface(data, 2, (10, 0, 0), alternate=1),
+                endpoint(TO_HOST | self.number, BULK, PACKET),
+                endpoint(self.number, BULK, PACKET),
+            )
+        )
+
+    def owns(self, number: int) -> bool:
+        """Its two endpoints."""
+        return number in {self.number, self.number + 1}
+
+    def control(self, setup: Setup, data: bytes) -> bytes | None:
+        """Which packets it is to pass on is all the same to it."""
+        return b"" if setup.index == self.first and setup.kind == CLASS_OUT else None
+
+    def take(self, number: int, data: bytes) -> None:
+        """A frame, or a part of one."""
+        self.sent.append(data)
+
+    def give(self, number: int, length: int) -> bytes | None:
+        """Nobody sends anything."""
         return None

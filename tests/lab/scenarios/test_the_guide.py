@@ -1,7 +1,8 @@
 """The guide of QVD 4.2, sentence by sentence, on real kernels: each scenario is named for what it holds us to.
 
 What other scenarios show of it: a client's stock kernel serves (§2.2: the main job), a kernel with one hub alone (§2.2:
-test_leases), every way for a container's root (§2.5: test_ways_out).
+test_leases), every way for a container's root (§2.5: test_ways_out), programs that mount or examine (§2.5:
+test_bystanders).
 """
 
 import json

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server_agent.descriptors import descriptors, is_isochronous
-from tests.kit.usbip_device.descriptors import CONFIGURATION, DEVICE, STRING, Identity
+from tests.kit.usbip_device.descriptors import CONFIGURATION, DEVICE, STRING, Identity, string
 from tests.kit.usbip_device.device import Device
-from tests.kit.usbip_device.functions import Keyboard, Serial, Speaker, Stick
+from tests.kit.usbip_device.functions import Adapter, Keyboard, Serial, Speaker, Stick
 from tests.kit.usbip_device.liars import HARMLESS, Liar, after_reset, all_liars, streams
 from tests.kit.usbip_device.records import (
     BrokenRecordError,
@@ -129,6 +129,7 @@ def test_an_answer_has_the_kernels_form() -> None:
         ((Stick(bytearray(1024)),), [8], False),
         ((Speaker(),), [1, 1, 1], True),
         ((Serial(), Stick(bytearray(1024), first=2, number=3)), [2, 10, 8], False),
+        ((Serial(), Adapter(first=2)), [2, 10, 2, 10, 10], False),
     ],
 )
 def test_a_device_describes_itself(functions: tuple[Serial], classes: list[int], *, isochronous: bool) -> None:
@@ -210,6 +211,27 @@ def test_a_stick_is_read_and_written() -> None:
     assert finished(device, scsi(bytes.fromhex("28000000000100000200"), 1024))[0] == bytes(512) + b"z" * 512
     assert finished(device, scsi(bytes.fromhex("28000000000300000200"), 1024)) == (b"", 1, 1024)
     assert finished(device, scsi(b"\x03" + bytes(5), 18))[0][2] == 5
+
+
+def test_a_host_is_told_once_of_another_medium_and_may_ask_who_it_is_all_the_time() -> None:
+    stick = Stick(bytearray(4 * 512))
+    device = Device(identity=IDENTITY, functions=(stick,))
+    stick.change(bytearray(8 * 512))
+    who, capacity = scsi(b"\x12" + bytes(5), 36), scsi(b"\x25" + bytes(9), 8)
+    assert finished(device, who)[1] == 0
+    assert finished(device, capacity) == (b"", 1, 8)
+    sense = finished(device, scsi(b"\x03" + bytes(5), 18))[0]
+    assert (sense[2], sense[12]) == (0x06, 0x28)
+    assert finished(device, capacity)[0] == struct.pack(">II", 7, 512)
+
+
+def test_an_adapter_keeps_what_the_host_sends_and_sends_nothing() -> None:
+    adapter = Adapter()
+    device = Device(identity=IDENTITY, functions=(adapter,), raw={(STRING, Adapter.ADDRESS): string("020000000001")})
+    assert description(device, STRING, Adapter.ADDRESS)[2:].decode("utf-16-le") == "020000000001"
+    assert answers(device, submit(adapter.number, length=1514)) == []
+    assert answers(device, submit(adapter.number, data=b"frame"))[0].actual == 5
+    assert adapter.sent == [b"frame"]
 
 
 def test_a_speaker_takes_every_packet() -> None:
