@@ -77,7 +77,8 @@ def save_atomic(path: "Location", data: bytes, mode: int, owner: "tuple[int, int
     """Replace or make the file: whatever happens, power loss included, it is the old or the new one, never a part.
 
     A symbolic link stays and its target is replaced. A missing folder is made, for its owner only.
-    Args: mode: the file's permission bits, whatever the umask; owner: its uid and gid, where they are to be kept.
+    Args: mode: the file's permission bits, whatever the umask; owner: its uid and gid, where they are to be kept. A
+    group that the caller is not in cannot be; the file then lets its new group do no more than everybody.
     Raises: QvdUsbError config-unwritable; the old file is then as it was.
     """
     try:
@@ -135,12 +136,23 @@ def _write_new(temporary: str, folder: int, data: bytes, mode: int, owner: "tupl
             rest = rest[os.write(descriptor, rest) :]
         made = os.fstat(descriptor)
         if owner is not None and owner != (made.st_uid, made.st_gid):
-            os.fchown(descriptor, *owner)
+            mode = _give(descriptor, made, owner, mode)
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
         return os.fstat(descriptor).st_mtime
     finally:
         os.close(descriptor)
+
+
+def _give(descriptor: int, made: os.stat_result, owner: "tuple[int, int]", mode: int) -> int:
+    """Give the file its owner and group; returns the mode it may have with those it got."""
+    try:
+        os.fchown(descriptor, *owner)
+    except PermissionError:
+        if owner[0] != made.st_uid:
+            raise
+        return mode & (0o707 | (mode & 0o007) << 3)
+    return mode
 
 
 def _sync_folder(folder: int) -> None:
@@ -173,4 +185,6 @@ def _unlink(name: str, folder: int) -> None:
 def _reason(error: "OSError | ValueError") -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "the disk is full"
+    if isinstance(error, OSError) and error.errno == errno.EPERM:
+        return "it belongs to somebody else"
     return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -47,7 +47,7 @@ class Bench:
         client.run(
             f"mkdir -p {_RUN} ~user/.qvd && mkfifo {_RUN}/orders && touch {_RUN}/times"
             " && printf 'client.usb.enable=1\\nclient.usb.allow_plaintext=1\\n' >~user/.qvd/client.conf"
-            f" && chown -R user {_RUN} ~user/.qvd && install -d -o user -m 0700 /run/user/1000"
+            f" && chown -R user: {_RUN} ~user/.qvd && install -d -o user -m 0700 /run/user/1000"
         )
         client.run(f"cat >{_RUN}/session", stdin=json.dumps(session))
         command = f"cd; exec python3 {_TOOLS}/tick.py {_KEY} {_RUN}/times <{_RUN}/session"

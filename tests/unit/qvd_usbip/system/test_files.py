@@ -30,6 +30,10 @@ def problem(action: Callable[[], object]) -> Problem:
     return caught.value.problem
 
 
+def nobody_may_give(*_: object) -> None:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -52,6 +56,26 @@ def test_the_mode_is_the_one_asked_for(tmp_path: Path, mode: int) -> None:
     finally:
         os.umask(old)
     assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o640, 0o600), (0o664, 0o644), (0o606, 0o606), (0o666, 0o666)])
+def test_a_group_that_cannot_be_kept_gives_the_new_one_nothing_that_not_all_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, after: int
+) -> None:
+    path = tmp_path / "client.conf"
+    monkeypatch.setattr(os, "fchown", nobody_may_give)
+    save_atomic(path, b"a=1\n", before, (os.geteuid(), os.getegid() + 1))
+    assert (read_bounded(path), stat.S_IMODE(path.stat().st_mode)) == (b"a=1\n", after)
+
+
+def test_somebody_elses_file_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "client.conf"
+    path.write_bytes(b"theirs\n")
+    monkeypatch.setattr(os, "fchown", nobody_may_give)
+    with pytest.raises(QvdUsbError, match="it belongs to somebody else") as caught:
+        save_atomic(path, b"mine\n", 0o644, (os.geteuid() + 1, os.getegid()))
+    assert caught.value.problem is errors.CONFIG_UNWRITABLE
+    assert (path.read_bytes(), names(tmp_path)) == (b"theirs\n", ["client.conf"])
 
 
 def test_a_missing_file_is_the_callers_business(tmp_path: Path) -> None:
