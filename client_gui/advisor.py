@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import time
-from functools import partial
 
 from client_gui import rules
 from client_gui.helper.authorise import parse_policy
@@ -23,7 +23,6 @@ from qvd_usbip.values import replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from client_gui.judgement import Rulebook
     from client_gui.settings import Files
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from client_gui.volumes import Filesystem
     from client_gui.wishes import Wishes
     from qvd_usbip.ids import BusId
+    from qvd_usbip.system.files import Location
     from qvd_usbip.usb import UsbDevice
 
 Incarnation = tuple["BusId", int, int]
@@ -50,13 +50,13 @@ def read_rulebook(files: Files) -> Rulebook:
     """
     administrators, users = files.rules
     written = (
-        *rules.parse(_text(administrators), rules.ADMINISTRATOR, str(administrators)),
-        *rules.parse(_text(users), rules.USER, str(users)),
+        *rules.parse(_text(administrators), rules.ADMINISTRATOR, administrators),
+        *rules.parse(_text(users), rules.USER, users),
     )
     return rulebook_of(parse_policy(_text(files.policy)), written)
 
 
-def _text(path: Path) -> str:
+def _text(path: str) -> str:
     try:
         return read_text(path)
     except FileNotFoundError:
@@ -70,7 +70,7 @@ class Advisor:
         self._files = files
         self._database = database
         self._names = UsbNames(database)
-        self._memory = Memory(files.own_folder / "devices.json")
+        self._memory = Memory(os.path.join(files.own_folder, "devices.json"))
         self._signature: object = None
         self.book = DEFAULT_BOOK
         self.book_fault: QvdUsbError | None = None
@@ -110,7 +110,7 @@ class Advisor:
         else:
             self.book_fault = None
 
-    def assess(self, devices: Sequence[UsbDevice], wishes: Wishes, usbroot: Path) -> dict[BusId, Assessment]:
+    def assess(self, devices: Sequence[UsbDevice], wishes: Wishes, usbroot: Location) -> dict[BusId, Assessment]:
         """Looks at every device, and decides about it."""
         present = listed(devices)
         self._take_stock(present)
@@ -223,7 +223,7 @@ class Advisor:
         """
         new = [device for device in devices if device.interfaces and not self.of_present(device).fingerprint]
         if new:
-            self._memory.change_all([self._change_of(device, partial(_chosen, device=device)) for device in new])
+            self._memory.change_all([self._change_of(device, _choosing(device)) for device in new])
 
     def of_present(self, device: UsbDevice) -> Remembered:
         """What is remembered of a device that is plugged in."""
@@ -271,9 +271,13 @@ def _chosen(known: Remembered, device: UsbDevice) -> Remembered:
     )
 
 
-def _signature(path: Path) -> object:
+def _choosing(device: UsbDevice) -> Callable[[Remembered], Remembered]:
+    return lambda known: _chosen(known, device)
+
+
+def _signature(path: str) -> object:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError as error:
         return error.errno
     return found.st_ino, found.st_mtime_ns, found.st_size

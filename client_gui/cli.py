@@ -76,8 +76,17 @@ def _run(arguments: list[str]) -> int:
         from client_gui.list_devices import show_list
 
         return show_list(as_json=len(arguments) == 2)
+    _find_packages()
     parsed = parser().parse_args(arguments)
     return _dispatch(parsed)
+
+
+def _find_packages() -> None:
+    """Lets everything but the list find the system's packages: it is started without them (python3 -S)."""
+    if "site" not in sys.modules:
+        import site
+
+        site.main()
 
 
 def _dispatch(parsed: argparse.Namespace) -> int:

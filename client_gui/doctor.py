@@ -139,7 +139,7 @@ def _rules(files: Files) -> Finding:
 
 
 def _memory(files: Files) -> Finding:
-    path = files.own_folder / "devices.json"
+    path = Path(files.own_folder) / "devices.json"
     memory = Memory(path)
     memory.reload()
     if memory.fault is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from qvd_usbip import classes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from qvd_usbip.system.files import Location
     from qvd_usbip.usb import UsbDevice
 
 _HANDLERS = {"kbd": classes.KEYBOARD, "mouse": classes.MOUSE}
@@ -15,7 +16,7 @@ _EVERY_KEY = "120013"
 """EV bits of a full keyboard with its lights, as the kernel prints them; power buttons have others."""
 
 
-def is_only_one(device: UsbDevice, root: Path = Path("/")) -> bool:
+def is_only_one(device: UsbDevice, root: Location = "/") -> bool:
     """Decides whether the device is a keyboard or a mouse and there is no other of that kind, built-in ones included.
 
     Source: /proc/bus/input/devices, lines S (sysfs), H (handlers) and B (EV bits).
@@ -24,7 +25,8 @@ def is_only_one(device: UsbDevice, root: Path = Path("/")) -> bool:
     if not kinds:
         return False
     try:
-        text = (root / "proc/bus/input/devices").read_text(errors="replace")
+        with open(os.path.join(root, "proc/bus/input/devices"), encoding="utf-8", errors="replace") as file:
+            text = file.read()
     except OSError:
         return False  # nobody can tell
     others = [block for block in text.split("\n\n") if f"/{device.busid}/" not in block]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from client_gui import settings
 from client_gui.advisor import Advisor
@@ -27,7 +26,7 @@ def show_list(*, as_json: bool) -> int:
         read = settings.load(files)
     except QvdUsbError as error:
         read, trouble = settings.defaults(), error
-    scanner = Scanner(Path(read.usbroot))
+    scanner = Scanner(read.usbroot)
     devices = scanner.scan()
     advisor = Advisor(files, read.database)
     advisor.reload()

@@ -5,6 +5,8 @@ QVD's own client knows nothing of it: which devices are shared stands in `client
 
 from __future__ import annotations
 
+import os
+
 from client_gui.state import Mode
 from qvd_usbip.errors import SETTINGS_MALFORMED, QvdUsbError
 from qvd_usbip.kinds import Kind
@@ -15,7 +17,8 @@ from qvd_usbip.values import dataclass, replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+
+    from qvd_usbip.system.files import Location
 
 LONGEST_NICKNAME = 60
 LONGEST_NAME = 126
@@ -127,8 +130,8 @@ def _fields(each: Remembered) -> dict[str, object]:
 class Memory:
     """The file, and what stood in it when it was last read."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Location) -> None:
+        self._path = os.fspath(path)
         self._signature: object = None
         self._known: dict[str, Remembered] = {}
         self.fault: QvdUsbError | None = None
@@ -148,7 +151,7 @@ class Memory:
 
     def _signature_now(self) -> object:
         try:
-            found = self._path.stat()
+            found = os.stat(self._path)
         except OSError:
             return ()
         return found.st_ino, found.st_mtime_ns, found.st_size
@@ -187,7 +190,7 @@ class Memory:
         self._known = dict(self._known)
         for each in changes:
             after[each.key] = self._known[each.key] = each.change(self.of(each.key, *each.known_as))
-        with locked_folder(self._path.parent):
+        with locked_folder(os.path.dirname(self._path)):
             now = self._read()
             if any(now.get(key, NOTHING) != new for key, new in after.items()):
                 now.update(after)

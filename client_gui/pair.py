@@ -12,6 +12,7 @@ import ssl
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from client_gui import sessions
@@ -32,8 +33,6 @@ from qvd_usbip.pairing import NONCE_BYTES, ClientSide, fingerprint_of, is_name, 
 from qvd_usbip.wire import PairClient, Upgraded
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from client_gui.session import Address
 
 DEFAULT_PORT = 9020
@@ -116,7 +115,7 @@ def name_of(container: str, address: Address) -> str:
 
 def identity_folder(files: Files) -> Path:
     """Where this user's key and certificate are."""
-    return files.own_folder / "identity"
+    return Path(files.own_folder) / "identity"
 
 
 def own_name() -> str:

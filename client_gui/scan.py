@@ -11,9 +11,8 @@ from qvd_usbip.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from qvd_usbip.ids import BusId
+    from qvd_usbip.system.files import Location
     from qvd_usbip.usb import Interface, UsbDevice
 
 
@@ -23,7 +22,7 @@ class Scanner:
     The kernel drops a device's interfaces while usbip-host has it; without them a webcam would turn into "a device".
     """
 
-    def __init__(self, usbroot: Path) -> None:
+    def __init__(self, usbroot: Location) -> None:
         self.usbroot = usbroot
         self._interfaces: dict[object, tuple[Interface, ...]] = {}
         self.left_out: dict[BusId, QvdUsbError] = {}

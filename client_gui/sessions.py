@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_gui.session import SIZE_LIMIT, format_session, parse_session
@@ -14,8 +15,6 @@ from qvd_usbip.system.files import read_text, remove, save_atomic
 from qvd_usbip.system.folder_lock import locked_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from client_gui.session import Session
 
 SUFFIX = ".json"
@@ -23,7 +22,7 @@ SUFFIX = ".json"
 
 def folder_of(files: Files) -> Path:
     """Where the sessions of this user are."""
-    return files.own_folder / "sessions"
+    return Path(files.own_folder) / "sessions"
 
 
 def load(files: Files, name: str) -> Session:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 
 from client_gui.wishes import Wishes, format_ports, parse_ports
 from qvd_usbip import properties, share_list
@@ -95,10 +94,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """The configuration files: the machine's, and the user's own, which alone is ever written."""
+    """The configuration files: the machine's, and the user's own, which alone is ever written.
 
-    system: Path
-    user: Path
+    Paths are plain texts here and wherever `qvd-usb list` comes by: pathlib would be a third of its whole time.
+    """
+
+    system: str
+    user: str
 
     @classmethod
     def of_user(cls) -> Files:
@@ -107,35 +109,40 @@ class Files:
         Raises:
             QvdUsbError: config-unreadable, where there is no home folder.
         """
-        try:
-            home = Path.home()
-        except RuntimeError as error:
-            raise QvdUsbError(CONFIG_UNREADABLE, path="~/.qvd/client.conf", reason=str(error)) from error
-        return cls(system=Path("/etc/qvd/client.conf"), user=home / ".qvd" / "client.conf")
+        system, user = LAYERS
+        found = os.path.expanduser(user)
+        if found == user:
+            raise QvdUsbError(CONFIG_UNREADABLE, path=user, reason="there is no home folder")
+        return cls(system=system, user=found)
 
     @property
-    def policy(self) -> Path:
+    def policy(self) -> str:
         """What the administrator lets users lend, as the helper reads it."""
-        return self.system.with_name("usbip-policy.conf")
+        return beside(self.system, "usbip-policy.conf")
 
     @property
-    def rules(self) -> tuple[Path, Path]:
+    def rules(self) -> tuple[str, str]:
         """The rules of which devices may be lent: the administrator's and the user's."""
-        return self.system.with_name("usbip-rules.conf"), self.own_folder / "rules.conf"
+        return beside(self.system, "usbip-rules.conf"), os.path.join(self.own_folder, "rules.conf")
 
     @property
-    def own_folder(self) -> Path:
+    def own_folder(self) -> str:
         """Where we keep what is ours alone and no other QVD program reads."""
-        return self.user.parent.parent / ".config" / "qvd-usbip"
+        return os.path.join(os.path.dirname(os.path.dirname(self.user)), ".config", "qvd-usbip")
 
     def signature(self) -> Signature:
         """What changes when one of the files does; costs two system calls."""
         return tuple(_signature(path) for path in (self.system, self.user))
 
 
-def _signature(path: Path) -> tuple[int, int, int, int] | None:
+def beside(path: str, name: str) -> str:
+    """Names another file of the same folder."""
+    return os.path.join(os.path.dirname(path), name)
+
+
+def _signature(path: str) -> tuple[int, int, int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None  # whatever the reason is, reading the file will tell it
     return found.st_ino, found.st_dev, found.st_mtime_ns, found.st_size
@@ -151,13 +158,13 @@ def load(files: Files) -> Settings:
     return interpret(properties.expand(properties.layered(DEFAULTS, *layers)))
 
 
-def _layer(path: Path) -> dict[str, str]:
+def _layer(path: str) -> dict[str, str]:
     """One file's settings; bytes that are no UTF-8 are nobody's business but in a value that is ours."""
     text = _read(path)
     values = properties.parse(text)
     if any(_is_foreign(values[key]) for key in DEFAULTS if key in values):
         offset = next(at for at, char in enumerate(text) if _is_foreign(char))
-        raise QvdUsbError(CONFIG_NOT_TEXT, path=str(path), offset=len(text[:offset].encode()))
+        raise QvdUsbError(CONFIG_NOT_TEXT, path=path, offset=len(text[:offset].encode()))
     return values
 
 
@@ -221,7 +228,7 @@ def change_wishes(files: Files, change: Callable[[Settings], Wishes]) -> Setting
     Raises:
         QvdUsbError: config-…, or what `change` raises; the file is then as it was.
     """
-    with locked_folder(Path(os.path.realpath(files.user)).parent):
+    with locked_folder(os.path.dirname(os.path.realpath(files.user))):
         before = load(files)
         after = change(before)
         if after != before.wishes:
@@ -234,22 +241,22 @@ def change_wishes(files: Files, change: Callable[[Settings], Wishes]) -> Setting
         return load(files)
 
 
-def _read(path: Path) -> str:
+def _read(path: str) -> str:
     """A configuration file's text; one that does not exist is empty. Bytes that are no UTF-8 are kept for saving."""
     try:
         data = read_bounded(path)
     except FileNotFoundError:
         return ""
     if (offset := data.find(b"\0")) >= 0:
-        raise QvdUsbError(CONFIG_NOT_TEXT, path=str(path), offset=offset)
+        raise QvdUsbError(CONFIG_NOT_TEXT, path=path, offset=offset)
     return data.decode("utf-8", "surrogateescape")
 
 
-def _save(path: Path, text: str) -> None:
+def _save(path: str, text: str) -> None:
     mode, owner = 0o600, None
-    if path.exists():
-        found = path.stat()
+    if os.path.exists(path):
+        found = os.stat(path)
         mode, owner = stat.S_IMODE(found.st_mode), (found.st_uid, found.st_gid)
         if not os.access(path, os.W_OK):  # replacing it would go behind the back of whoever made it read-only
-            raise QvdUsbError(CONFIG_UNWRITABLE, path=str(path), reason="it is read-only")
+            raise QvdUsbError(CONFIG_UNWRITABLE, path=path, reason="it is read-only")
     save_atomic(path, text.encode("utf-8", "surrogateescape"), mode, owner)

@@ -5,8 +5,6 @@ Source: usb.ids, its syntax as the file's own head tells it.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.system.files import read_bounded
 
@@ -22,7 +20,7 @@ class UsbNames:
     """The first of the files that is there; read when it is first asked, and no further than it has to be."""
 
     def __init__(self, paths: str) -> None:
-        self._paths = [Path(each.strip()) for each in paths.split(",") if each.strip()]
+        self._paths = [each.strip() for each in paths.split(",") if each.strip()]
         self._data: bytes | None = None
         self._known: dict[VidPid, tuple[str, str]] = {}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from client_gui.state import Volume
 from qvd_usbip import classes
@@ -15,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from qvd_usbip.system.files import Location
     from qvd_usbip.usb import UsbDevice
 
 _MOST_DISKS = 64
@@ -39,7 +39,7 @@ def is_storage(device: UsbDevice) -> bool:
     return classes.has(device.interfaces, classes.STORAGE)
 
 
-def filesystems_of(device: UsbDevice, usbroot: Path, root: Path = Path("/")) -> tuple[Filesystem, ...]:
+def filesystems_of(device: UsbDevice, usbroot: Location, root: Location = "/") -> tuple[Filesystem, ...]:
     """Reads what is on the device: everything that is mounted or has a file system, as far as udev knows.
 
     Args:
@@ -51,41 +51,56 @@ def filesystems_of(device: UsbDevice, usbroot: Path, root: Path = Path("/")) -> 
         return ()
     mounts = _mounts(root)
     found = []
-    for block, crypt in _blocks(usbroot / str(device.busid), device, root):
-        number = read_attribute(block, "dev") or ""
+    for block, crypt in _blocks(os.path.join(usbroot, str(device.busid)), device, root):
+        name, number = os.path.basename(block), read_attribute(block, "dev") or ""
         known = _udev(root, number)
         places = mounts.get(number, ())
         if not places and known.get("ID_FS_USAGE") != "filesystem" and not crypt:
             continue
         volume = Volume(
-            name=printable(known.get("ID_FS_LABEL", "")) or block.name,
+            name=printable(known.get("ID_FS_LABEL", "")) or name,
             path=printable(places[0]) if places else "",
             size=_size(block),
         )
-        found.append(Filesystem(node=f"/dev/{block.name.replace('!', '/')}", volume=volume, places=places, crypt=crypt))
+        found.append(Filesystem(node=f"/dev/{name.replace('!', '/')}", volume=volume, places=places, crypt=crypt))
     return tuple(found)
 
 
-def _blocks(folder: Path, device: UsbDevice, root: Path) -> Iterator[tuple[Path, str]]:
+def _blocks(folder: str, device: UsbDevice, root: Location) -> Iterator[tuple[str, str]]:
     """The sysfs folders of its disks, partitions, and opened encrypted partitions (with the node of the closed one)."""
-    disks = sorted(folder.glob(f"{device.busid}:*/host*/target*/*/block/*"))[:_MOST_DISKS]
-    for disk in disks:
-        for block in (disk, *sorted(disk.glob(f"{disk.name}*"))[:_MOST_DISKS]):
+    for disk in _below(folder, f"{device.busid}:", "host", "target", "", "block", ""):
+        for block in (disk, *_below(disk, os.path.basename(disk))):
             yield block, ""
-            for holder in sorted(block.glob("holders/*"))[:_MOST_DISKS]:
-                yield root / "sys/class/block" / holder.name, f"/dev/{block.name}"
+            for holder in _below(block, "holders", ""):
+                yield os.path.join(root, "sys/class/block", os.path.basename(holder)), f"/dev/{os.path.basename(block)}"
 
 
-def _size(block: Path) -> int:
+def _below(folder: str, *beginnings: str) -> list[str]:
+    """The first paths below the folder whose names, one after the other, begin so."""
+    found = [folder]
+    for beginning in beginnings:
+        found = [os.path.join(each, name) for each in found for name in _names(each) if name.startswith(beginning)]
+    return sorted(found)[:_MOST_DISKS]
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []  # no folder, or it went meanwhile
+
+
+def _size(block: str) -> int:
     sectors = read_attribute(block, "size") or ""
     return int(sectors) * _SECTOR if sectors.isdecimal() and len(sectors) < 20 else 0
 
 
-def _mounts(root: Path) -> dict[str, tuple[str, ...]]:
+def _mounts(root: Location) -> dict[str, tuple[str, ...]]:
     """Every mount point by the number of its device. Source: proc(5), mountinfo fields 3 and 5."""
     mounts: dict[str, tuple[str, ...]] = {}
     try:
-        lines = (root / "proc/self/mountinfo").read_bytes().split(b"\n")
+        with open(os.path.join(root, "proc/self/mountinfo"), "rb") as file:
+            lines = file.read().split(b"\n")
     except OSError:
         return {}  # nobody can tell; the helper looks again, as root
     for line in lines:
@@ -101,10 +116,11 @@ def _unescaped(text: str) -> str:
     return text
 
 
-def _udev(root: Path, number: str) -> dict[str, str]:
+def _udev(root: Location, number: str) -> dict[str, str]:
     """What udev found out about a block device. Source: the lines `E:key=value` of udev's database."""
     try:
-        text = (root / "run/udev/data" / f"b{number}").read_text(errors="replace")
+        with open(os.path.join(root, "run/udev/data", f"b{number}"), encoding="utf-8", errors="replace") as file:
+            text = file.read()
     except OSError:
         return {}
     pairs = (line[2:].partition("=") for line in text.splitlines() if line.startswith("E:"))

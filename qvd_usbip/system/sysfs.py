@@ -10,7 +10,7 @@ from qvd_usbip.usb import Interface, UsbDevice, device_from_attributes, interfac
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
+    from qvd_usbip.system.files import Location
 
 _LIMIT = 4096  # a sysfs attribute is one page at most
 _MAX_DEVICES = 4096
@@ -23,7 +23,7 @@ _INTERFACE_ATTRIBUTES = (
 )  # fmt: skip
 
 
-def read_attribute(folder: Path | int, name: str) -> str | None:
+def read_attribute(folder: Location | int, name: str) -> str | None:
     """One attribute's content without the line end, bytes that are no UTF-8 replaced; None if it is not there.
 
     Args: folder: path or directory descriptor of the device.
@@ -42,7 +42,7 @@ def read_attribute(folder: Path | int, name: str) -> str | None:
         raise
 
 
-def list_busids(usbroot: Path) -> list[ids.BusId]:
+def list_busids(usbroot: Location) -> list[ids.BusId]:
     """The devices that are plugged in, sorted, without root hubs and interfaces; none where there is no USB at all."""
     try:
         names = os.listdir(usbroot)[:_MAX_DEVICES]
@@ -53,9 +53,9 @@ def list_busids(usbroot: Path) -> list[ids.BusId]:
     return sorted(busid for name in names if (busid := _busid(name)) is not None)
 
 
-def read_device(usbroot: Path, busid: ids.BusId) -> UsbDevice | None:
+def read_device(usbroot: Location, busid: ids.BusId) -> UsbDevice | None:
     """One device as it is now; None if it is not there, or goes while it is read."""
-    folder = usbroot / str(busid)
+    folder = os.path.join(usbroot, str(busid))
     attributes = _attributes(folder, _DEVICE_ATTRIBUTES)
     if "idVendor" not in attributes:
         return None
@@ -73,7 +73,7 @@ def read_device(usbroot: Path, busid: ids.BusId) -> UsbDevice | None:
         raise
 
 
-def driver_of(folder: Path) -> str:
+def driver_of(folder: Location) -> str:
     """The name of the driver that has this device or interface, "" if none has it."""
     try:
         return os.path.basename(os.readlink(os.path.join(folder, "driver")))
@@ -83,7 +83,7 @@ def driver_of(folder: Path) -> str:
         raise
 
 
-def _interfaces(folder: Path, busid: ids.BusId) -> list[Interface]:
+def _interfaces(folder: Location, busid: ids.BusId) -> list[Interface]:
     """The interfaces of the chosen configuration; a device that is not authorised has none."""
     try:
         names = sorted(name for name in os.listdir(folder) if name.startswith(f"{busid}:"))
@@ -93,13 +93,14 @@ def _interfaces(folder: Path, busid: ids.BusId) -> list[Interface]:
         raise
     found: list[Interface] = []
     for name in names:
-        attributes = _attributes(folder / name, _INTERFACE_ATTRIBUTES)
+        own = os.path.join(folder, name)
+        attributes = _attributes(own, _INTERFACE_ATTRIBUTES)
         if len(attributes) == len(_INTERFACE_ATTRIBUTES):  # else it goes while it is read
-            found.append(interface_from_attributes(busid, attributes, driver_of(folder / name)))
+            found.append(interface_from_attributes(busid, attributes, driver_of(own)))
     return found
 
 
-def _attributes(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
+def _attributes(folder: Location, names: tuple[str, ...]) -> dict[str, str]:
     read = ((name, read_attribute(folder, name)) for name in names)
     return {name: value for name, value in read if value is not None}
 

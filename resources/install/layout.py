@@ -91,7 +91,7 @@ CLIENT = Role(
     tmpfiles="qvd-usbip-client.conf",
     enable=(("qvd-usb-recover.service", "multi-user.target"),),
     items=(
-        _start("/usr/bin/qvd-usb", "client_gui.cli:main"),
+        _start("/usr/bin/qvd-usb", "client_gui.cli:main", "-IS"),
         _start("/usr/bin/qvd-usb-picker", "client_gui.ui.main:main"),
         Item(
             kind=Kind.LAUNCHER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from tests.gui.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from PySide6.QtCore import QSettings
     from pytestqt.qtbot import QtBot
@@ -40,7 +40,7 @@ def test_window_answers_with_a_full_tree_and_a_helper_that_hangs(tree: FullTree,
     assert [row.split(",")[0] for row in seen.rows()] == ["Adapter 0100"]
     seen.click("Share Adapter 0100")
     assert not seen.checked("Share Adapter 0100")
-    qtbot.waitUntil(lambda: "0403:6001@0100" not in tree.bench.files.user.read_text(), timeout=PATIENCE)
+    qtbot.waitUntil(lambda: "0403:6001@0100" not in Path(tree.bench.files.user).read_text(), timeout=PATIENCE)
     picker.search.edit.clear()
     seen.click("Details of Adapter 0001")
     assert "0403:6001 · 0001" in seen.texts()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ from tests.unit.client_gui.bench import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from PySide6.QtCore import QSettings
     from pytestqt.qtbot import QtBot
@@ -55,7 +55,7 @@ class Used:
 
     def file(self) -> str:
         """Returns the user's configuration file."""
-        return self.bench.files.user.read_text()
+        return Path(self.bench.files.user).read_text()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_gui.engine import Engine
@@ -16,7 +17,6 @@ from tests.unit.client_gui.slave_peer import KEY, SlavePeer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from client_gui.state import DeviceState, Row, Snapshot
 
@@ -75,7 +75,7 @@ class Bench:
         self.bus = Bus(folder / "bus")
         self.helper = FakeHelper(folder / "bin")
         self.peer = SlavePeer()
-        self.files = Files(system=folder / "etc" / "client.conf", user=folder / "home" / ".qvd" / "client.conf")
+        self.files = Files(system=f"{folder}/etc/client.conf", user=f"{folder}/home/.qvd/client.conf")
         self.runtime = folder / "run"
         self.configure()
         self.engine: Engine | None = None
@@ -84,7 +84,7 @@ class Bench:
 
     def configure(self, share_list: str = "", **more: str) -> None:
         """Writes the user's file, at once: half of it would lead the engine to this computer's own devices."""
-        self.files.user.parent.mkdir(parents=True, exist_ok=True)
+        Path(self.files.user).parent.mkdir(parents=True, exist_ok=True)
         values = {
             "client.usb.enable": "1",
             "client.usb.share_list": share_list,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,6 @@ from tests.unit.client_gui.test_connect import ENTRY, Pipe, after, session_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -50,13 +50,13 @@ def test_a_client_conf_that_cannot_be_read(
     bench: Bench, capsys: pytest.CaptureFixture[str], whose: str, kind: str, code: str
 ) -> None:
     bench.bus.plug()
-    path: Path = getattr(bench.files, whose)
+    path, own = Path(getattr(bench.files, whose)), Path(bench.files.user)
     make_unusable(path, kind)
-    before = identity(path), identity(bench.files.user), sorted(bench.files.user.parent.iterdir())
+    before = identity(path), identity(own), sorted(own.parent.iterdir())
     for status, err in each_command(bench, capsys):
         assert_refused(status, err, code)
         assert str(path) in err
-        assert (identity(path), identity(bench.files.user), sorted(bench.files.user.parent.iterdir())) == before
+        assert (identity(path), identity(own), sorted(own.parent.iterdir())) == before
     assert bench.helper.diary() == []
 
 
@@ -76,12 +76,12 @@ def test_a_value_in_client_conf_that_makes_no_sense(
     bench: Bench, capsys: pytest.CaptureFixture[str], line: str, code: str
 ) -> None:
     bench.bus.plug()
-    with bench.files.user.open("a") as file:
+    with Path(bench.files.user).open("a") as file:
         file.write(f"{line}\n")
-    before = identity(bench.files.user)
+    before = identity(Path(bench.files.user))
     for status, err in each_command(bench, capsys):
         assert_refused(status, err, code)
-    assert identity(bench.files.user) == before
+    assert identity(Path(bench.files.user)) == before
     assert bench.helper.diary() == []
 
 
@@ -107,13 +107,13 @@ def test_a_name_that_is_none_or_nobodys(
     bench: Bench, capsys: pytest.CaptureFixture[str], target: str, code: str
 ) -> None:
     bench.bus.plug()
-    before = identity(bench.files.user)
+    before = identity(Path(bench.files.user))
     for command in ("share", "unshare"):
         status, out, err = run(capsys, command, "1-4", target)
         assert_refused(status, err, code)
         assert out == ""
         assert "\x1b" not in err
-    assert identity(bench.files.user) == before
+    assert identity(Path(bench.files.user)) == before
 
 
 def test_an_id_that_nothing_has_can_be_shared_in_advance_but_not_unshared(

@@ -6,16 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from client_gui import cli
 from tests.unit.client_gui.bench import Bench
 from tests.unit.client_gui.command import program, run, status_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("at_home")
 ENTRY = "0bda:58c2@1234"
@@ -48,7 +45,7 @@ def test_list_with_nothing_plugged_in(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_list_works_with_a_broken_file_and_says_so(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    bench.files.user.write_bytes(b"client.usb.enable=\xff")
+    Path(bench.files.user).write_bytes(b"client.usb.enable=\xff")
     status, _, err = run(capsys, "list")
     assert status == status_of("config-not-text")
     assert "UTF-8" in err
@@ -79,7 +76,7 @@ def test_share_and_unshare(bench: Bench, capsys: pytest.CaptureFixture[str], tar
     status, out, err = run(capsys, "share", target)
     assert (status, out) == (0, f"share list: {ENTRY}\n")
     assert "stops working on this computer" in err
-    assert f"client.usb.share_list={ENTRY}\n" in bench.files.user.read_text()
+    assert f"client.usb.share_list={ENTRY}\n" in Path(bench.files.user).read_text()
     status, out, _ = run(capsys, "unshare", target)
     assert (status, out) == (0, "share list: (empty)\n")
 
@@ -148,12 +145,12 @@ def test_a_wrong_name_shares_nothing(bench: Bench, capsys: pytest.CaptureFixture
     bench.bus.plug("1-7", serial="keys", interface="03 01 01")
     for busid in ("1-1", "1-2"):
         bench.bus.plug(busid, "0441:0012", "")
-    before = bench.files.user.read_text()
+    before = Path(bench.files.user).read_text()
     status, out, err = run(capsys, "share", "1-4", target)
     assert (status, out) == (status_of(code), "")
     assert err.startswith("error: ")
     assert err.count("\n") == 2
-    assert bench.files.user.read_text() == before
+    assert Path(bench.files.user).read_text() == before
 
 
 def test_a_wrong_name_unshares_nothing(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,12 +163,12 @@ def test_a_wrong_name_unshares_nothing(bench: Bench, capsys: pytest.CaptureFixtu
 def test_a_malformed_share_list_is_not_written_over(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     bench.bus.plug()
     bench.configure("0bda:58c2, what")
-    before = bench.files.user.read_text()
+    before = Path(bench.files.user).read_text()
     for command in ("share", "unshare"):
         status, _, err = run(capsys, command, "1-4")
         assert status == status_of("share-list-malformed")
         assert "'what'" in err
-    assert bench.files.user.read_text() == before
+    assert Path(bench.files.user).read_text() == before
 
 
 @pytest.mark.parametrize(
@@ -241,6 +238,18 @@ def test_a_terminal_that_knows_few_letters_shows_the_rest_as_escapes(bench: Benc
     assert rb"\u30ab\u30e1\u30e9" in out
 
 
+def test_every_other_command_finds_the_systems_packages(repository: Path) -> None:
+    """They are started with -S, as the list is, which needs none."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(repository)!r})\n"
+        "import client_gui.cli\n"
+        "assert 'site' not in sys.modules, 'this Python is one with packages'\n"
+        "client_gui.cli.main(['explain', '9-9'])\n"
+        "import pytest"
+    )
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+
+
 def test_list_pays_for_nothing_that_it_does_not_need(repository: Path) -> None:
     """The one command that has to be quick: each of these costs it a tenth of its start, or more."""
     code = (
@@ -251,5 +260,6 @@ def test_list_pays_for_nothing_that_it_does_not_need(repository: Path) -> None:
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert not loaded & {
-        "argparse", "dataclasses", "hashlib", "h11", "inspect", "json", "logging", "selectors", "socket", "subprocess",
+        "argparse", "contextlib", "dataclasses", "hashlib", "h11", "inspect", "json", "logging", "pathlib", "re",
+        "selectors", "site", "socket", "subprocess",
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +17,6 @@ from qvd_usbip.system.files import save_atomic
 from tests.unit.client_gui.bench import Bench
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from client_gui.engine import Engine
 
 ENTRY = "0bda:58c2@1234"
@@ -87,7 +86,7 @@ def test_unlocking_a_keyboard_ticks_it(bench: Bench) -> None:
     assert asked(bench.wait_state(DeviceState.LOCKED)) is Asked.UNLOCK
     engine.agree(ENTRY, Asked.UNLOCK)
     bench.wait_state(DeviceState.IN_USE)
-    assert ENTRY in bench.files.user.read_text()
+    assert ENTRY in Path(bench.files.user).read_text()
 
 
 def test_a_device_that_came_back_as_something_else_waits_for_a_yes(bench: Bench) -> None:
@@ -138,7 +137,7 @@ def test_what_many_devices_are_at_their_first_share_is_written_down_at_once(
 
 
 def test_a_denied_device_is_not_shared_and_the_rule_is_told(bench: Bench) -> None:
-    administrators, _ = bench.files.rules
+    administrators = Path(bench.files.rules[0])
     administrators.parent.mkdir()
     administrators.write_text("deny class=serial # No adapters\n")
     share(bench)
@@ -153,7 +152,7 @@ def test_a_denied_device_is_not_shared_and_the_rule_is_told(bench: Bench) -> Non
 
 
 def test_rules_that_cannot_be_read_let_nothing_out(bench: Bench) -> None:
-    _, users = bench.files.rules
+    users = Path(bench.files.rules[1])
     users.parent.mkdir(parents=True)
     users.write_text("allow everything\n")
     share(bench)
@@ -191,7 +190,7 @@ def test_a_manual_device_stays_here_until_it_is_switched_on_by_hand(bench: Bench
     bench.wait(lambda seen: any(row.mode is Mode.MANUAL for row in seen.rows), "manual")
     replug(bench)
     assert bench.wait_state(DeviceState.NOT_SHARED).ticked is False
-    assert ENTRY in bench.files.user.read_text()
+    assert ENTRY in Path(bench.files.user).read_text()
     engine.toggle(ENTRY, True)
     assert bench.wait_state(DeviceState.IN_USE).ticked
 
@@ -236,7 +235,7 @@ def test_a_followed_port_shares_what_comes_to_it_for_a_while(bench: Bench) -> No
     replug(bench, vidpid="0483:df11", serial="boot")
     row = bench.wait_state(DeviceState.IN_USE)
     assert (str(row.vidpid), row.ticked) == ("0483:df11", True)
-    assert "0483" not in bench.files.user.read_text()
+    assert "0483" not in Path(bench.files.user).read_text()
     replug(bench)
     assert bench.wait_state(DeviceState.IN_USE).identity == ENTRY
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -57,12 +58,12 @@ def test_ticking_shares_and_unticking_returns_and_both_stand_in_the_file(bench: 
     bench.wait_state(DeviceState.NOT_SHARED)
     engine.toggle(ENTRY, True)
     bench.wait_state(DeviceState.IN_USE)
-    assert f"client.usb.share_list={ENTRY}\n" in bench.files.user.read_text()
+    assert f"client.usb.share_list={ENTRY}\n" in Path(bench.files.user).read_text()
     engine.toggle(ENTRY, False)
     bench.helper.wait_for("asked to return")
     bench.wait_state(DeviceState.NOT_SHARED)
-    assert ENTRY not in bench.files.user.read_text()
-    assert bench.files.user.read_text().startswith("# mine\n")
+    assert ENTRY not in Path(bench.files.user).read_text()
+    assert Path(bench.files.user).read_text().startswith("# mine\n")
 
 
 def test_a_tick_written_by_another_program_acts_on_the_running_engine(bench: Bench) -> None:
@@ -209,8 +210,8 @@ def test_the_list_cannot_be_written_and_that_is_said(bench: Bench) -> None:
     bench.bus.plug()
     engine = bench.run()
     bench.wait_state(DeviceState.NOT_SHARED)
-    bench.files.user.unlink()
-    bench.files.user.mkdir()
+    Path(bench.files.user).unlink()
+    Path(bench.files.user).mkdir()
     engine.toggle(ENTRY, True)
     seen = bench.wait(lambda seen: bool(seen.problems), "a problem")
     assert {problem.code for problem in seen.problems} == {"config-is-folder"}
@@ -220,7 +221,7 @@ def test_the_list_cannot_be_written_and_that_is_said(bench: Bench) -> None:
 def test_a_file_that_breaks_meanwhile_takes_no_device_away(bench: Bench) -> None:
     share(bench)
     bench.wait_state(DeviceState.IN_USE)
-    bench.files.user.write_bytes(b"client.usb.share_list=\xff\xfe\n")
+    Path(bench.files.user).write_bytes(b"client.usb.share_list=\xff\xfe\n")
     bench.wait(lambda seen: [problem.code for problem in seen.problems] == ["config-not-text"], "told of the file")
     bench.wait_state(DeviceState.IN_USE)
     bench.configure(ENTRY)

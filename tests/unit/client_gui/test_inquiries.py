@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -23,9 +23,6 @@ from qvd_usbip.finding import Finding
 from tests.unit.client_gui.bench import Bench
 from tests.unit.client_gui.command import program, run, status_of
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 pytestmark = pytest.mark.usefixtures("at_home")
 ENTRY = "0bda:58c2@1234"
 KEYBOARD = "03 01 01"
@@ -34,7 +31,7 @@ COMPLETIONS = ("qvd-usb.bash", "qvd-usb.zsh", "qvd-usb.fish")
 
 
 def write_rules(bench: Bench, text: str) -> Path:
-    path, _ = bench.files.rules
+    path = Path(bench.files.rules[0])
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     return path
@@ -185,8 +182,8 @@ def test_each_thing_that_is_missing_names_its_remedy(
     monkeypatch.setenv("USER", "lena")
     bench.configure(client__usb__enable="0")
     write_rules(bench, "deny\n")
-    bench.files.own_folder.mkdir(parents=True)
-    (bench.files.own_folder / "devices.json").write_text("?")
+    Path(bench.files.own_folder).mkdir(parents=True)
+    Path(bench.files.own_folder, "devices.json").write_text("?")
     found = marks(bench, healthy)
     failing = {name for name, (mark, _) in found.items() if mark == "FAIL"}
     assert failing == {"settings", "kernel", "helper", "permission", "rules", "memory"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,7 @@ ENTRY = "0bda:58c2@1234"
 
 
 def remembered(bench: Bench) -> dict[str, Remembered]:
-    path = bench.files.own_folder / "devices.json"
+    path = Path(bench.files.own_folder) / "devices.json"
     return parse(path.read_text()) if path.exists() else {}
 
 
@@ -135,7 +136,7 @@ def test_twins_are_told_apart_by_port_and_keep_their_names_when_one_is_unplugged
 
 def test_a_file_that_is_not_ours_is_told_and_left_alone(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     bench.bus.plug()
-    path = bench.files.own_folder / "devices.json"
+    path = Path(bench.files.own_folder) / "devices.json"
     path.parent.mkdir(parents=True)
     path.write_text("mine")
     for arguments in (("mode", "1-4"), ("name", "1-4", "x")):

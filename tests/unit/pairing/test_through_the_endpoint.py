@@ -66,7 +66,7 @@ def ping(session: Session, home: Path) -> bytes:
 def connected(folder: Path, home: Path, session: str) -> tuple[int, str]:
     """What `qvd-usb connect` says in a process of its own, and the exit status with which it ends by itself."""
     desk = Desk(folder)
-    desk.files = Files(system=desk.files.system, user=home / ".qvd/client.conf")
+    desk.files = Files(system=desk.files.system, user=f"{home}/.qvd/client.conf")
     desk.bus.plug()
     desk.configure("0bda:58c2@1234")
     try:

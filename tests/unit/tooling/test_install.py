@@ -168,7 +168,7 @@ def test_every_module_is_compiled_under_the_path_it_will_have(staged: Path) -> N
 @pytest.mark.parametrize(
     ("program", "flags", "entry"),
     [
-        ("usr/bin/qvd-usb", "-I", "client_gui.cli:main"),
+        ("usr/bin/qvd-usb", "-IS", "client_gui.cli:main"),
         ("usr/bin/qvd-usb-picker", "-I", "client_gui.ui.main:main"),
         ("usr/sbin/qvd-usb-agent", "-I", "server_agent.cli:main"),
         ("usr/lib/qvd/bin/qvd-create-device", "-IS", "vma_hooks.create_device:start"),
