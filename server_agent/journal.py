@@ -4,6 +4,7 @@
 """
 
 import json
+import logging
 import socket
 import sys
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import TextIO
 from server_agent.chronicle import Entry, Kind
 from server_agent.records import Row
 
+LOG = logging.getLogger(__name__)
 SOCKET = Path("/run/systemd/journal/socket")
 IDENTIFIER = "qvd-usb-audit"
 WARNING, NOTICE = 4, 5  # syslog(3)
@@ -51,7 +53,13 @@ class Journal:
         try:
             self._socket.sendto(message(entry, row), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL, str(self.path))
         except OSError:  # gone, full or restarting, whatever it is: the line must not be lost
+            self._fall_back(row)
+
+    def _fall_back(self, row: Row) -> None:
+        try:
             print(json.dumps(row, sort_keys=True), file=self.fallback, flush=True)
+        except OSError as error:  # what is to be done about the event must be done all the same
+            LOG.warning("a line of the audit is lost: %s", error)
 
     def close(self) -> None:
         """Let go of the socket."""

@@ -1,9 +1,11 @@
 """Where entries go: the journal gets a line with fields, figures count, watchers see all or how much they missed."""
 
 import asyncio
+import errno
 import io
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -74,6 +76,21 @@ def test_a_journal_that_is_away_or_full_loses_nothing(tmp_path: Path) -> None:
     assert rows[0]["event"] == "grant"
     assert sent > 0
     assert len(rows) == 1 + 5000 - sent
+
+
+class Full(io.StringIO):
+    """A file on a disk that is full."""
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_an_audit_that_nothing_takes_stops_nobody_and_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(path=tmp_path / "nowhere", fallback=Full())
+    with caplog.at_level(logging.WARNING):
+        Records(sinks=(journal,)).add(GRANT)
+    journal.close()
+    assert "a line of the audit is lost: [Errno 28] No space left on device" in caplog.text
 
 
 def figures(metrics: Metrics, state: State) -> dict[tuple[str, ...], float]:
