@@ -228,6 +228,11 @@ DEFECTS: tuple[Defect, ...] = (
         answer="update the kernel",
     ),
     Defect(
+        code="unlink-race", side=Side.CLIENT,
+        what="a transfer that ends just when the other end takes it back is read once more after it was freed",
+        answer="very rare (an oops in stub_rx_loop); the device works again when it was plugged out and in",
+    ),
+    Defect(
         code="below-vhci", side=Side.CLIENT,
         what="lending a device that itself came over USB/IP hangs the machine when it is shut down",
         answer="the helper refuses such a device",
