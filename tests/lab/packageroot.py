@@ -10,14 +10,19 @@ from tests.lab import packages, product
 #: Who builds in there: nobody in particular, and not root.
 BUILDER = "1000:1000"
 #: In a mount namespace of its own, and in memory: hundreds of megabytes are read there once and written never.
+#: Where / is no mount (a chroot) it cannot be made private: then `root` is, and goes by hand, outside as well.
 _READY = """
 set -eu
 mkdir root
+mount --make-rprivate / 2>/dev/null || :
 mount -t tmpfs -o mode=0755 tmpfs root
+trap 'umount -lR root' EXIT
+mount --make-private root
 tar -C root --numeric-owner --exclude='./dev/*' -xf "$1"
 cp -a tree root/build
 chown -R "$2" root/build
 mount --rbind /dev root/dev
+mount --make-rslave root/dev
 mount -t proc proc root/proc
 """
 
@@ -38,7 +43,7 @@ def run(folder: Path, archive: Path, script: str, *words: str) -> bool:
     Args: where it happens; the root's archive; plain sh, with the archive, BUILDER and the words as $1, $2, $3 …
     """
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", _READY + script, "sh", str(archive), BUILDER, *words],
+        ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", _READY + script, "sh", str(archive), BUILDER, *words],
         cwd=folder,
         check=False,
         stdin=subprocess.DEVNULL,
@@ -47,5 +52,6 @@ def run(folder: Path, archive: Path, script: str, *words: str) -> bool:
     )
     sys.stderr.write(done.stdout + done.stderr)
     shutil.rmtree(folder / "tree")
-    (folder / "root").rmdir()
+    if (folder / "root").exists():  # else it could not be made, and that was said
+        (folder / "root").rmdir()
     return done.returncode == 0
