@@ -15,7 +15,7 @@ from tests.bench import lab_rounds, slow_network, window
 from tests.bench.goals import Goal, format_table
 from tests.bench.machine import this_one
 from tests.bench.page import page
-from tests.bench.promises import ANSWERS, HOOK, LIST, READY, RIGHT, RIGHT_LXC, RIGHT_V1, rows_of
+from tests.bench.promises import ANSWERS, HOOK, LIST, LIST_HUNDRED, READY, RIGHT, RIGHT_LXC, RIGHT_V1, rows_of
 from tests.bench.report import Measured, NotAReport, Report, from_json, to_json, together
 from tests.bench.sticks import STICKS
 from tests.lab import LabError
@@ -35,6 +35,7 @@ class Part:
 PARTS = {
     "window": Part(goals=(ANSWERS,), measure=lambda _, rounds: window.measure(max(3, rounds // 7))),
     "device": Part(goals=(HOOK, LIST, READY, RIGHT, RIGHT_LXC), measure=lab_rounds.measure),
+    "desk": Part(goals=(LIST_HUNDRED,), measure=lab_rounds.at_a_full_desk),
     "files": Part(goals=(RIGHT_V1,), measure=lambda _, rounds: lab_rounds.by_files(max(2, rounds // 5))),
     "sticks": Part(goals=[each.goal for each in STICKS], measure=slow_network.measure),
 }

@@ -6,9 +6,10 @@ import statistics
 from pathlib import Path
 
 from client_gui.state import STEP_NAMES
+from tests.bench import full_desk
 from tests.bench.goals import Finding, Goal, in_milliseconds
 from tests.bench.machine import guests
-from tests.bench.promises import HOOK, LIST, READY, RIGHT, RIGHT_LXC, RIGHT_V1
+from tests.bench.promises import HOOK, LIST, LIST_HUNDRED, READY, RIGHT, RIGHT_LXC, RIGHT_V1
 from tests.bench.report import Measured, together
 from tests.lab import Lab, LabError
 from tests.lab.containers import base_config
@@ -24,6 +25,8 @@ _RUN = "/run/bench"
 _KEY = "0bda:58c2@1234"
 _BARE = ["python3", "-I", "-S", "-c", "pass"]
 PATIENCE = 260  # seconds for a tick: the engine's own, and some
+_COUNT = "import json, sys; print(len(json.load(sys.stdin)['devices']))"
+_LISTED = f'runuser -u user -- env HOME=/home/user qvd-usb list --json | python3 -c "{_COUNT}"'
 HOOK_PATH = "/usr/lib/qvd/bin/qvd-create-device"
 
 
@@ -121,12 +124,31 @@ def time_of_list(bench: Bench, rounds: int) -> Finding:
     for number, driver in enumerate(("usb-kbd", "usb-mouse", "usb-tablet", "usb-storage", "usb-audio", "usb-kbd")):
         bench.lab.client.usb_add(driver, f"bench{number}")
     bench.lab.client.run("udevadm settle")
-    out = bench.lab.client.run_as(
-        "user", _turns("", rounds, ours=["qvd-usb", "list"], lsusb=["lsusb"], bare=_BARE), timeout=300
+    return _list_beside_lsusb(bench.lab.client, LIST, rounds)
+
+
+def _list_beside_lsusb(client: Guest, goal: Goal, rounds: int) -> Finding:
+    out = client.run_as(
+        "user", _turns("", rounds, ours=["qvd-usb", "list"], lsusb=["lsusb"], bare=_BARE), timeout=600
     ).out
     taken = json.loads(out)
     reference = [one + other for one, other in zip(taken["lsusb"], taken["bare"], strict=True)]
-    return Finding(goal=LIST, ours=in_milliseconds(taken["ours"]), reference=in_milliseconds(reference))
+    return Finding(goal=goal, ours=in_milliseconds(taken["ours"]), reference=in_milliseconds(reference))
+
+
+def at_a_full_desk(suite: str, rounds: int) -> Measured:
+    """Lists a hundred devices: a client that is booted with them; keyboards, mice, tablets, sticks."""
+    with Lab.open(suite=suite, level="product", name="bench-desk") as lab:
+        with stage(f"booting a client with {full_desk.DEVICES} devices"):
+            lab.boot_anew(lab.client, "", full_desk.arguments())
+            lab.client.until(f"test $({_LISTED}) = {full_desk.DEVICES}", timeout=300)
+            lab.client.run("udevadm settle --timeout=300", timeout=330)
+        lab.client.push(_INSIDE, _TOOLS)
+        with stage("timing the list"):
+            found = _list_beside_lsusb(lab.client, LIST_HUNDRED, rounds)
+        listed, seen = lab.client.run(f"{_LISTED}; lsusb | wc -l").out.split()
+        said = f"{LIST_HUNDRED.name}: qvd-usb shows {listed}, lsusb {seen} with the hubs"
+        return Measured(findings=(found,), said=(said,), machine=guests(lab))
 
 
 def time_of_rights(server: Guest, goal: Goal, kind: str, rounds: int) -> Measured:

@@ -98,16 +98,16 @@ class Lab:
         self.expected_failures.clear()
         say(f"restored {name}: {time.monotonic() - began:.1f} s")
 
-    def boot_anew(self, guest: Guest, append: str) -> None:
+    def boot_anew(self, guest: Guest, append: str, devices: tuple[str, ...] = ()) -> None:
         """Boots a guest from its disk as it is, with more kernel arguments, until `restore`.
 
-        QEMU's own devices are gone afterwards.
+        QEMU's own devices are gone afterwards; `devices` are words of its command line that plug others in.
         """
         began = time.monotonic()
         guest.run("sync; echo u >/proc/sysrq-trigger; until grep -q ' / ext4 ro' /proc/mounts; do sleep 0.1; done")
         guest.link.reset()
         guest.qemu.end()
-        machine = replace(guest.qemu.machine, append=append, state=None, checkpoint="", devices=())
+        machine = replace(guest.qemu.machine, append=append, state=None, checkpoint="", devices=devices)
         guest.qemu = qemu.Qemu(machine)
         deadline = time.monotonic() + _BOOT_LIMIT
         while True:
