@@ -28,6 +28,7 @@ class Timeline(QWidget):
         super().__init__(parent)
         self._look = look
         self._durations: dict[str, int] = {}
+        self._stacked = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def show_row(self, row: Row) -> None:
@@ -38,15 +39,53 @@ class Timeline(QWidget):
         self.updateGeometry()
         self.update()
 
+    def fit(self, width: int) -> None:
+        """Puts the steps below one another where one of their words has no room beside the next."""
+        words = (self._look.metrics("status").horizontalAdvance(tr(word)) for word in messages.STEP_WORDS.values())
+        stacked = max(words) + 4 > width / len(STEP_NAMES)
+        if stacked != self._stacked:
+            self._stacked = stacked
+            self.updateGeometry()
+
+    def _line(self) -> int:
+        """Returns the height of one step where they are below one another."""
+        return max(self._look.px(16), self._look.metrics("status").height()) + 8
+
     def sizeHint(self) -> QSize:
         """Returns room for icons, words, times and the line below."""
         look = self._look
+        if self._stacked:
+            return QSize(look.px(70), len(STEP_NAMES) * self._line() + 6)
         words = look.metrics("status").height() + look.metrics("note").height()
-        return QSize(4 * look.px(70), look.px(16) + 8 + words + 4 + 14)
+        return QSize(look.px(70), look.px(16) + 8 + words + 4 + 14)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paints the steps from left to right and a line below them."""
-        look, painter = self._look, QPainter(self)
+        """Paints the steps, from left to right or from top to bottom, and a line below them."""
+        painter = QPainter(self)
+        if self._stacked:
+            self._paint_down(painter)
+        else:
+            self._paint_across(painter)
+        painter.fillRect(0, self.height() - 1, self.width(), 1, self._look.color("line"))
+
+    def _paint_down(self, painter: QPainter) -> None:
+        look, side, line = self._look, self._look.px(16), self._line()
+        for place, name in enumerate(STEP_NAMES):
+            box = QRect(0, place * line, self.width(), line)
+            self._paint_icon(painter, QRect(0, box.center().y() - side // 2, side, side), name)
+            done = name in self._durations
+            box.setLeft(side + 12)
+            word = tr(messages.STEP_WORDS[name])
+            text = f"{word} · {self._durations[name]} ms" if done else word
+            paint_text(painter, look, "status", "text" if done else "text2", box, text)
+
+    def _paint_icon(self, painter: QPainter, box: QRect, name: str) -> None:
+        done = name in self._durations
+        icon, ink = ("s-inuse", "accent") if done else ("s-notshared", "text2")
+        self._look.draw_icon(painter, box, icon, ink, "hover")
+
+    def _paint_across(self, painter: QPainter) -> None:
+        look = self._look
         side = look.px(16)
         part = self.width() / len(STEP_NAMES)
         words = look.metrics("status").height()
@@ -57,19 +96,12 @@ class Timeline(QWidget):
                 follows = STEP_NAMES[place + 1] in self._durations
                 line = QRectF(left + side + 4, side / 2 - 1, part - side - 8, 2)
                 painter.fillRect(line, look.color("accent" if follows else "line"))
-            look.draw_icon(
-                painter,
-                QRect(left, 0, side, side),
-                "s-inuse" if done else "s-notshared",
-                "accent" if done else "text2",
-                "hover",
-            )
+            self._paint_icon(painter, QRect(left, 0, side, side), name)
             box = QRect(left, side + 8, round(part) - 4, words)
             paint_text(painter, look, "status", "text" if done else "text2", box, tr(messages.STEP_WORDS[name]))
             if done:
                 box = QRect(left, box.bottom() + 5, round(part) - 4, look.metrics("note").height())
                 paint_text(painter, look, "note", "text2", box, f"{self._durations[name]} ms")
-        painter.fillRect(0, self.height() - 1, self.width(), 1, look.color("line"))
 
 
 class DetailsPanel(QWidget):
@@ -121,6 +153,7 @@ class DetailsPanel(QWidget):
     def fit(self, width: int) -> None:
         """Puts controls and buttons below one another where there is no room beside one another."""
         room = width - 2 * (PADDING - RESERVE)
+        self._timeline.fit(width - 2 * PADDING)
         needed = sum(button.sizeHint().width() for button in (self.copy_button, self.rule_button))
         down, across = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
         self._buttons.setDirection(down if needed > room else across)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from client_gui.ui.button import Button, Face
 from client_gui.ui.label import Label
 from client_gui.ui.messages import tr
+from client_gui.ui.scroll_bar import ScrollBar
 
 if TYPE_CHECKING:
     from client_gui.ui.look import Look
@@ -57,14 +58,20 @@ class PlugPicture(QWidget):
         painter.drawRoundedRect(QRectF(130, 52, 22, 16), 3, 3)
 
 
-class EmptyState(QWidget):
-    """Says that nothing is plugged in and what to do."""
+class EmptyState(QScrollArea):
+    """Says that nothing is plugged in and what to do; where a large font leaves no room, without the drawing."""
 
     look_again = Signal()
 
     def __init__(self, look: Look, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        layout = QVBoxLayout(self)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBar(ScrollBar(look, self))
+        page = QWidget(self)
+        layout = QVBoxLayout(page)
         layout.setSpacing(8)
         center = Qt.AlignmentFlag.AlignHCenter
         title = Label(look, "title", "text", self, text=tr("Nothing plugged in yet"), wrap=True)
@@ -73,15 +80,32 @@ class EmptyState(QWidget):
         self.button = Button(look, tr("Look again"), Face.OUTLINE, self, icon="refresh")
         self.button.clicked.connect(self.look_again)
         layout.addStretch(2)
-        layout.addWidget(PlugPicture(look, self), 0, center)
+        self._picture = PlugPicture(look, page)
+        layout.addWidget(self._picture, 0, center)
         layout.addSpacing(16)
         for label in (title, text):
             label.setAlignment(center)
-            label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+            _widen(label)
             layout.addWidget(label)
         layout.addSpacing(4)
         layout.addWidget(self.button, 0, center)
         layout.addStretch(3)
+        self._page, self._gap = page, layout.spacing()
+        self.setWidget(page)
+
+        look.changed.connect(self._make_room)
+
+    def _make_room(self) -> None:
+        """Leaves the drawing out where the words need its room."""
+        words = self._page.heightForWidth(self.viewport().width())
+        if not self._picture.isHidden():
+            words -= PICTURE.height() + self._gap
+        self._picture.setVisible(words + PICTURE.height() + self._gap <= self.viewport().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Looks how much room there is now."""
+        super().resizeEvent(event)
+        self._make_room()
 
 
 class NoMatch(QWidget):
@@ -95,7 +119,7 @@ class NoMatch(QWidget):
         layout.setContentsMargins(0, 24, 0, 0)
         self._line = Label(look, "text", "text2", self, wrap=True)
         self._line.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self._line.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        _widen(self._line)
         self.button = Button(look, tr("Clear"), Face.TEXT, self)
         self.button.setAccessibleName(tr("Clear the filter"))
         self.button.clicked.connect(self.clear)
@@ -106,3 +130,10 @@ class NoMatch(QWidget):
     def show_text(self, text: str) -> None:
         """Names what was looked for."""
         self._line.say(tr('No device matches "{text}".', text=text))
+
+
+def _widen(label: Label) -> None:
+    """Gives a label all the width there is; that its height depends on it must not be lost."""
+    policy = label.sizePolicy()
+    policy.setHorizontalPolicy(QSizePolicy.Policy.Expanding)
+    label.setSizePolicy(policy)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QRect
 
-from client_gui.ui.messages import all_state_words
+from client_gui.ui.messages import all_state_words, tr
 
 if TYPE_CHECKING:
     from client_gui.ui.look import Look
@@ -16,6 +16,8 @@ GAP: Final = 12
 SMALL_GAP: Final = 8
 NARROW_EMS: Final = 36
 TINY_GAP: Final = 10
+ACTION_PADDING: Final = 12  # beside the word of a button that stands in the switch's place
+MARGINS: Final = 2 * 16 + 2  # beside the rows of a window: its margins and the card's outline
 TINY_EMS: Final = 16  # a window so narrow has no room for drawings
 RULE: Final = 1  # the separating line above a row
 BAR: Final = 3
@@ -26,6 +28,7 @@ class RowSizes:
     """What all rows of one window have in common."""
 
     narrow: bool
+    below: bool  # the status below all else, as wide as the row: it has no room beside the switch
     tile: int
     icon: int
     name: int
@@ -65,16 +68,24 @@ def row_sizes(look: Look, window_width: int) -> RowSizes:
         tile = 0
     text = name + 2 + secondary
     head = max(look.px(56), tile + 2 * SMALL_GAP, text + 2 * SMALL_GAP)
+    status_width = status_icon + SMALL_GAP + max(words.horizontalAdvance(word) for word in all_state_words()) + 2
+    action = 2 * ACTION_PADDING + max(
+        look.metrics("name").horizontalAdvance(tr(word)) for word in ("Forget", "Unlock…")
+    )
+    controls = max(look.px(56), action) + SMALL_GAP + look.px(24) + 4
+    text_left = GAP + tile + (GAP if tile else 0)
+    below = narrow and (not tile or status_width > window_width - MARGINS - text_left - SMALL_GAP - controls)
     if narrow:
-        head = max(tile, text + (4 if tile else TINY_GAP) + max(status, status_icon)) + 2 * GAP
+        head = max(tile, text + (TINY_GAP if below else 4) + max(status, status_icon)) + 2 * GAP
     return RowSizes(
         narrow=narrow,
+        below=below,
         tile=tile,
         icon=max(0, min(tile - 16, look.px(24))),
         name=name,
         secondary=secondary,
         status=max(status, status_icon),
-        status_width=status_icon + SMALL_GAP + max(words.horizontalAdvance(word) for word in all_state_words()) + 2,
+        status_width=status_width,
         status_icon=status_icon,
         switch_width=look.px(56),
         switch_height=look.px(44),
@@ -101,7 +112,7 @@ def place_row(sizes: RowSizes, *, width: int, rule: bool, busy: bool, action_wid
         text_width = status_left - SMALL_GAP - text_left
         status = QRect(text_left, text_top + text_height + 4, text_width, sizes.status)
         tile_top = top + GAP
-        if not sizes.tile:  # the status below everything else, as wide as the row
+        if sizes.below:
             status = QRect(text_left, text_top + text_height + TINY_GAP, width - text_left - GAP, sizes.status)
             middle = text_top + text_height // 2
     else:

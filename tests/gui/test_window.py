@@ -13,7 +13,10 @@ from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
 from client_gui.state import DeviceState, Fitness, Row, SessionView, Trouble
+from client_gui.ui import messages
 from client_gui.ui.device_words import report
+from client_gui.ui.empty import PlugPicture
+from client_gui.ui.label import Label
 from client_gui.ui.look import Look
 from client_gui.ui.picker import Picker
 from qvd_usbip import VERSION
@@ -201,6 +204,37 @@ def test_no_control_is_cut_or_covered_at_any_font_size(
         places = row._places()
         assert places.name.width() > 4 * picker._look.em, "a name needs room"
         assert not places.status.intersects(row.main_control().geometry().adjusted(5, 5, -5, -5))
+        shown = picker._look.metrics("status").horizontalAdvance(messages.state_word(row.shown().state))
+        assert shown + row._sizes.status_icon + 8 <= places.status.width(), "a status is never cut"
+
+
+@pytest.mark.parametrize("percent", [100, 150, 200])
+@pytest.mark.parametrize(("width", "height"), [(400, 480), (400, 640), (560, 640)])
+@pytest.mark.parametrize("language", ["look", "spanish"])
+def test_where_nothing_is_plugged_in_every_line_can_be_read(
+    request: pytest.FixtureRequest,
+    engine: FakeEngine,
+    qtbot: QtBot,
+    percent: int,
+    width: int,
+    height: int,
+    language: str,
+) -> None:
+    request.getfixturevalue(language)
+    picker, qapp = request.getfixturevalue("picker"), request.getfixturevalue("qapp")
+    font = QFont(qapp.font())
+    font.setPixelSize(14 * percent // 100)
+    qapp.setFont(font)
+    picker.resize(width, height)
+    engine.show()
+    qtbot.wait(20)
+    labels = picker.empty.findChildren(Label)
+    shown = [
+        each for each in (*labels, picker.empty.button, *picker.empty.findChildren(PlugPicture)) if each.isVisible()
+    ]
+    for one in labels:
+        assert one.height() >= one.heightForWidth(one.width())
+    assert not any(one.geometry().intersects(other.geometry()) for one in shown for other in shown if one is not other)
 
 
 def test_rows_stay_reachable_at_the_smallest_window(engine: FakeEngine, picker: Picker, qtbot: QtBot) -> None:
