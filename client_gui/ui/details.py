@@ -160,7 +160,9 @@ class DetailsPanel(QWidget):
         titles = [name.sizeHint().width() for name, _ in self._fields.values() if name.isVisibleTo(self)]
         title = max([*titles, self.settings.title_width()])
         beside = self.settings.fit(room, title + self._grid.horizontalSpacing())
-        self._grid.setColumnMinimumWidth(0, title if beside else 0)
+        column = title if beside else 0
+        if column != self._grid.columnMinimumWidth(0):  # else it asks to be looked at again, each time
+            self._grid.setColumnMinimumWidth(0, column)
 
     def show_row(self, row: Row) -> None:
         """Shows what is known of this device."""

@@ -29,6 +29,7 @@ class FailedStrip(QWidget):
         self._look = look
         self._reason = ""
         self._due: float | None = None
+        self._narrow: bool | None = None
         self._label = Label(look, "note", "text", self, wrap=True)
         self.retry_button = Button(look, tr("Retry now"), Face.OUTLINE, self, height=32, font="status")
         self.stop_button = Button(look, tr("Stop"), Face.TEXT, self, height=32, font="status")
@@ -63,6 +64,9 @@ class FailedStrip(QWidget):
 
     def stack(self, *, narrow: bool) -> None:
         """Puts the buttons below the sentence where there is no room beside it."""
+        if narrow == self._narrow:
+            return  # a layout that is told anything asks to be looked at again
+        self._narrow = narrow
         down, across = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
         self._layout.setDirection(down if narrow else across)
         left = 12 - RESERVE

@@ -28,6 +28,7 @@ class MessageBar(QWidget):
     def __init__(self, look: Look, text: str, button: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._look = look
+        self._arranged: tuple[int, bool] | None = None
         self._label = Label(look, "note", "text", self, text=text, wrap=True)
         self._label.setContentsMargins(0, 6, 0, 6)  # where it takes several lines
         self.button = Button(look, button, Face.TEXT, self, height=30, font="status")
@@ -46,6 +47,9 @@ class MessageBar(QWidget):
         """Puts the button below the sentence where there is no room beside it."""
         left = PADDING + self._look.px(16) + 8
         below = width - left - self.button.sizeHint().width() < LEAST * self._look.em
+        if (left, below) == self._arranged:
+            return  # a layout that is told anything asks to be looked at again
+        self._arranged = left, below
         down, across = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
         self._layout.setDirection(down if below else across)
         self._layout.setSpacing(0 if below else 8)
