@@ -43,7 +43,19 @@ def run(folder: Path, archive: Path, script: str, *words: str) -> bool:
     Args: where it happens; the root's archive; plain sh, with the archive, BUILDER and the words as $1, $2, $3 …
     """
     done = subprocess.run(
-        ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", _READY + script, "sh", str(archive), BUILDER, *words],
+        [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "unchanged",
+            "sh",
+            "-c",
+            _READY + script,
+            "sh",
+            str(archive),
+            BUILDER,
+            *words,
+        ],
         cwd=folder,
         check=False,
         stdin=subprocess.DEVNULL,
