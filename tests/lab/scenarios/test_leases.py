@@ -19,6 +19,8 @@ DRIVER = "/sys/bus/platform/drivers/vhci_hcd"
 INSIDE = Path(__file__).with_name("inside")
 SERIALS = {"one": "1234", "two": "5678"}
 LEFT = "ls /sys/fs/bpf/qvd /sys/fs/cgroup/qvd /var/lib/qvd/storage/devicefs /run/qvd-usbip/broker"
+#: Of the hub that is shared here, a port (they are counted from 0) that is in nobody's lease.
+SHARED, NOBODYS = "vhci_hcd.3", 12
 DEAF = "[Service]\nExecStart=\nExecStart=/usr/bin/python3 -I /usr/local/bin/deaf_agent.py\n"
 
 
@@ -68,6 +70,13 @@ class Tenants:
         assert not done.rc or "Operation not permitted" in done.out or "No such device" in done.out, done.out
         return not done.rc
 
+    def attach_to_nobody(self) -> str:
+        """Has a device appear on the shared hub's port that nobody has; its folder in sysfs."""
+        self.server.gadget("adapter-nobody", "acm", "0bda", "58c2", "9999")
+        port = 2 * int(SHARED.removeprefix("vhci_hcd.")) * self.asked("hubs")["ports_per_half"] + NOBODYS
+        self.server.run(f"python3 /usr/local/bin/hand_over.py {port} 0bda 58c2 9999")
+        return self.server.until(f"ls -d /sys/devices/platform/{SHARED}/usb*/*-{NOBODYS + 1} 2>/dev/null").out
+
     def until_home(self, count: int) -> None:
         """Until so many devices are lent out no more."""
         ready = "cat /sys/bus/usb/drivers/usbip-host/*/usbip_status | grep -cx 1"
@@ -116,18 +125,21 @@ def test_two_tenants_on_one_hub_have_each_their_own_ports_nodes_and_rights(both:
     both.agent("config set vm.lxc.usb.hubs 3")
     for container in (one, two):
         container.start()
-    assert both.tenants("vhci_hcd.3") == {"one": "1-4", "two": "5-8"}
+    assert both.tenants(SHARED) == {"one": "1-4", "two": "5-8"}
     assert both.agent("reserve third") == "third has vhci_hcd.3 ports 9-12"
     assert both.server.run("qvd-usb-agent reserve fourth", check=False).rc == 62
-    terminals = each_has_its_own_alone(both, "vhci_hcd.3")
+    terminals = each_has_its_own_alone(both, SHARED)
+    stray = both.attach_to_nobody()
     both.server.run("rm /var/lib/qvd-usbip/ledger.json; systemctl restart qvd-usb-agent", timeout=120)
-    assert both.tenants("vhci_hcd.3") == {"one": "1-4", "two": "5-8"}, "as the kernel and the folders have it"
+    assert both.tenants(SHARED) == {"one": "1-4", "two": "5-8"}, "as the kernel and the folders have it"
+    waits = both.server.run(f"cd {stray} && cat authorized; ls -d *:* 2>/dev/null | wc -l").out.split()
+    assert waits == ["0", "0"], "on a port of nobody's it is not authorised, and shows drivers no interface"
     one.stop(kill=True)
     both.until_home(1)
-    assert both.tenants("vhci_hcd.3") == {"two": "5-8"}
+    assert both.tenants(SHARED) == {"two": "5-8"}
     assert both.opens("two", terminals["two"])
     one.start()
-    assert both.tenants("vhci_hcd.3") == {"one": "1-4", "two": "5-8"}
+    assert both.tenants(SHARED) == {"one": "1-4", "two": "5-8"}
     both.hand_over("one")
     again = both.terminal("one")
     assert both.opens("one", again)
