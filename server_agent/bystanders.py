@@ -50,6 +50,12 @@ BYSTANDERS = (
     Bystander(name="fwupd", file="/usr/libexec/fwupd/fwupd", deed="opens devices for updates", units="fwupd.service"),
     Bystander(name="ipp-usb", file="/usr/sbin/ipp-usb", deed="takes printers over", units="ipp-usb.service"),
     Bystander(name="usbmuxd", file="/usr/sbin/usbmuxd", deed="pairs with phones", units="usbmuxd.service"),
+    Bystander(
+        name="smartd", file="/usr/sbin/smartd", deed="asks disks for their health", units="smartmontools.service",
+    ),
+    Bystander(name="upower", file="/usr/libexec/upowerd", deed="opens power supplies", units="upower.service"),
+    Bystander(name="usbmount", file="/usr/share/usbmount/usbmount", deed="mounts media"),
+    Bystander(name="devmon", file="/usr/bin/devmon", deed="mounts media"),
     Bystander(name="gpm", file="/usr/sbin/gpm", deed="reads every mouse", units="gpm.service"),
     Bystander(name="usbguard", file="/usr/sbin/usbguard-daemon", deed="authorises devices", units="usbguard.service"),
 )  # fmt: skip
