@@ -102,7 +102,7 @@ def _agree(advisor: Advisor, device: UsbDevice, look: Callable[[], Mapping[BusId
                 raise QvdUsbError(STORAGE_IN_USE, busid=device.busid, use=fault.text.rstrip("."))
         if question.asked is Asked.PLUGGED:
             key = next((row.key for row in _reported() if row.busid == device.busid), "")
-            give_order(runtime_folder(os.environ, os.geteuid()), Order(op="agree", key=key, asked=Asked.PLUGGED))
+            give_order(Path(runtime_folder(os.environ, os.geteuid())), Order(op="agree", key=key, asked=Asked.PLUGGED))
         advisor.agree(device, question.asked)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_gui.doorway import Doorway
@@ -14,7 +15,6 @@ from qvd_usbip.errors import QvdUsbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from client_gui.loop import Loop
     from client_gui.orders import Order
@@ -45,7 +45,7 @@ class Neighbours:
     def start(self, folder: Path | None) -> None:
         """Begins to look for the others, in this folder or the user's runtime folder."""
         try:
-            self._folder = folder or runtime_folder(os.environ, os.geteuid())
+            self._folder = folder or Path(runtime_folder(os.environ, os.geteuid()))
         except QvdUsbError as error:
             LOG.warning("other programs are not seen: %s", error)
             return

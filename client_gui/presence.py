@@ -11,37 +11,38 @@ import json
 import os
 import stat
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from client_gui.reported import parse_status
 from qvd_usbip.errors import CONFIG_UNWRITABLE, SESSION_EXISTS, QvdUsbError
 from qvd_usbip.system.files import read_bounded, save_atomic
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from qvd_usbip.system.files import Location
 
 FOLDER = "qvd-usbip"
 
 
-def runtime_folder(environment: Mapping[str, str], uid: int, run: Path = Path("/run/user")) -> Path:
+def runtime_folder(environment: Mapping[str, str], uid: int, run: Location = "/run/user") -> str:
     """Decides where this user's lock and status file stand.
 
     $XDG_RUNTIME_DIR if it is a folder of this user's alone, else /run/user/UID, else ~/.cache.
     """
     given = environment.get("XDG_RUNTIME_DIR", "")
-    for folder in (Path(given) if given.startswith("/") else None, run / str(uid)):
-        if folder is not None and _is_private(folder, uid):
-            return folder / FOLDER
+    for folder in (given if given.startswith("/") else "", os.path.join(run, str(uid))):
+        if folder and _is_private(folder, uid):
+            return os.path.join(folder, FOLDER)
     home = environment.get("HOME", "")
     if not home.startswith("/"):
         raise QvdUsbError(CONFIG_UNWRITABLE, path="~/.cache", reason="there is no home folder")
-    return Path(home) / ".cache" / FOLDER
+    return os.path.join(home, ".cache", FOLDER)
 
 
-def _is_private(folder: Path, uid: int) -> bool:
+def _is_private(folder: str, uid: int) -> bool:
     try:
-        found = folder.stat()
+        found = os.stat(folder)
     except OSError:
         return False
     return stat.S_ISDIR(found.st_mode) and found.st_uid == uid and not found.st_mode & 0o022
@@ -50,25 +51,27 @@ def _is_private(folder: Path, uid: int) -> bool:
 class Presence:
     """This process' claim to be the one that shares this user's devices."""
 
-    def __init__(self, folder: Path, lock: int) -> None:
+    def __init__(self, folder: str, lock: int) -> None:
         self._folder = folder
         self._lock = lock
 
     @classmethod
-    def claim(cls, folder: Path) -> Presence:
+    def claim(cls, where: Location) -> Presence:
         """Becomes the one that shares.
 
         Raises:
             QvdUsbError: session-exists if another process is it; config-unwritable if the folder cannot be used.
         """
+        folder = os.fspath(where)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.makedirs(folder, mode=0o700, exist_ok=True)
             if not _is_private(folder, os.geteuid()):
-                raise QvdUsbError(CONFIG_UNWRITABLE, path=str(folder), reason="others may write there")
-            lock = os.open(folder / "engine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+                raise QvdUsbError(CONFIG_UNWRITABLE, path=folder, reason="others may write there")
+            name = os.path.join(folder, "engine.lock")
+            lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             reason = os.strerror(error.errno or 0)
-            raise QvdUsbError(CONFIG_UNWRITABLE, path=str(folder), reason=reason) from error
+            raise QvdUsbError(CONFIG_UNWRITABLE, path=folder, reason=reason) from error
         if not _lock(lock):
             pid = os.pread(lock, 20, 0).decode(errors="replace").strip() or "?"
             os.close(lock)
@@ -84,11 +87,14 @@ class Presence:
             QvdUsbError: config-unwritable.
         """
         text = json.dumps({**status, "pid": os.getpid()})
-        save_atomic(self._folder / "status.json", text.encode(), 0o600)
+        save_atomic(os.path.join(self._folder, "status.json"), text.encode(), 0o600)
 
     def release(self) -> None:
         """Gives up the claim; the status file goes first."""
-        (self._folder / "status.json").unlink(missing_ok=True)
+        try:  # noqa: SIM105  # contextlib is dear to load
+            os.unlink(os.path.join(self._folder, "status.json"))
+        except FileNotFoundError:
+            pass  # it was never published
         os.close(self._lock)
 
 
@@ -103,7 +109,7 @@ def _lock(lock: int) -> bool:
     return False
 
 
-def read_status(folder: Path) -> dict[str, object] | None:
+def read_status(folder: Location) -> dict[str, object] | None:
     """Reads what the running engine last said; None if none is running.
 
     Raises:
@@ -112,14 +118,14 @@ def read_status(folder: Path) -> dict[str, object] | None:
     if not _is_running(folder):
         return None
     try:
-        return parse_status(read_bounded(folder / "status.json"))
+        return parse_status(read_bounded(os.path.join(folder, "status.json")))
     except FileNotFoundError:
         return None  # it has only just started
 
 
-def _is_running(folder: Path) -> bool:
+def _is_running(folder: Location) -> bool:
     try:
-        lock = os.open(folder / "engine.lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        lock = os.open(os.path.join(folder, "engine.lock"), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return False
     try:

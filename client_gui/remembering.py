@@ -100,4 +100,4 @@ class _About:
             self._advisor.change_absent(self.identity, change)
         else:
             self._advisor.change(self.device, change)
-        give_order(runtime_folder(os.environ, os.geteuid()), Order(op="rescan"))
+        give_order(Path(runtime_folder(os.environ, os.geteuid())), Order(op="rescan"))

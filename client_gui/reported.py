@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from client_gui.state import (
     Asked,
@@ -25,6 +24,7 @@ from qvd_usbip.kinds import Kind
 from qvd_usbip.usb import Speed
 from qvd_usbip.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

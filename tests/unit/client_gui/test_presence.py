@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from client_gui.presence import Presence, read_status, runtime_folder
 from qvd_usbip.errors import QvdUsbError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 UID = os.geteuid()
 
@@ -24,9 +21,9 @@ def private(folder: Path) -> Path:
 def test_the_runtime_folder_of_the_session_comes_first(tmp_path: Path) -> None:
     given, run = private(tmp_path / "given"), private(tmp_path / "run" / str(UID)).parent
     environment = {"XDG_RUNTIME_DIR": str(given), "HOME": str(tmp_path)}
-    assert runtime_folder(environment, UID, run) == given / "qvd-usbip"
-    assert runtime_folder({"HOME": str(tmp_path)}, UID, run) == run / str(UID) / "qvd-usbip"
-    assert runtime_folder({"HOME": str(tmp_path)}, UID, tmp_path / "none") == tmp_path / ".cache/qvd-usbip"
+    assert Path(runtime_folder(environment, UID, run)) == given / "qvd-usbip"
+    assert Path(runtime_folder({"HOME": str(tmp_path)}, UID, run)) == run / str(UID) / "qvd-usbip"
+    assert Path(runtime_folder({"HOME": str(tmp_path)}, UID, tmp_path / "none")) == tmp_path / ".cache/qvd-usbip"
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
@@ -34,13 +31,13 @@ def test_a_folder_that_others_may_write_is_not_used(tmp_path: Path, mode: int) -
     given = private(tmp_path / "given")
     given.chmod(mode)
     environment = {"XDG_RUNTIME_DIR": str(given), "HOME": str(tmp_path)}
-    assert runtime_folder(environment, UID, tmp_path / "none") == tmp_path / ".cache/qvd-usbip"
+    assert Path(runtime_folder(environment, UID, tmp_path / "none")) == tmp_path / ".cache/qvd-usbip"
 
 
 @pytest.mark.parametrize("value", ["", "relative", "/nonexistent", "/etc/passwd"])
 def test_a_value_that_is_no_folder_of_ours_is_not_used(tmp_path: Path, value: str) -> None:
     environment = {"XDG_RUNTIME_DIR": value, "HOME": str(tmp_path)}
-    assert runtime_folder(environment, UID, tmp_path / "none") == tmp_path / ".cache/qvd-usbip"
+    assert Path(runtime_folder(environment, UID, tmp_path / "none")) == tmp_path / ".cache/qvd-usbip"
 
 
 def test_without_any_folder_that_is_said(tmp_path: Path) -> None:
