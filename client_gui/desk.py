@@ -317,10 +317,14 @@ class Desk:
 
     def retry(self, key: str) -> None:
         """Tries at once again what failed for this device."""
-        self._checked_at = float("-inf")
         device = self._device_of(key)
         if device is not None:
             self._loans.retry(device.busid)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Reads everything anew, and what was missing on this computer too, however lately that was looked for."""
+        self._checked_at = float("-inf")
         self.refresh()
 
     def sleep(self, asleep: bool) -> None:

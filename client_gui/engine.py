@@ -220,7 +220,7 @@ class Engine:
             case "follow-port":
                 desk.change(key, lambda known: memory.with_follow(known, order.seconds))
             case _:
-                desk.refresh()
+                desk.look_again()
 
     def _heard_of_sleep(self, asleep: bool) -> None:
         self._falling_asleep = asleep

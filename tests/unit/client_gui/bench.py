@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from client_gui.state import DeviceState, Row, Snapshot
+    from client_gui.troubles import Fault
 
 
 class Bus:
@@ -99,9 +100,9 @@ class Bench:
         """The session with the peer."""
         return Session(name=name, address=parse_address(address or self.peer.address), key=key)
 
-    def run(self) -> Engine:
-        """Starts the engine."""
-        self.engine = Engine(self.files, runtime=self.runtime, check=lambda _: None, listen=False)
+    def run(self, check: Callable[[str], Fault | None] = lambda _: None) -> Engine:
+        """Starts the engine; `check` says what is missing on this computer."""
+        self.engine = Engine(self.files, runtime=self.runtime, check=check, listen=False)
         self.engine.subscribe(self.take)
         self.engine.start()
         return self.engine

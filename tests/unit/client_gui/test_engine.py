@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from client_gui.desk import CHECK_EVERY
 from client_gui.engine import Engine
 from client_gui.presence import Presence, read_status
 from client_gui.state import DeviceState
+from client_gui.troubles import Fault
 from qvd_usbip.ack import AckState
 from qvd_usbip.errors import QvdUsbError
 from tests.unit.client_gui.bench import Bench
@@ -71,6 +73,19 @@ def test_a_tick_written_by_another_program_acts_on_the_running_engine(bench: Ben
     bench.run().set_session(bench.session())
     bench.wait_state(DeviceState.NOT_SHARED)
     bench.configure(ENTRY)
+    bench.wait_state(DeviceState.IN_USE)
+
+
+def test_what_was_put_right_on_this_computer_counts_as_soon_as_its_user_asks(bench: Bench) -> None:
+    missing = [Fault(code="helper-missing")]
+    bench.bus.plug()
+    bench.configure(ENTRY)
+    engine = bench.run(lambda _: next(iter(missing), None))
+    engine.set_session(bench.session())
+    bench.wait(lambda seen: [each.code for each in seen.problems] == ["helper-missing"], "missing")
+    missing.clear()
+    engine.rescan()
+    bench.wait(lambda seen: not seen.problems, "nothing missing", CHECK_EVERY / 2)
     bench.wait_state(DeviceState.IN_USE)
 
 
