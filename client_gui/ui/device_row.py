@@ -355,6 +355,7 @@ class DeviceRow(QWidget):
             last=self._last,
             moving=self._look.duration(1000) > 0,
             height=self.height(),
+            dirty=event.rect(),
         )
         paint_row(QPainter(self), self._look, self.shown(), self._sizes, self._places(), face)
 

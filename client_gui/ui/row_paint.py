@@ -45,29 +45,40 @@ STATE_ICONS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFace:
-    """How a row stands in the list just now."""
+    """How a row stands in the list just now.
+
+    `dirty` is what of it has to be painted: an arc turns many times a second, and all else stays.
+    """
 
     lit: bool
     first: bool
     last: bool
     moving: bool
     height: int
+    dirty: QRect
 
 
 def paint_row(painter: QPainter, look: Look, row: Row, sizes: RowSizes, places: RowPlaces, face: RowFace) -> None:
-    """Paints everything of a row that is not a control."""
+    """Paints everything of a row that is not a control and has to be painted."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     full = QRect(0, 0, places.head.width(), face.height)
     if face.lit:
         painter.fillPath(_outline(full, face), look.color("hover"))
     if not face.first:
         painter.fillRect(places.name.left(), 0, full.width() - places.name.left(), 1, look.color("line"))
-    if sizes.tile:
+    if sizes.tile and face.dirty.intersects(places.tile):
         _paint_tile(painter, look, row, sizes, places.tile)
     absent = row.state is DeviceState.ABSENT
-    paint_text(painter, look, "name", "absent" if absent else "text", places.name, device_name(row))
-    paint_text(painter, look, "secondary", "absent" if absent else "text2", places.secondary, secondary(row))
-    _paint_status(painter, look, row, sizes, places, moving=face.moving)
+    if face.dirty.intersects(places.name):
+        paint_text(painter, look, "name", "absent" if absent else "text", places.name, device_name(row))
+    if face.dirty.intersects(places.secondary):
+        paint_text(painter, look, "secondary", "absent" if absent else "text2", places.secondary, secondary(row))
+    _paint_status_icon(painter, look, row, status_icon_rect(sizes, places), moving=face.moving)
+    words = places.status.adjusted(sizes.status_icon + SMALL_GAP, 0, 0, 0)
+    if face.dirty.intersects(words):
+        paint_text(painter, look, "status", STATE_ICONS[row.state][1], words, state_word(row.state))
+    if row.state in STEPPING and face.dirty.intersects(places.bar):
+        _paint_progress(painter, look, len(row.steps), places.bar)
 
 
 def status_icon_rect(sizes: RowSizes, places: RowPlaces) -> QRect:
@@ -107,25 +118,14 @@ def _paint_tile(painter: QPainter, look: Look, row: Row, sizes: RowSizes, tile: 
     look.draw_icon(painter, tile.adjusted(inset, inset, -inset, -inset), icon_of_kind(str(row.kind)), ink)
 
 
-def _paint_status(painter: QPainter, look: Look, row: Row, sizes: RowSizes, places: RowPlaces, *, moving: bool) -> None:
+def _paint_status_icon(painter: QPainter, look: Look, row: Row, icon: QRect, *, moving: bool) -> None:
     name, ink = STATE_ICONS[row.state]
-    icon = status_icon_rect(sizes, places)
     if name != "s-busy":
         look.draw_icon(painter, icon, name, ink)
     elif moving:
         paint_arc(painter, look, QRectF(icon))
     else:
         look.draw_icon(painter, icon, "s-waiting", ink)
-    paint_text(
-        painter,
-        look,
-        "status",
-        ink,
-        places.status.adjusted(sizes.status_icon + SMALL_GAP, 0, 0, 0),
-        state_word(row.state),
-    )
-    if row.state in STEPPING:
-        _paint_progress(painter, look, len(row.steps), places.bar)
 
 
 def paint_arc(painter: QPainter, look: Look, box: QRectF) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QApplication
 
 from client_gui.state import DeviceState
-from client_gui.ui import device_list
+from client_gui.ui import device_list, row_paint
 from tests.gui import samples
+from tests.gui.rows import row_of
 
 if TYPE_CHECKING:
     import pytest
@@ -153,3 +154,19 @@ def test_something_turns_only_while_a_device_is_busy(picker: Picker, engine: Fak
         QApplication.processEvents()
         seen.append(picker.list.pulse.active)
     assert seen == [True, False, True, False]
+
+
+def test_what_turns_repaints_nothing_but_itself(
+    picker: Picker, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picker.list._look._motion = True
+    engine.show(samples.SERIAL)
+    QApplication.processEvents()
+    written: list[str] = []
+    monkeypatch.setattr(row_paint, "paint_text", lambda *words: written.append(words[-1]))
+    row = row_of(picker, samples.SERIAL.key)
+    row.repaint()
+    assert "Connecting…" in written
+    written.clear()
+    row.repaint(row_paint.status_icon_rect(row._sizes, row._places()))
+    assert written == []
