@@ -1,6 +1,5 @@
 """PURE: who may take which device: the administrator's policy, the caller, the device, and what its user agreed to."""
 
-from client_gui.helper.device import Device, Identity
 from qvd_usbip import classes
 from qvd_usbip.errors import (
     DEVICE_BELOW_VHCI,
@@ -17,6 +16,7 @@ from qvd_usbip.properties import parse as parse_properties
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from client_gui.helper.device import Device, Identity
     from client_gui.rules import Rule
 
 PATH = "/etc/qvd/usbip-policy.conf"
@@ -116,7 +116,7 @@ def check_caller(policy: Policy, caller: Caller) -> None:
     raise QvdUsbError(NOT_PERMITTED, group=policy.group or "-")
 
 
-def kinds_of(device: Device) -> set[str]:
+def kinds_of(device: "Device") -> set[str]:
     """Decides which of the kinds above the device is, by its interfaces and by what the local drivers found in it."""
     kinds = device.inputs | {kind for kind, patterns in _CLASSES if classes.has(device.interfaces, patterns)}
     if device.blocks:
@@ -126,7 +126,7 @@ def kinds_of(device: Device) -> set[str]:
     return kinds
 
 
-def check_device(policy: Policy, device: Device, consent: frozenset[str]) -> None:
+def check_device(policy: Policy, device: "Device", consent: frozenset[str]) -> None:
     """Decides whether the device may be taken, given what its user agreed to.
 
     Raises:
@@ -153,7 +153,7 @@ def check_device(policy: Policy, device: Device, consent: frozenset[str]) -> Non
         raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule=", ".join(sorted(locked)) + " needs the user's consent")
 
 
-def _ruled(policy: Policy, device: Device) -> tuple[str, str]:
+def _ruled(policy: Policy, device: "Device") -> tuple[str, str]:
     """What the administrator's rules say about the device ("" for nothing), and which one, where it is written."""
     if not policy.rules:
         return "", ""
@@ -171,14 +171,14 @@ class _Seen:
 
     __slots__ = ("busid", "interfaces", "serial", "vidpid")
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: "Device") -> None:
         self.busid = device.busid
         self.interfaces = device.interfaces
         self.serial = device.identity.serial
         self.vidpid = VidPid.parse(device.identity.vidpid)
 
 
-def check_identity(device: Device, expected: Identity, devnum: int | None = None) -> None:
+def check_identity(device: "Device", expected: "Identity", devnum: int | None = None) -> None:
     """Decides whether the device is the one that was meant, and still the one that was looked at (same devnum).
 
     Raises:
