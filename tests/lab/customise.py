@@ -131,8 +131,14 @@ def _prune_apparmor(root: Path) -> None:
 
 
 def _start_on_demand(root: Path) -> None:
-    """D-Bus starts udisks2 for the first who asks it something; no other scenario waits for it at each boot."""
+    """No scenario waits for what only a desktop needs: D-Bus starts udisks2 for the first who asks it something.
+
+    And polkitd brings a PAM module that would start a session manager for root at the console.
+    """
     (root / "etc/systemd/system/graphical.target.wants/udisks2.service").unlink(missing_ok=True)
+    session = root / "etc/pam.d/common-session"
+    lines = session.read_text(encoding="utf-8").splitlines(keepends=True)
+    session.write_text("".join(line for line in lines if "pam_systemd.so" not in line), encoding="utf-8")
 
 
 def make_container_root(root: Path) -> None:

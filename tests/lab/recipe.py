@@ -24,9 +24,10 @@ gcc libc6-dev
 xvfb xdotool x11-utils at-spi2-core python3-pyatspi dbus-x11 fonts-inter fonts-dejavu-core
 """
 
+#: What the picker's window runs on, and the desktop around it: a window manager with a tray, leave to mount a stick.
 _PYSIDE = """
 python3-pyside6.qtcore python3-pyside6.qtgui python3-pyside6.qtwidgets python3-pyside6.qtsvg python3-pyside6.qtdbus
-qt6-svg-plugins
+qt6-svg-plugins icewm polkitd
 """
 
 #: Services of a host that would take hold of what is lent; one scenario starts them, elsewhere none runs.

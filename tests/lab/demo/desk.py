@@ -29,6 +29,7 @@ class Desk:
     """What a person at the client machine has: a screen to look at and a mouse to click with."""
 
     guest: Guest
+    screen: str = SCREEN
 
     def prepare(self) -> None:
         """Makes the user, who may share devices, and the user's configuration; starts screen and session bus."""
@@ -36,23 +37,23 @@ class Desk:
         self.guest.run(
             f"id -u {USER} >/dev/null 2>&1 || useradd -m -s /bin/bash -G qvdusb {USER}\n"
             f"install -d -o {USER} -g {USER} -m 0700 {FOLDER} {FOLDER}/user /home/{USER}/.qvd\n"
-            f"install -d -o {USER} -g {USER} /home/{USER}/.config/fontconfig\n"
+            f"install -d -o {USER} -g {USER} /home/{USER}/.config /home/{USER}/.config/fontconfig\n"
             f"echo '{FONTS}' >/home/{USER}/.config/fontconfig/fonts.conf\n"
             f"chmod 0755 {FOLDER}; printf '{settings}' >{SHARE_LIST_FILE}; chown {USER}: {SHARE_LIST_FILE}"
         )
         for name in ("click.py", "grab.py", "paint.py"):
             self.guest.push(GUEST_FILES / name, f"{FOLDER}/{name}")
-        self.start("screen", f"Xvfb {DISPLAY} -screen 0 {SCREEN} -nolisten tcp")
+        self.start("screen", f"Xvfb {DISPLAY} -screen 0 {self.screen} -nolisten tcp")
         self.start("bus", f"dbus-daemon --session --nofork --address=unix:path={FOLDER}/bus")
         self.guest.until(f"test -S {FOLDER}/bus", timeout=60)
         self.start("accessibility", "/usr/libexec/at-spi-bus-launcher --launch-immediately")
         self.guest.until(f"test -S /tmp/.X11-unix/X{DISPLAY[1:]}", timeout=60)
 
     def start(self, unit: str, command: str) -> None:
-        """Runs a program of the user as a unit of its own."""
+        """Runs a program of the user as a unit of its own; its end takes nothing with it that it started."""
         self.guest.run(
             f"systemd-run -q --unit=demo-{unit} --uid={USER} -p WorkingDirectory=/ -p SupplementaryGroups=qvdusb"
-            f" env {ENVIRONMENT} {command}"
+            f" -p KillMode=process env {ENVIRONMENT} {command}"
         )
 
     def open_picker(self, session: dict[str, object]) -> None:

@@ -6,6 +6,7 @@ hand.py PORT      serves on 127.0.0.1: one JSON order a connection, one JSON ans
     {"do": "see", "text": RE, "times": N}   waits until something is shown so often whose whole name matches; its name
     {"do": "miss", "text": RE}              waits until nothing is shown whose name matches
     {"do": "click", "text": RE}             waits for a control of that name that can be used, and clicks it
+    {"do": "tray", "button": N}             clicks the picker's icon in the tray
     {"do": "key", "keys": [...]}            presses keys, as xdotool names them
     {"do": "type", "text": WORDS}           types
     {"do": "all"}                           everything that is shown, as "role: name"
@@ -31,6 +32,7 @@ from gi.repository import Atspi, GLib  # type: ignore[import-not-found]  # noqa:
 
 PATIENCE = 60.0
 PAUSE, LONGEST_PAUSE = 0.15, 2.0
+PICKER = "qvd-usb-picker"
 CONTROLS = {Atspi.Role.CHECK_BOX, Atspi.Role.PUSH_BUTTON, Atspi.Role.RADIO_BUTTON, Atspi.Role.ENTRY, Atspi.Role.TEXT}
 
 
@@ -99,9 +101,9 @@ def xdotool(*words: object) -> str:
     return done.stdout
 
 
-def click_at(x: int, y: int) -> str:
+def click_at(x: int, y: int, button: int) -> str:
     xdotool("mousemove", "--sync", x, y)
-    xdotool("click", 1)
+    xdotool("click", button)
     return f"{x} {y}"
 
 
@@ -110,7 +112,24 @@ def click(order: dict[str, Any], patience: float) -> Any:
     if control is None:
         return None
     box = control.get_component_iface().get_extents(Atspi.CoordType.SCREEN)
-    return click_at(box.x + box.width // 2, box.y + box.height // 2)
+    return click_at(box.x + box.width // 2, box.y + box.height // 2, order.get("button", 1))
+
+
+def tray_icon() -> tuple[int, int] | None:
+    """The middle of the picker's small window inside the tray."""
+    tree = subprocess.run(["xwininfo", "-root", "-tree"], check=True, capture_output=True, text=True, timeout=20).stdout
+    for line in tree.splitlines():
+        found = re.search(r"(\d+)x(\d+)\+-?\d+\+-?\d+\s+\+(\d+)\+(\d+)$", line)
+        if PICKER in line and found:
+            width, height, x, y = map(int, found.groups())
+            if 8 <= width <= 64 and 8 <= height <= 64:
+                return x + width // 2, y + height // 2
+    return None
+
+
+def tray(order: dict[str, Any], patience: float) -> Any:
+    place = wait(tray_icon, patience)
+    return None if place is None else click_at(place[0], place[1], order.get("button", 1))
 
 
 def see(order: dict[str, Any], patience: float) -> Any:
@@ -138,6 +157,7 @@ DEEDS: dict[str, Callable[[dict[str, Any], float], Any]] = {
     "see": see,
     "miss": miss,
     "click": click,
+    "tray": tray,
     "key": press,
     "type": write,
     "all": tell,
