@@ -87,11 +87,13 @@ class ControlDesk:
         return {"v": 1, "lines": self._explain(_text(request, "subject"))}
 
     def _explain(self, subject: str) -> list[str]:
-        state, recent = self._daemon.state, self._wiring.records.recent
+        state, recent, name = self._daemon.state, self._wiring.records.recent, VmId.parse(subject)
+        if name in state.containers:  # it may be called as a device is: "3-1"
+            return explain.explain_container(state, recent, name)
         try:
             return explain.explain_busid(state, recent, BusId.parse(subject))
         except QvdUsbError:
-            return explain.explain_container(state, recent, VmId.parse(subject))
+            return explain.explain_container(state, recent, name)
 
     async def _reserve(self, name: VmId, backend: Backend, *, gid: int, root_uid: int) -> Reply:
         found = settings.load()

@@ -142,6 +142,15 @@ def test_explain_answers_for_containers_and_devices(run: Run) -> None:
     run(work)
 
 
+def test_a_container_that_is_called_as_a_device_is_explained_all_the_same(run: Run) -> None:
+    async def work(bench: Bench) -> None:
+        (bench.daemon._wiring.brokers / "3-1").mkdir()
+        await bench.ask(op="reserve", container="3-1", broker_gid=0)
+        assert (await bench.ask(op="explain", subject="3-1"))["lines"][0].startswith("3-1 has vhci_hcd.1 ")
+
+    run(work)
+
+
 def test_those_who_look_leave_room_for_root(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(bench: Bench) -> None:
         uids = iter([1000] * (control.MOST_LOOKING + 1) + [0])
