@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except QvdUsbError as error:
+        if "--json" in arguments:
+            _say_as_json(error)
         return _failed(error)
     except BrokenPipeError:
         _discard_output()
@@ -64,6 +66,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _failed(error: QvdUsbError) -> int:
     print(report(error), file=sys.stderr)
     return error.problem.exit_status
+
+
+def _say_as_json(error: QvdUsbError) -> None:
+    """Names the problem to a program on standard output, where it listens; people are told on standard error."""
+    import json
+
+    said = {"code": error.problem.code, "text": str(error), "remedy": error.remedy()}
+    try:
+        print(json.dumps({"v": 1, "error": said}), flush=True)
+    except OSError:
+        _discard_output()  # nobody listens there
 
 
 def _discard_output() -> None:

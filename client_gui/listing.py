@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from client_gui.state import DeviceState
-from qvd_usbip.errors import printable
+from qvd_usbip.errors import DEVICE_LOCKED, printable
 from qvd_usbip.values import replace
 
 TYPE_CHECKING = False
@@ -149,7 +149,8 @@ def state_text(row: Row) -> str:
     """The state in words, with the reason and when it is tried again."""
     text = WORDS[row.state]
     if row.problem_text:
-        text += f": {row.problem_text}"
+        known = DEVICE_LOCKED.sentence.partition("{rule}")[0].format(busid=row.busid)  # the word says it already
+        text += f": {row.problem_text.removeprefix(known)}"
     if row.retry_in is not None:
         text += f" (again in {row.retry_in:.0f} s)"
     elif row.tries > 1:

@@ -19,13 +19,13 @@ from client_gui import sessions
 from client_gui.session import Session, parse_address
 from client_gui.settings import Files
 from qvd_usbip.errors import (
+    HOST_UNREACHABLE,
     KEYS_UNAVAILABLE,
     PAIRING_CLOSED,
     PAIRING_CODE_WRONG,
     PAIRING_ENDED,
     SLAVE_PROTOCOL,
     SLAVE_SILENT,
-    SLAVE_UNREACHABLE,
     USAGE,
     QvdUsbError,
 )
@@ -180,7 +180,7 @@ def _connected(address: Address) -> ssl.SSLSocket:
         plain = socket.create_connection((address.host, address.port), STEP_SECONDS)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise QvdUsbError(SLAVE_UNREACHABLE, address=address, reason=reason) from error
+        raise QvdUsbError(HOST_UNREACHABLE, address=address, reason=reason) from error
     try:
         return context.wrap_socket(plain)
     except ssl.SSLError as error:

@@ -366,6 +366,9 @@ PAIRING_ENDED = _problem("pairing-ended", 102,
 PAIRING_CODE_WRONG = _problem("pairing-code-wrong", 103,
     "Client and host do not show the same code.",
     "Nothing was stored. Somebody may be between them: see that the address is the host's, then begin anew on both.")
+HOST_UNREACHABLE = _problem("host-unreachable", 116,
+    "The host {address} cannot be reached: {reason}.",
+    "Check its name. Whether it lets clients in at all is told there, as root, by: qvd-usb-agent pair CONTAINER")
 CLIENT_UNKNOWN = _problem("client-unknown", 104,
     "No client '{name}' is paired with this host.",
     "See who is: qvd-usb-agent clients")

@@ -36,7 +36,8 @@ SOURCE = REPOSITORY / "resources/i18n/picker_es.ts"
 #: What only a command line or the helper's caller is told.
 NEVER_IN_THE_WINDOW = frozenset(
     """usage vidpid-malformed device-unknown device-ambiguous helper-request-malformed display-missing qt-missing
-    output-failed pairing-closed pairing-ended pairing-code-wrong session-unknown keys-unavailable""".split()
+    output-failed pairing-closed pairing-ended pairing-code-wrong host-unreachable session-unknown
+    keys-unavailable""".split()
 )
 
 

@@ -10,10 +10,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from client_gui.engine import Engine
 from client_gui.ui import accessible
 from client_gui.ui.bridge import Bridge
 from client_gui.ui.look import Look
 from client_gui.ui.picker import Picker
+from qvd_usbip.errors import QvdUsbError
 from tests.gui.seen import Seen
 from tests.unit.client_gui.bench import Bench
 
@@ -117,6 +119,41 @@ def test_rule_that_decided_is_named(used: Used) -> None:
     assert any("Allowed by rule" in text for text in used.seen.texts())
     used.seen.click("Copy rule")
     assert QApplication.clipboard().text().startswith("allow 0bda:58c2")
+
+
+def test_in_two_login_sessions_of_one_user_one_window_shares_and_the_other_shows_and_stops_it(
+    used: Used, memory: QSettings
+) -> None:
+    """Both sessions have the user's one runtime folder; each has a picker of its own."""
+    assert used.bench.engine is not None
+    used.bench.engine.set_session(used.bench.session())
+    used.seen.click("Share Adapter 1111")
+    used.until(lambda: used.row("Adapter 1111").endswith("In use remotely"))
+    engine = Engine(used.bench.files, runtime=used.bench.runtime, check=lambda _: None, listen=False)
+    there = Picker(engine, Look(dark=False, motion=False), memory)
+    bridge = Bridge(engine, there)
+    bridge.changed.connect(there.show_snapshot)
+    engine.start()
+    there.show()
+    seen = Seen(there)
+    try:
+        used.until(lambda: any(row.startswith("Adapter 1111,") and row.endswith("remotely") for row in seen.rows()))
+        assert used.bench.helper.diary().count("bound") == 1, "the second takes nothing by itself"
+        with pytest.raises(QvdUsbError, match="process"):
+            engine.set_session(used.bench.session(name="Another desktop"))
+        seen.click("Share Adapter 1111")
+        used.until(lambda: used.row("Adapter 1111").endswith("Not shared"))
+        used.until(lambda: not seen.checked("Share Adapter 1111"))
+        assert "asked to return" in used.bench.helper.diary()
+        seen.click("Share Adapter 1111")
+        used.until(lambda: used.row("Adapter 1111").endswith("In use remotely"))
+        used.bench.engine.stop()  # the first session is logged out of
+        used.until(lambda: any(row.endswith("Waiting for session") for row in seen.rows()))
+        engine.set_session(used.bench.session())
+        used.until(lambda: any(row.startswith("Adapter 1111,") and row.endswith("remotely") for row in seen.rows()))
+    finally:
+        engine.stop()
+        there.finish()
 
 
 def test_device_that_is_plugged_in_is_listed_soon_and_one_that_is_pulled_goes(used: Used) -> None:

@@ -44,6 +44,24 @@ def test_list_with_nothing_plugged_in(capsys: pytest.CaptureFixture[str]) -> Non
     assert run(capsys, "list") == (0, "No USB devices are plugged in.\n", "")
 
 
+@pytest.mark.parametrize(
+    ("words", "code"), [(("share", "1-9"), "device-unknown"), (("status",), "no-session"), (("mode",), "usage")]
+)
+def test_with_json_a_program_is_told_the_code_of_what_went_wrong_and_people_are_too(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: str
+) -> None:
+    status, out, err = run(capsys, *words, "--json")
+    error = json.loads(out)["error"]
+    assert (status, error["code"]) == (status_of(code), code)
+    assert err == f"error: {error['text']}\n  {error['remedy']}\n"
+    assert run(capsys, *words)[1] == ""
+
+
+def test_a_locked_device_is_called_locked_once(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.bus.plug(interface="03 01 01")
+    assert "  locked: keyboard: only after you agreed.  " in run(capsys, "list")[1]
+
+
 def test_list_works_with_a_broken_file_and_says_so(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     Path(bench.files.user).write_bytes(b"client.usb.enable=\xff")
     status, _, err = run(capsys, "list")

@@ -17,7 +17,7 @@ from tests.unit.pairing.conftest import Home
 
 def test_where_nothing_listens_or_something_else_does_the_client_says_so(home: Home) -> None:
     async def work() -> None:
-        assert await home.client("pair", "127.0.0.1:1").end() == PROBLEMS["slave-unreachable"].exit_status
+        assert await home.client("pair", "127.0.0.1:1").end() == PROBLEMS["host-unreachable"].exit_status
         plain = await asyncio.start_server(lambda _, writer: writer.write(b"SSH-2.0\r\n" * 10), "127.0.0.1", 0)
         async with plain:
             port = plain.sockets[0].getsockname()[1]

@@ -30,6 +30,7 @@ logging.basicConfig(level=logging.INFO)
 folder = Path(sys.argv[1])
 listener = socket.socket(fileno=0)
 listener.setblocking(False)
+print("ready", flush=True)
 Porter(listener, Trust(folder, folder / "clients"), folder / "agent.sock", None).serve()
 """
 
@@ -55,8 +56,11 @@ class House:
         with listener:
             self.porter = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, str(folder)], stdin=listener.fileno(), cwd=REPOSITORY,
-                stderr=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
+        assert self.porter.stdout is not None
+        with self.porter.stdout as words:  # starting Python may take longer than a client waits, on a busy machine
+            assert words.readline() == b"ready\n"
 
     def _listen(self) -> None:
         while True:

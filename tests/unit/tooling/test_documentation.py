@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from client_gui import cli, settings
+from client_gui.listing import json_of_row, json_of_session
+from client_gui.selection import rows_of
+from client_gui.state import DeviceState, SessionView
 from client_gui.ui import main as picker
 from qvd_usbip.errors import PROBLEMS
 from server_agent import cli as agent
 from server_agent.settings import KEYS
+from tests.unit.client_gui.devices import device, situation
 from tests.unit.tooling.test_make import TARGETS
 from vma_hooks import image
 
@@ -84,6 +88,20 @@ def test_every_command_of_the_pages_is_understood_by_its_program(pages: dict[str
             parser.parse_args(arguments)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it says, it did not understand
             pytest.fail(f"{page}: {program} {shlex.join(arguments)}: {error}")
+
+
+def test_the_page_about_json_names_each_key_and_state_and_no_other(pages: dict[str, str]) -> None:
+    def keys(section: str) -> set[str]:
+        table = pages["json.md"].split(f"## {section}")[1].split("## ")[0]
+        cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        return {key for cell in cells for key in re.findall(r"`(\w+)`", cell)}
+
+    (row,) = rows_of([device()], situation(device()))
+    assert keys("A device") == set(json_of_row(row))
+    session = SessionView(name="", address="", connected=True, encryption="tls", text="")
+    assert keys("A session") == set(json_of_session(session) or ())
+    states = re.findall(r"^\| `state` \| (.*) \|$", pages["json.md"], re.MULTILINE)[0]
+    assert re.findall(r"`([\w-]+)`", states) == [str(state) for state in DeviceState]
 
 
 def test_every_target_of_make_in_the_pages_exists(pages: dict[str, str]) -> None:
