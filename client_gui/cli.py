@@ -74,7 +74,7 @@ def _say_as_json(error: QvdUsbError) -> None:
 
     said = {"code": error.problem.code, "text": str(error), "remedy": error.remedy()}
     try:
-        print(json.dumps({"v": 1, "error": said}), flush=True)
+        print(json.dumps({"v": 1, "event": "error", "error": said}), flush=True)
     except OSError:
         _discard_output()  # nobody listens there
 

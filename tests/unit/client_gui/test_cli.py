@@ -51,7 +51,9 @@ def test_with_json_a_program_is_told_the_code_of_what_went_wrong_and_people_are_
     capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: str
 ) -> None:
     status, out, err = run(capsys, *words, "--json")
-    error = json.loads(out)["error"]
+    said = json.loads(out)
+    error = said["error"]
+    assert (said["v"], said["event"]) == (1, "error")
     assert (status, error["code"]) == (status_of(code), code)
     assert err == f"error: {error['text']}\n  {error['remedy']}\n"
     assert run(capsys, *words)[1] == ""
