@@ -73,7 +73,7 @@ def problems(repository: Path = REPOSITORY) -> str:
     """Every problem: its code, which commands and JSON name, its sentence, its exit status, and what helps."""
     about = (
         "Every command that cannot do what it was asked for says why, what helps, and ends with a number of its own; "
-        f"`qvd-usb` names the code with `--json`. The same list is in `man {PROBLEMS}`. What stands in italics is filled in."
+        f"`qvd-usb` names the code with `--json`. See also `man {PROBLEMS}`. What is in italics is filled in."
     )
     parts = ["# What a message means", about]
     for each in problems_in_order(module_named("qvd_usbip.errors", repository)):
