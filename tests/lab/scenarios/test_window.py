@@ -256,9 +256,6 @@ def test_what_comes_to_a_followed_port_is_shared_in_place_of_what_went(window: W
     window.plug(LOADER, controller=controller)
     window.row(LOADER, IN_USE)
     window.sees("Another Loader, .*, Not shared")
-    window.pull(LOADER)
-    window.plug(ADAPTER, controller=controller)
-    window.row(ADAPTER, IN_USE)
 
 
 def test_a_command_and_a_second_window_see_and_steer_what_the_first_window_shares(window: Window) -> None:

@@ -27,6 +27,8 @@ _NODES = "find /dev -path '/dev/bus/usb/*' -type c -o -name 'ttyACM*' -o -name '
 SESSION: dict[str, object] = {"v": 1, "name": "Work desktop", "address": ADDRESS, "key": KEY, "encryption": "none"}
 HELPER = "/usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux"
 IN_USE, NOT_SHARED, AWAY = "In use remotely", "Not shared", "Not connected"
+#: What the engine calls the states that devices pass through; the others follow at once upon what was done.
+_CALLED = {"Releasing…": "releasing", "Connecting…": "connecting", "Attached": "attached", IN_USE: "in-use"}
 PATIENCE = 60.0  # seconds; the machine may be busy
 
 
@@ -115,7 +117,9 @@ class Window:
 
     def row(self, thing: Thing, word: str, times: int = 1) -> None:
         """Waits until the device's row says this state, in so many windows."""
-        self.sees(f"{re.escape(thing.product)}, .*, {re.escape(word)}", times=times)
+        told = {"told": (thing.product, _CALLED[word])} if word in _CALLED else {}
+        text = f"{re.escape(thing.product)}, .*, {re.escape(word)}"
+        self._do(PATIENCE, do="see", text=text, times=times, **told)
 
     def click(self, name: str) -> None:
         """Clicks a control by its name, with the pointer."""
