@@ -5,10 +5,8 @@ import platform
 import subprocess
 from collections.abc import Mapping
 
-from tests.lab import Lab, build
-from tests.lab.accelerator import accelerator
+from tests.lab import Lab
 from tests.lab.needs import system_program
-from tests.lab.recipe import suite_named
 
 _GUEST = "uname -r; python3 -c 'import platform; print(platform.python_version())'; nproc"
 
@@ -30,7 +28,7 @@ def guests(lab: Lab) -> Mapping[str, str]:
     processors = " and ".join(f"{guest.run(_GUEST).out.split()[2]} of the {guest.name}" for guest in lab.guests)
     return {
         "QEMU": _version_of_qemu(),
-        f"guests, {lab.suite}": f"{accelerator(build.ensure_image(suite_named(lab.suite)).folder)}; "
+        f"guests, {lab.suite}": f"{lab.server.qemu.machine.accelerator}; "
         f"kernel {kernel}, Python {python}; processors: {processors}",
     }
 
