@@ -20,7 +20,7 @@ from tests.gui.fake_engine import FakeEngine
 from tests.gui.seen import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from PySide6.QtWidgets import QApplication
     from pytestqt.qtbot import QtBot
@@ -117,3 +117,18 @@ def spanish(qapp: QApplication, tmp_path: Path) -> Iterator[None]:
     for translator in qapp.findChildren(QTranslator):
         qapp.removeTranslator(translator)
         translator.deleteLater()
+
+
+@pytest.fixture
+def in_letters(request: pytest.FixtureRequest, qapp: QApplication) -> Callable[[str, int], Picker]:
+    """Makes the picker speak a language ("look": English, or "spanish") in letters of so many percent."""
+
+    def make(language: str, percent: int) -> Picker:
+        request.getfixturevalue(language)
+        made: Picker = request.getfixturevalue("picker")
+        font = QFont(qapp.font())
+        font.setPixelSize(14 * percent // 100)
+        qapp.setFont(font)
+        return made
+
+    return make

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
 from client_gui.state import DeviceState, Trouble
@@ -18,6 +17,8 @@ from qvd_usbip.errors import PROBLEMS
 from tests.gui import samples
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytestqt.qtbot import QtBot
 
     from client_gui.ui.picker import Picker
@@ -135,17 +136,14 @@ def test_no_remedy_of_ours_loses_its_command() -> None:
 @pytest.mark.parametrize("percent", [100, 150, 200])
 @pytest.mark.parametrize("language", ["look", "spanish"])
 def test_what_is_said_above_the_list_is_never_cut(
-    request: pytest.FixtureRequest, engine: FakeEngine, qtbot: QtBot, percent: int, language: str
+    in_letters: Callable[[str, int], Picker], engine: FakeEngine, qtbot: QtBot, percent: int, language: str
 ) -> None:
-    request.getfixturevalue(language)
-    picker, qapp = request.getfixturevalue("picker"), request.getfixturevalue("qapp")
-    font = QFont(qapp.font())
-    font.setPixelSize(14 * percent // 100)
-    qapp.setFont(font)
+    picker = in_letters(language, percent)
     picker.resize(400, 640)
     engine.show(*samples.EVERY_KIND_OF_ROW)
     qtbot.wait(20)
     bar = picker.notices.bar
+    assert bar is not None
     label = next(each for each in bar.findChildren(Label))
     assert label.height() >= label.heightForWidth(label.width()), "every line of the sentence"
     longest = max(label.text().split(), key=len)

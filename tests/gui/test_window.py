@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QFont, QPalette
+from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 
 from client_gui.state import DeviceState, Fitness, Row, SessionView, Trouble
@@ -25,7 +25,7 @@ from tests.gui.fake_engine import FakeEngine
 from tests.gui.rows import row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from PySide6.QtCore import QSettings
     from pytestqt.qtbot import QtBot
@@ -178,13 +178,9 @@ def test_hostile_strings_are_shown_as_plain_text(engine: FakeEngine, seen: Seen,
 @pytest.mark.parametrize("width", [400, 560, 900])
 @pytest.mark.parametrize("language", ["look", "spanish"])
 def test_no_control_is_cut_or_covered_at_any_font_size(
-    request: pytest.FixtureRequest, engine: FakeEngine, qtbot: QtBot, percent: int, width: int, language: str
+    in_letters: Callable[[str, int], Picker], engine: FakeEngine, qtbot: QtBot, percent: int, width: int, language: str
 ) -> None:
-    request.getfixturevalue(language)
-    picker, qapp = request.getfixturevalue("picker"), request.getfixturevalue("qapp")
-    font = QFont(qapp.font())
-    font.setPixelSize(14 * percent // 100)
-    qapp.setFont(font)
+    picker = in_letters(language, percent)
     picker.resize(width, 700)
     engine.show(*samples.EVERY_KIND_OF_ROW)
     qtbot.wait(20)
@@ -212,7 +208,7 @@ def test_no_control_is_cut_or_covered_at_any_font_size(
 @pytest.mark.parametrize(("width", "height"), [(400, 480), (400, 640), (560, 640)])
 @pytest.mark.parametrize("language", ["look", "spanish"])
 def test_where_nothing_is_plugged_in_every_line_can_be_read(
-    request: pytest.FixtureRequest,
+    in_letters: Callable[[str, int], Picker],
     engine: FakeEngine,
     qtbot: QtBot,
     percent: int,
@@ -220,11 +216,7 @@ def test_where_nothing_is_plugged_in_every_line_can_be_read(
     height: int,
     language: str,
 ) -> None:
-    request.getfixturevalue(language)
-    picker, qapp = request.getfixturevalue("picker"), request.getfixturevalue("qapp")
-    font = QFont(qapp.font())
-    font.setPixelSize(14 * percent // 100)
-    qapp.setFont(font)
+    picker = in_letters(language, percent)
     picker.resize(width, height)
     engine.show()
     qtbot.wait(20)
