@@ -1,6 +1,7 @@
 """EFFECT: one look at everything: hubs, ports, devices and their children, rights, mounts."""
 
 import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,10 +130,7 @@ def _numbers_below(folder: Path, depth: int) -> Iterator[tuple[Path, Right]]:
 
 def _folders_below(folder: Path, depth: int) -> Iterator[tuple[Path, Right | None]]:
     """The folders below one, parents first, with the number of each that has one."""
-    for entry in _list(folder) if depth else ():
-        child = folder / entry
-        if child.is_symlink() or not child.is_dir():
-            continue
+    for child in _folders(folder) if depth else ():
         yield child, _right(child)
         yield from _folders_below(child, depth - 1)
 
@@ -177,6 +175,17 @@ def _name(folder: Path) -> str:
 def _list(folder: Path) -> list[str]:
     try:
         return sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        if error.errno in GONE:
+            return []
+        raise
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in one, links left out. Most entries are files: only the listing itself is asked what they are."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(folder / entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     except OSError as error:
         if error.errno in GONE:
             return []

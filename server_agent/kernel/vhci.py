@@ -24,6 +24,18 @@ class PortTakenError(Exception):
     """The port is in use, or not free again yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrangement:
+    """What one look at the driver found; a look costs some dozen calls, so that a step with a port takes one."""
+
+    layout: vhci.Layout
+    hubs: list[int]
+
+    def lendable(self) -> tuple[HubId, ...]:
+        """The hubs of which containers may have ports."""
+        return tuple(HubId(number) for number in vhci.lendable_hubs(self.layout, self.hubs))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vhci:
     """The vhci_hcd driver below a sysfs root.
@@ -44,8 +56,11 @@ class Vhci:
 
     def layout(self) -> vhci.Layout:
         """Which of the known arrangements this kernel has."""
+        return self._arrangement().layout
+
+    def _arrangement(self) -> _Arrangement:
         hubs = self.bound()
-        return vhci.recognise(
+        layout = vhci.recognise(
             vhci.Observation(
                 driver_dir_exists=self._driver.is_dir(),
                 hubs=tuple(hubs),
@@ -53,6 +68,7 @@ class Vhci:
                 hub_attach=frozenset(n for n in hubs if (self.hub_path(HubId(n)) / "attach").exists()),
             )
         )
+        return _Arrangement(layout, hubs)
 
     def require(self) -> vhci.Layout:
         """The layout.
@@ -106,7 +122,7 @@ class Vhci:
 
     def lendable(self) -> tuple[HubId, ...]:
         """The hubs of which containers may have ports."""
-        return tuple(HubId(number) for number in vhci.lendable_hubs(self.layout(), self.bound()))
+        return self._arrangement().lendable()
 
     def buses(self, hub: HubId) -> HubBuses | None:
         """The bus numbers of a hub's two halves; None while it has none."""
@@ -122,9 +138,12 @@ class Vhci:
 
     def ports_per_half(self) -> int:
         """How many ports each half of a hub has, as the status table of the first usable hub shows."""
-        for hub in self.lendable():
+        return self._ports_per_half(self._arrangement())
+
+    def _ports_per_half(self, found: _Arrangement) -> int:
+        for hub in found.lendable():
             if self.root_hubs(hub):
-                return sum(row.hub == "hs" for row in self._rows(hub))
+                return sum(row.hub == "hs" for row in self._rows(hub, found.layout))
         return 0
 
     def used(self, hub: HubId) -> frozenset[Port]:
@@ -133,29 +152,32 @@ class Vhci:
         Raises:
             OSError, QvdUsbError: the table cannot be read.
         """
+        return self._used(hub, self.layout())
+
+    def _used(self, hub: HubId, layout: vhci.Layout) -> frozenset[Port]:
         counts: dict[str, int] = {"hs": 0, "ss": 0}
         taken = []
-        for row in self._rows(hub):
+        for row in self._rows(hub, layout):
             half: Half = "ss" if row.hub == "ss" else "hs"
             if row.state != vhci.STATE_FREE:
                 taken.append(Port(hub=hub, half=half, rhport=counts[half]))
             counts[half] += 1
         return frozenset(taken)
 
-    def _rows(self, hub: HubId) -> tuple[vhci.PortStatus, ...]:
+    def _rows(self, hub: HubId, layout: vhci.Layout) -> tuple[vhci.PortStatus, ...]:
         """The rows of one hub; a status file without a bus below its hub is never read (it oopses old kernels)."""
         if not self.root_hubs(hub):
             return ()
-        if hub == HubId(0) or self.layout() == vhci.PER_HUB:
+        if hub == HubId(0) or layout == vhci.PER_HUB:
             path = self.hub_path(hub) / "status"
         else:
             path = self.hub_path(HubId(0)) / f"status.{hub.number}"
         return vhci.parse_status(path.read_text(encoding="ascii"))
 
-    def _control(self, port: Port) -> tuple[Path, int]:
+    def _control(self, port: Port, found: _Arrangement) -> tuple[Path, int]:
         """The folder whose attach and detach rule this port, and the number the port has there."""
-        ports = vhci.Ports(self.ports_per_half())
-        hub, number = ports.attach_target(self.layout(), port.hub.number, port.rhport, SPEED_OF_HALF[port.half])
+        ports = vhci.Ports(self._ports_per_half(found))
+        hub, number = ports.attach_target(found.layout, port.hub.number, port.rhport, SPEED_OF_HALF[port.half])
         return self.hub_path(HubId(hub)), number
 
     def attach(self, port: Port, fd: int, devid: int, speed: int) -> None:
@@ -171,7 +193,7 @@ class Vhci:
             PortTakenError: try another port.
             OSError: EINVAL for a socket or a number the kernel will not have.
         """
-        folder, number = self._control(port)
+        folder, number = self._control(port, self._arrangement())
         for tried in vhci.speeds_to_try(speed):
             try:
                 _write(folder / "attach", vhci.Ports.attach_line(number, fd, devid, tried))
@@ -192,14 +214,15 @@ class Vhci:
         Raises:
             OSError: the kernel would not.
         """
-        folder, number = self._control(port)
+        found = self._arrangement()
+        folder, number = self._control(port, found)
         try:
             _write(folder / "detach", str(number))
         except OSError as error:
             if error.errno != errno.EINVAL:  # EINVAL: it is free already
                 raise
         deadline = time.monotonic() + FREE_SECONDS
-        while port in self.used(port.hub):
+        while port in self._used(port.hub, found.layout):
             if time.monotonic() >= deadline:
                 return False
             time.sleep(POLL_SECONDS)

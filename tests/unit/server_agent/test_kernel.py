@@ -133,6 +133,22 @@ def test_detach_waits_for_the_port(stock: FakeVhci, monkeypatch: pytest.MonkeyPa
     assert not found.detach(PORT)
 
 
+def test_a_step_with_a_port_looks_at_the_driver_once(stock: FakeVhci, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop that decides about all containers waits for it."""
+    looks: list[Vhci] = []
+    bound = Vhci.bound
+
+    def counted(found: Vhci) -> list[int]:
+        looks.append(found)
+        return bound(found)
+
+    monkeypatch.setattr(Vhci, "bound", counted)
+    Vhci(sysfs=stock.root).attach(PORT, 9, 65538, 3)
+    assert len(looks) == 1
+    Vhci(sysfs=stock.root).detach(PORT)
+    assert len(looks) == 2
+
+
 def test_a_table_of_a_hub_without_buses_is_not_read(stock: FakeVhci) -> None:
     for bus in (5, 6):
         for path in (stock.hub(1) / f"usb{bus}").iterdir():

@@ -1,6 +1,9 @@
 """Kernel events become events about ports of our hubs, or nothing."""
 
 import errno
+import socket
+import struct
+from typing import cast
 
 import pytest
 
@@ -145,54 +148,61 @@ def test_the_hosts_own_keyboards_and_what_has_no_keys_are_left_alone(
     assert keys(action, devpath, **more) is None
 
 
-class FakeMonitor:
-    """Plays what pyudev's monitor returns or raises."""
+KERNEL = ((0, 1), (0, 0, 0))
+GOOD = f"add@{BELOW}\0ACTION=add\0DEVPATH={BELOW}\0NAME=a=b\0SEQNUM=7\0".encode()
+
+
+class FakeSocket:
+    """Plays what the group's socket gives: an event, the kernel's if nothing else is said, or trouble."""
 
     def __init__(self, *played: object) -> None:
         self._played = list(played)
 
-    def fileno(self) -> int:
-        return 7
-
-    def poll(self, timeout: float) -> object:
-        assert timeout == 0
-        found = self._played.pop(0) if self._played else None
+    def recvmsg(self, most: int, space: int, flags: int) -> object:
+        assert flags == socket.MSG_DONTWAIT
+        assert space >= socket.CMSG_SPACE(12)
+        found = self._played.pop(0) if self._played else BlockingIOError(errno.EAGAIN, "nothing")
         if isinstance(found, Exception):
             raise found
-        return found
+        data, (sender, credentials) = found if isinstance(found, tuple) else (found, KERNEL)
+        said = [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, struct.pack("=iII", *credentials))] if credentials else []
+        return data[:most], said, 0, sender
 
 
-class FakeDevice:
-    """A device as pyudev gives it."""
-
-    def __init__(self, **properties: str) -> None:
-        self.properties = properties
+def monitor(*played: object) -> Monitor:
+    return Monitor(cast("socket.socket", FakeSocket(*played)))
 
 
 def test_what_arrived_is_read_and_nonsense_left_out() -> None:
-    good = FakeDevice(ACTION="add", DEVPATH=BELOW)
-    monitor = Monitor(FakeMonitor(FakeDevice(ACTION="add", DEVPATH="/../x"), good, None, good))
-    assert [found.devpath for found in monitor.read()] == [BELOW]
+    nonsense = b"add@/../x\0ACTION=add\0DEVPATH=/../x\0", b"libudev\0\xfe\xed", b"", b"\xff\0=\0==\0"
+    (found, other) = monitor(*nonsense, GOOD, GOOD.replace(b"a=b", b"\xff")).read()
+    assert (found.devpath, found.properties["NAME"]) == (BELOW, "a=b")
+    assert other.properties["NAME"] == "\udcff", "as it is said again to a container"
 
 
-@pytest.mark.parametrize("trouble", [OSError(errno.ENOBUFS, "No buffer space"), ValueError("unreadable")])
-def test_an_overflow_or_an_unreadable_message_is_a_loss(trouble: Exception) -> None:
-    monitor = Monitor(FakeMonitor(trouble))
+@pytest.mark.parametrize(
+    "whose",
+    [
+        ((4711, 1), (4711, 0, 0)),  # root's, by a socket of its own
+        ((0, 1), (4711, 1000, 1000)),
+        ((0, 0), (0, 0, 0)),  # to us alone, and not to the group
+        ((0, 1), None),
+    ],
+)
+def test_what_the_kernel_did_not_send_is_nothing(whose: object) -> None:
+    assert [found.devpath for found in monitor((GOOD, whose), GOOD).read()] == [BELOW]
+
+
+def test_an_overflow_is_a_loss() -> None:
+    read = monitor(GOOD, OSError(errno.ENOBUFS, "No buffer space")).read()
+    assert next(read).devpath == BELOW
     with pytest.raises(LostEventsError):
-        list(monitor.read())
+        next(read)
 
 
-def test_an_overflow_that_pyudev_sees_by_polling_is_a_loss_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server_agent.kernel.udev.pending_error", {7: errno.ENOBUFS}.__getitem__)
-    with pytest.raises(LostEventsError):
-        list(Monitor(FakeMonitor(OSError("Error while polling fd: 7"))).read())
-
-
-def test_other_trouble_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server_agent.kernel.udev.pending_error", {7: errno.ENOTCONN}.__getitem__)
-    for trouble in (PermissionError(errno.EPERM, "no"), OSError("Error while polling fd: 7")):
-        with pytest.raises(OSError, match=r"no|polling"):
-            list(Monitor(FakeMonitor(trouble)).read())
+def test_other_trouble_is_not_hidden() -> None:
+    with pytest.raises(PermissionError, match="no"):
+        list(monitor(PermissionError(errno.EPERM, "no")).read())
 
 
 # what a container on its own is told ---------------------------------------------------------------------------------
