@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from qvd_usbip.errors import AGENT_UNREACHABLE, CONTROL_REFUSED, INTERNAL, QvdUsbError
 from qvd_usbip.system.sockets import peer_credentials
 from server_agent.asking import WATCH
+from server_agent.listener import say_seldom_who_waits
 
 REQUEST_BYTES = 4096
 
@@ -64,6 +65,7 @@ class Server:
         if self._gid is not None:
             os.chown(self._path, -1, self._gid)
             self._path.chmod(0o660)
+        say_seldom_who_waits(asyncio.get_running_loop())
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=REQUEST_BYTES)
 
     async def stop(self) -> None:

@@ -5,11 +5,17 @@ import errno
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from server_agent.seldom import Seldom
 
 LOG = logging.getLogger(__name__)
 FULL_SECONDS = 1.0  # until the next try when this process has no descriptor left
+FULL = frozenset({errno.EMFILE, errno.ENFILE})
+NO_DESCRIPTOR = "no descriptor is left for who connects to %s"
 
 
 class Listener:
@@ -61,7 +67,7 @@ class Listener:
         try:
             connection, _ = self._socket.accept()
         except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE}:
+            if error.errno in FULL:
                 self._pause()
             elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED}:
                 raise
@@ -71,7 +77,21 @@ class Listener:
 
     def _pause(self) -> None:
         """The loop does not spin meanwhile."""
-        LOG.warning("no descriptor is left for who connects to %s", self._path)
+        LOG.warning(NO_DESCRIPTOR, self._path)
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._socket)
         loop.call_later(FULL_SECONDS, self._listen)
+
+
+def say_seldom_who_waits(loop: asyncio.AbstractEventLoop) -> None:
+    """Servers of asyncio try again by themselves, and write a traceback for each place in their backlog each second."""
+    seldom = Seldom(1, FULL_SECONDS)
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error, listening = context.get("exception"), context.get("socket")
+        if not (isinstance(error, OSError) and error.errno in FULL and listening is not None):
+            loop.default_exception_handler(context)
+        elif seldom.allows(listening.fileno(), time.monotonic()) is not None:
+            LOG.warning(NO_DESCRIPTOR, listening.getsockname())
+
+    loop.set_exception_handler(handle)

@@ -21,6 +21,7 @@ from qvd_usbip.ids import HubId, VmId
 from server_agent import broker, events, listener
 from server_agent.broker import Broker, Desk
 from server_agent.chronicle import Entry, Kind
+from server_agent.control import Reply, Server
 from server_agent.ledger import Ledger
 from server_agent.records import HELD_BACK, SAME_SECONDS, SAME_TIMES, Records
 from server_agent.seldom import KINDS, Seldom
@@ -110,6 +111,31 @@ def test_without_a_descriptor_nobody_is_let_in_for_a_moment_and_the_loop_does_no
     with caplog.at_level("WARNING"):
         asyncio.run(work())
     assert 1 <= len([record for record in caplog.records if "no descriptor is left" in record.message]) <= 4
+
+
+def test_without_a_descriptor_the_log_says_once_that_somebody_asks_the_agent(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def answer(_: Reply) -> Reply:
+        return {}
+
+    async def work() -> None:
+        control = Server(tmp_path / "control.sock", answer, Records().followed)
+        await control.start()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(tmp_path / "control.sock"))
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+                await asyncio.sleep(0.1)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await control.stop()
+
+    with caplog.at_level("WARNING"):
+        asyncio.run(work())
+    assert [record.getMessage() for record in caplog.records] == [listener.NO_DESCRIPTOR % (tmp_path / "control.sock")]
 
 
 def test_what_one_container_repeats_is_held_back_and_counted_and_the_others_are_heard() -> None:
