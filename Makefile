@@ -95,8 +95,10 @@ test-deep: setup venv ## what `make test` leaves out: fault injection, every sce
 	$(PYTEST) $(LAB) tests/lab/scenarios -m deep
 
 CYCLES ?= 10000
-campaign: setup venv ## device numbers used again CYCLES=10000 times, the other tenant trying to open them (an hour)
-	$(VENV)/python -m tests.lab.campaign $(CYCLES)
+MINUTES ?= 60
+SEED ?=
+campaign: setup venv ## numbers used again CYCLES=10000 times, MINUTES=60 of steps at random [SEED=n] (two hours; 0: not)
+	$(VENV)/python -m tests.lab.campaign --reuse $(CYCLES) --random $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 ONLY ?=
 mutation: ## is each break of the deciding code noticed by a unit test? [ONLY=module]

@@ -15,29 +15,35 @@ from tests.lab.product import SLAVE_KEYS
 
 USER = "user"
 SHARE_LIST_FILE = f"/home/{USER}/.qvd/client.conf"
-_FOLDER = "/run/terminal"
 _HOLD = "(exec 3>pipe; cat session >&3; exec sleep infinity) & echo $! >holder"
 _CONNECT = "qvd-usb connect --session - --json <pipe"
 
 
 @dataclass(slots=True)
 class Terminal:
-    """The account `user` of the client, which may share devices; and the pipe its session comes through."""
+    """An account of the client, `user` unless another one is named, and the pipe its session comes through."""
 
     guest: Guest
+    user: str = USER
+
+    @property
+    def folder(self) -> str:
+        """Where its pipe is, and what `qvd-usb connect` said."""
+        return f"/run/terminal-{self.user}"
 
     def prepare(self, *settings: str) -> None:
         """Writes the user's configuration; `settings` such as `client.usb.enable=1`."""
         lines = "".join(f"{line}\n" for line in settings)
         self.guest.run(
-            f"install -d -o {USER} -g {USER} {_FOLDER}; install -d -o {USER} -g {USER} -m 0700 /home/{USER}/.qvd; "
-            f"install -o {USER} -g {USER} /dev/stdin {SHARE_LIST_FILE}",
+            f"user={self.user}; install -d -o $user -g $user {self.folder}; "
+            "install -d -o $user -g $user -m 0700 /home/$user/.qvd; "
+            "install -o $user -g $user /dev/stdin /home/$user/.qvd/client.conf",
             stdin=lines,
         )
 
     def command(self, words: str, *, check: bool = True) -> Result:
         """Runs `qvd-usb WORDS` as the user."""
-        return self.guest.run_as(USER, f"qvd-usb {words}", timeout=120, check=check)
+        return self.guest.run_as(self.user, f"qvd-usb {words}", timeout=120, check=check)
 
     def connect(self, container: Container, key: str = "") -> None:
         """Starts `qvd-usb connect` with a session to a container, as `connect_with` does."""
@@ -55,14 +61,15 @@ class Terminal:
         It is a process of its own, and its end takes nothing with it, as in a terminal.
         """
         self.guest.run(
-            f"cd {_FOLDER}; rm -f *; mkfifo -m 0600 pipe; install -o {USER} -m 0600 /dev/stdin session; chown {USER} *",
+            f"cd {self.folder}; rm -f *; mkfifo -m 0600 pipe; install -o {self.user} -m 0600 /dev/stdin session; "
+            f"chown {self.user} *",
             stdin=json.dumps(session) + "\n",
         )
         self._start(f"{_HOLD}; {_CONNECT}")
 
     def connect_by_name(self, name: str) -> None:
         """Starts `qvd-usb connect` with a stored session, which lasts until it ends by itself."""
-        self.guest.run(f"install -d -o {USER} -g {USER} {_FOLDER}; cd {_FOLDER}; rm -f *")
+        self.guest.run(f"install -d -o {self.user} -g {self.user} {self.folder}; cd {self.folder}; rm -f *")
         self._start(f"qvd-usb connect {name} --json")
 
     def ended(self) -> int:
@@ -71,28 +78,28 @@ class Terminal:
 
     def _start(self, line: str) -> None:
         """Starts a line whose last command is `qvd-usb connect`; the shell around it notes how that ends."""
-        properties = ["-p", f"WorkingDirectory={_FOLDER}", "-p", "KillMode=process"]
+        properties = ["-p", f"WorkingDirectory={self.folder}", "-p", "KillMode=process"]
         noted = f"{line} >out 2>err & echo $! >pid; wait $!; echo $? >status.new; mv status.new status"
         literal = noted.replace("$", "$$")  # systemd expands variables itself
-        self.guest.run(["systemd-run", "-q", "--collect", "--unit=terminal-connect", f"--uid={USER}", *properties,
-                        "bash", "-c", literal])  # fmt: skip
+        who = [f"--unit=terminal-{self.user}", f"--uid={self.user}"]
+        self.guest.run(["systemd-run", "-q", "--collect", *who, *properties, "bash", "-c", literal])
 
     def close(self) -> int:
         """Closes the session's pipe; the exit status of `qvd-usb connect`."""
-        self.guest.run(f"kill $(cat {_FOLDER}/holder)")
+        self.guest.run(f"kill $(cat {self.folder}/holder)")
         return self._status()
 
     def kill(self) -> int:
         """Kills `qvd-usb connect` and nothing else; its exit status, as a shell has it."""
-        self.guest.run(f"cd {_FOLDER}; kill -KILL $(cat pid); kill $(cat holder)")
+        self.guest.run(f"cd {self.folder}; kill -KILL $(cat pid); kill $(cat holder)")
         return self._status()
 
     def _status(self) -> int:
-        return int(self.guest.until(f"cat {_FOLDER}/status 2>/dev/null", timeout=60).out)
+        return int(self.guest.until(f"cat {self.folder}/status 2>/dev/null", timeout=60).out)
 
     def said(self) -> str:
         """What `qvd-usb connect` printed, its complaints included."""
-        return self.guest.run(f"cat {_FOLDER}/out {_FOLDER}/err").out
+        return self.guest.run(f"cat {self.folder}/out {self.folder}/err").out
 
     def device(self, identity: str) -> dict[str, Any]:
         """What `qvd-usb status` says of a device; nothing for one it does not list, or while there is no session."""
@@ -107,7 +114,7 @@ class Terminal:
         """Waits until `qvd-usb connect` told and `qvd-usb status` says that a device is in this state."""
         words = ('"event": "device"', f'"identity": "{identity}"', f'"state": "{state}"')
         told = " | ".join(f"grep -F {shlex.quote(each)}" for each in words)
-        self.guest.until(f"cat {_FOLDER}/out | {told}", patience, 0.3)
+        self.guest.until(f"cat {self.folder}/out | {told}", patience, 0.3)
         end = time.monotonic() + patience
         while (device := self.device(identity)).get("state") != state:
             if time.monotonic() > end:

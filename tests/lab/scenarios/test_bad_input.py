@@ -77,7 +77,7 @@ class Trial:
 
     def in_use(self) -> None:
         """The device has gone all the way."""
-        last = 'grep \'"event": "device"\' /run/terminal/out | tail -n 1'
+        last = f'grep \'"event": "device"\' {self.terminal.folder}/out | tail -n 1'
         self.lab.client.until(f'out=$({last}); echo "$out"; grep -q \'"state": "in-use"\' <<<"$out"', 120, 0.3)
 
     def complains(self, code: str, patience: float = 40) -> None:
@@ -88,11 +88,11 @@ class Trial:
             time.sleep(0.2)
 
     def errors(self) -> str:
-        return self.lab.client.run("cat /run/terminal/err", check=False).out
+        return self.lab.client.run(f"cat {self.terminal.folder}/err", check=False).out
 
     def ends_by_itself(self, code: str) -> None:
         """`qvd-usb connect` gives up although its session's pipe is open, and says why."""
-        self.lab.client.until("test -s /run/terminal/status")
+        self.lab.client.until(f"test -s {self.terminal.folder}/status")
         assert_refused(self.terminal.close(), self.errors(), code)
 
     def ends(self, code: str) -> None:

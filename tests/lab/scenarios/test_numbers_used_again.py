@@ -1,12 +1,12 @@
 """The gate when numbers are used again: a device of one container never opens to the other, however soon it comes.
 
-`make campaign` runs the same for as long as one likes (tests/lab/campaign.py).
+`make campaign` runs the same for as long as one likes (tests/lab/campaign).
 """
 
 import pytest
 
 from tests.lab import Lab
-from tests.lab.campaign import Reuse
+from tests.lab.campaign.reuse import Reuse
 
 pytestmark = [pytest.mark.deep, pytest.mark.long]
 

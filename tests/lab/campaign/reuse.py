@@ -1,10 +1,9 @@
-"""EFFECT: `make campaign`: device numbers used again, thousands of times, while root of the other container tries them.
+"""EFFECT: device numbers used again, thousands of times, while root of the other container tries them.
 
 What it does is in scenarios/inside/reuse.py; the same, shorter, is a scenario (test_numbers_used_again.py).
 """
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from tests.lab.progress import say
 from tests.lab.recipe import CONTAINERS
 from tests.lab.scenarios import software
 
-INSIDE = Path(__file__).parent / "scenarios/inside"
+INSIDE = Path(__file__).parents[1] / "scenarios/inside"
 RESULT = "/run/reuse.json"
 UNIT = "reuse"
 LOOK_SECONDS = 10
@@ -66,19 +65,3 @@ class Reuse:
             raise RuntimeError(self.server.run(f"journalctl -u {UNIT} -o cat | tail -30").out)
         done: dict[str, Any] = json.loads(text)
         return done
-
-
-def main(cycles: int) -> int:
-    """Runs the campaign, and says the figure."""
-    with Lab.open(name="campaign") as lab:
-        reuse = Reuse(lab)
-        reuse.prepare()
-        done = reuse.run(cycles, patience=cycles * 5 + 600)
-        lab.health()
-    say(json.dumps(done))
-    print(f"{len(done['wrong'])} opens by the wrong container in {done['cycles']} cycles ({done['seconds']} s)")
-    return 1 if done["wrong"] or done["cycles"] != cycles else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))

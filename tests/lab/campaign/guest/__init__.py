@@ -1,0 +1,1 @@
+"""What runs in the guests of a walk."""
