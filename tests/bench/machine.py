@@ -2,11 +2,9 @@
 
 import os
 import platform
-import subprocess
 from collections.abc import Mapping
 
-from tests.lab import Lab
-from tests.lab.needs import system_program
+from tests.lab import Lab, emulator
 
 _GUEST = "uname -r; python3 -c 'import platform; print(platform.python_version())'; nproc"
 
@@ -27,15 +25,7 @@ def guests(lab: Lab) -> Mapping[str, str]:
     kernel, python, _ = lab.server.run(_GUEST).out.split()
     processors = " and ".join(f"{guest.run(_GUEST).out.split()[2]} of the {guest.name}" for guest in lab.guests)
     return {
-        "QEMU": _version_of_qemu(),
+        "QEMU": emulator.version().splitlines()[0].removeprefix("QEMU emulator version "),
         f"guests, {lab.suite}": f"{lab.server.qemu.machine.accelerator}; "
         f"kernel {kernel}, Python {python}; processors: {processors}",
     }
-
-
-def _version_of_qemu() -> str:
-    program = system_program("qemu-system-x86_64")
-    if not program:
-        return "none"
-    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
-    return said.splitlines()[0].removeprefix("QEMU emulator version ")

@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.lab import needs, processes
+from tests.lab import emulator, processes
 from tests.lab.cache import cache_root
 from tests.lab.errors import LabError
 
@@ -26,12 +26,11 @@ _BROKEN = b"KVM internal error"
 
 def _kvm_works(kernel: Path, initrd: Path) -> bool:
     """Lets the guests' kernel start on a KVM machine without disks, as far as its first program."""
-    qemu = needs.system_program("qemu-system-x86_64")
-    if not qemu or not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     machine = ["-accel", "kvm", "-machine", "q35", "-cpu", "max", "-smp", "2", "-m", "512", "-no-reboot", "-nodefaults"]
     boot = ["-kernel", str(kernel), "-initrd", str(initrd), "-append", _BOOT, "-display", "none", "-serial", "stdio"]
-    process = processes.start([qemu, *machine, *boot], output=subprocess.PIPE, errors=subprocess.STDOUT)
+    process = processes.start([emulator.program(), *machine, *boot], output=subprocess.PIPE, errors=subprocess.STDOUT)
     try:
         return process.stdout is not None and _says(process.stdout.fileno(), _LAST_WORDS, _BROKEN, _DEADLINE)
     finally:

@@ -1,11 +1,10 @@
 """EFFECT: the stored levels a lab goes on from: `base` (booted and settled) and `product` (with ours installed)."""
 
-import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.lab import cache, needs, product, runs
+from tests.lab import cache, emulator, product, runs
 from tests.lab.accelerator import accelerator, give_up_kvm
 from tests.lab.build import Image, ensure_image
 from tests.lab.errors import GuestStopped, LabError
@@ -20,16 +19,10 @@ _INGREDIENTS = ("qemu.py", "machines.py", "levels.py")
 _PRODUCT_INGREDIENTS = ("product.py", "first_loan.py", "containers.py")
 
 
-def _qemu_version() -> str:
-    program = needs.system_program("qemu-system-x86_64")
-    assert program
-    return subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
-
-
 def base_key(image: Image, append: str) -> str:
     """The key of the level `base`: a stored state belongs to one image, one QEMU and one accelerator."""
     files = cache.key_of_files(_HERE, [_HERE / name for name in _INGREDIENTS])
-    return cache.key_of([image.key, files, _qemu_version(), accelerator(image.folder), append])
+    return cache.key_of([image.key, files, emulator.version(), accelerator(image.folder), append])
 
 
 def store_from(image: Image, base: Path, append: str, prepare: Callable[[Pair], None], folder: Path) -> None:

@@ -11,7 +11,6 @@ from tests.lab.progress import say, stage
 
 #: Program → the Debian package that brings it.
 PROGRAMS = {
-    "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "mmdebstrap": "mmdebstrap",
     "mke2fs": "e2fsprogs",

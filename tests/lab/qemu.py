@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab import needs, processes
+from tests.lab import emulator, processes
 from tests.lab.errors import LabError, TimedOut
 from tests.lab.qmp import Monitor
 from tests.lab.recipe import Role
@@ -108,11 +108,8 @@ class Qemu:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self._log = machine.run / f"{machine.role.name}.qemu.log"
-        program = needs.system_program("qemu-system-x86_64")
-        if not program:
-            raise LabError("QEMU is not installed", "`apt-get install qemu-system-x86 qemu-utils`")
         with self._log.open("ab") as log:
-            self._process = processes.start(command_line(machine, program), output=log)
+            self._process = processes.start(command_line(machine, emulator.program()), output=log)
         self._monitor: Monitor | None = None
 
     @property

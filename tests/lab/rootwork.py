@@ -1,7 +1,7 @@
 """EFFECT: the part of the build that needs root, as a program of its own.
 
-`python3 -m tests.lab.rootwork archives|image|discard SUITE FOLDER ARCHIVES UID GID`. The end of its standard input is
-the order to stop: it then ends everything it started. What it leaves belongs to UID:GID.
+`python3 -m tests.lab.rootwork archives|image|emulator|discard SUITE FOLDER ARCHIVES UID GID`. The end of its
+standard input is the order to stop: it then ends everything it started. What it leaves belongs to UID:GID.
 """
 
 import os
@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.lab import bootstrap, customise, image, processes
+from tests.lab import bootstrap, customise, emulator, image, processes
 from tests.lab.errors import LabError
 from tests.lab.recipe import Suite, suite_named
 
@@ -43,6 +43,8 @@ def _work(verb: str, suite: Suite, folder: Path, archives: Path) -> None:
         bootstrap.make_archives(suite, folder)
     elif verb == "image":
         _make_image(folder, archives)
+    elif verb == "emulator":
+        emulator.unpack(folder)
     elif verb == "discard":
         shutil.rmtree(folder)
     else:

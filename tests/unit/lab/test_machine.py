@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import accelerator, levels, product, qemu, recipe
+from tests.lab import accelerator, emulator, levels, product, qemu, recipe
 from tests.lab.build import Image, archives_key, image_key
 from tests.lab.containers import base_config, plain_config
 from tests.lab.errors import GuestStopped, LabError
@@ -116,7 +116,7 @@ def on_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     monkeypatch.delenv("QVD_LAB_ACCEL", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("os.access", lambda *_: True)
-    monkeypatch.setattr("tests.lab.needs.system_program", lambda _: str(tmp_path / "qemu"))
+    monkeypatch.setattr(emulator, "program", lambda: str(tmp_path / "qemu"))
     (tmp_path / "qvd-usbip-lab").mkdir()
 
     def behave(script: str) -> None:
@@ -176,7 +176,7 @@ def test_a_guest_that_kvm_stops_is_booted_without_it(
         (folder / "server.state").touch()
 
     monkeypatch.setattr(levels, "_boot", boot)
-    monkeypatch.setattr(levels, "_qemu_version", lambda: "1")
+    monkeypatch.setattr(emulator, "version", lambda: "1")
     assert (levels.ensure_base(image, "") / "server.state").exists()
     assert booted == ["kvm", "tcg"]
 
