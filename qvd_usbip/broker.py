@@ -63,7 +63,7 @@ Request = Attach | Detach | Status | Ready | Ping
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """`ok`, else the code of the `problem`. To Status: the `ack`, and the `nodes` granted so far, relative to /dev."""
+    """`ok`, else the code of the `problem`. To Status and Ready: `ack`, and the `nodes` granted so far, below /dev."""
 
     ok: bool
     problem: str = ""

@@ -16,7 +16,12 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remember(Action):
-    """Write the ledger: leases, quarantine and attaches of the state that goes with this action."""
+    """Write the ledger now: leases, quarantine and attaches of the state that goes with this action."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RememberSoon(Action):
+    """Write the ledger beside all else; several wishes are one write. No device is authorised while it is due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

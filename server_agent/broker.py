@@ -96,6 +96,7 @@ class Desk:
                     request=number,
                 )
             )  # fmt: skip
+            return await self._status(words.Status(attach_id=request.attach_id))
         return words.encode_answer(words.Answer(ok=True))
 
     async def _attach(self, request: words.Attach, fd: int | None) -> None:

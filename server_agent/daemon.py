@@ -21,6 +21,7 @@ from server_agent.kernel.observe import Observer
 from server_agent.kernel.udev import LostEventsError, Monitor, event_of, heard_of, is_hint, is_root_hub, keys_of
 from server_agent.ledger import Ledger
 from server_agent.records import Records
+from server_agent.scribe import Scribe
 from server_agent.state import SETTLE_SECONDS, Stage, State
 
 LOG = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ class Daemon:
         self._slow = ThreadPoolExecutor(THREADS, "device")
         self._rights = ThreadPoolExecutor(RIGHTS_THREADS, "rights")
         self._lanes: defaultdict[VmId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._scribe = Scribe(wiring.ledger, lambda error: self.submit(self._not_remembered(error)))
         self._announcer = Announcer(wiring.executor.uevents, self._slow, self._not_told)
         self._chronicle = Chronicle()
         self._lost_at: float | None = None  # events were lost then, and no look has made up for it yet
@@ -122,6 +124,8 @@ class Daemon:
         for broker in self._brokers.values():
             broker.close()
         self._announcer.stop()
+        await self._scribe.settled()
+        self._scribe.close()
         for pool in (self._slow, self._rights, self._containers):
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -204,6 +208,8 @@ class Daemon:
             self._requests.answer(action)
         elif isinstance(action, actions.Remember):
             self.submit(self._remember())
+        elif isinstance(action, actions.RememberSoon):
+            self._scribe.write_soon(self.state)
         elif isinstance(action, actions.OpenBroker):
             self._open_broker(action)
         elif isinstance(action, actions.CloseBroker):
@@ -237,6 +243,8 @@ class Daemon:
 
     def _beside(self, pool: ThreadPoolExecutor, action: actions.Action) -> None:
         async def run() -> None:
+            if isinstance(action, actions.Authorise):
+                await self._scribe.settled()  # what drivers have, a restarted agent knows
             if not isinstance(action, actions.Authorise) or await self._numbers_are_free(action):
                 await self._perform_in(pool, action)
 
@@ -288,13 +296,16 @@ class Daemon:
             LOG.error("something ended in a way nobody thought of", exc_info=error)
 
     def _remember(self) -> events.Event:
-        ledger = self._wiring.ledger
         try:
-            ledger.save(self.state)
+            self._scribe.write(self.state)
         except QvdUsbError as error:
-            LOG.warning("the ledger could not be written path=%s error=%s", ledger.path, error)
-            return events.NotRemembered(at=self.now, path=str(ledger.path), detail=error.context.get("reason", ""))
+            return self._not_remembered(error)
         return events.Remembered(at=self.now)
+
+    def _not_remembered(self, error: QvdUsbError) -> events.Event:
+        path = self._wiring.ledger.path
+        LOG.warning("the ledger could not be written path=%s error=%s", path, error)
+        return events.NotRemembered(at=self.now, path=str(path), detail=error.context.get("reason", ""))
 
     def _open_broker(self, action: actions.OpenBroker) -> None:
         self._close_broker(action.container)

@@ -81,7 +81,7 @@ def attached(draft: Draft, event: events.Attached) -> None:
     draft.reach(device, AckState.ATTACHED)
     draft.answer(device.requests)
     device = draft.put_device(replace(device, stage=Stage.ATTACHED, requests=(), deadline=event.at + APPEAR_SECONDS))
-    draft.remember()
+    draft.remember_soon()
     if device.end is not None:
         finish(draft, device, device.end)
 
@@ -197,7 +197,7 @@ def authorised(draft: Draft, event: events.Authorised) -> None:
         return
     if progress.node:
         draft.reach(device, AckState.READY)
-    draft.remember()
+    draft.remember_soon()
 
 
 def ready(draft: Draft, event: events.Ready) -> None:
@@ -210,7 +210,7 @@ def ready(draft: Draft, event: events.Ready) -> None:
     draft.put_progress(event.attach_id, replace(progress, node=event.node))
     if device.stage == Stage.AUTHORISED:
         draft.reach(device, AckState.READY)
-        draft.remember()
+        draft.remember_soon()
     draft.answer((event.request,))
 
 
@@ -294,7 +294,7 @@ def port_free(draft: Draft, port: Port) -> None:
         return
     draft.drop_device(device)
     draft.answer(device.requests)
-    draft.remember()
+    draft.remember_soon()
     leases.settle(draft, device.container)
 
 

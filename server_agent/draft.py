@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from qvd_usbip.ack import AckState
-from server_agent.actions import Action, Answer, Grant, Remember, Revoke
+from server_agent.actions import Action, Answer, Grant, Remember, RememberSoon, Revoke
 from server_agent.state import (
     ACK_MEMORY,
     ORDER,
@@ -33,9 +33,17 @@ class Draft:
         self.actions.extend(actions)
 
     def remember(self) -> None:
-        """The ledger is to be written, once, at this point."""
+        """The ledger is to be written, once, at this point: what follows is made only of what is written down."""
         if not any(isinstance(action, Remember) for action in self.actions):
             self.do(Remember())
+
+    def remember_soon(self) -> None:
+        """The ledger is to be written, and nothing but an authorisation waits for that.
+
+        An attach in it grants nothing: rights stand in the kernel. It is what a restarted agent knows an attach by.
+        """
+        if not any(isinstance(action, Remember | RememberSoon) for action in self.actions):
+            self.do(RememberSoon())
 
     def answer(self, requests: tuple[int, ...], problem: str = "", **context: str) -> None:
         """Answer each of these requests alike."""

@@ -85,7 +85,7 @@ def run(arguments: "Sequence[str]", environment: "Mapping[str, str]", places: Pl
             case ["--help" | "-h"]:
                 sys.stdout.write(HELP)
             case ["--from-env"]:
-                on_event(from_environment(environment), places, nodes)
+                on_udev(from_environment(environment), places, nodes)
             case ["--coldplug"]:
                 return coldplug(places, nodes)
             case ["--create", device, syspath]:
@@ -99,14 +99,39 @@ def run(arguments: "Sequence[str]", environment: "Mapping[str, str]", places: Pl
     return 0
 
 
-def on_event(event: Uevent, places: Places, nodes: Nodes) -> None:
+def on_udev(event: Uevent, places: Places, nodes: Nodes) -> None:
+    """Do what udevd asks for; with a device's own node come those that its drivers have made by now.
+
+    udevd holds back what is below a device until the device's own event is done, and then each of them costs a start
+    of this program. Theirs come all the same, and say what is wrong with them.
+
+    Raises:
+        QvdUsbError: as on_event, about the event's own node.
+    """
+    if not on_event(event, places, nodes) or (event.action, event.subsystem) != ("add", "usb"):
+        return
+    sys_folder = open_folder(places.sys)
+    try:
+        for devpath in list_devices(sys_folder, event.devpath)[1:]:
+            try:
+                on_event(event_of(sys_folder, devpath), places, nodes)
+            except QvdUsbError:
+                continue
+    finally:
+        os.close(sys_folder)
+
+
+def on_event(event: Uevent, places: Places, nodes: Nodes) -> bool:
     """Do what one event asks for; nothing in a container in a user namespace, whose nodes the host makes.
+
+    Returns:
+        Whether it asks for anything here.
 
     Raises:
         QvdUsbError: the node is not there, or it is there at 0600 without the rights it should have.
     """
     if os.path.isdir(f"{places.dev}/{HOST_NODES}"):
-        return
+        return False
     sys_folder = open_folder(places.sys)
     try:
         shown = shown_number(sys_folder, event.devpath)
@@ -114,7 +139,7 @@ def on_event(event: Uevent, places: Places, nodes: Nodes) -> None:
         os.close(sys_folder)
     wanted = plan(event, shown, own_ports(places.ports))
     if wanted is None:
-        return
+        return False
     grant, trouble = _find_grant(places.settings) if wanted.verb == "make" else (None, None)
     try:
         _apply(wanted, grant, places, nodes)
@@ -123,6 +148,7 @@ def on_event(event: Uevent, places: Places, nodes: Nodes) -> None:
         raise QvdUsbError(problem, node=event.devname, reason=error.strerror) from error
     if trouble is not None:
         raise trouble
+    return True
 
 
 def coldplug(places: Places, nodes: Nodes) -> int:

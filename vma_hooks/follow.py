@@ -20,7 +20,7 @@ _ASK_EVERY = 1.0
 _ASK_FOR_NODES_EVERY = 0.5  # looking at nodes costs little; asking the agent costs both sides, while the node is made
 _WAITS = AT_ONCE - 2  # waiting never takes the last connections to the agent
 _SOON = 3.0  # a node is made within that time, or something is wrong
-_TELL_AUTHORISED_AFTER = 1.0
+_TELL_STEP_AFTER = 1.0  # the steps between attached and ready are news where the next one does not come soon
 _UNDER_WAY_SECONDS = 3.0  # the client may ask before its own device line was read
 _ENDED = {DEVICE_GONE: AckState.GONE, BROKER_MISSING: AckState.FAILED}
 
@@ -60,31 +60,37 @@ class Follower:
         end = time.monotonic() + request.wait
         with self._lock:
             told = self._told.get(request.attach_id)
-        answer = self._ask(request.attach_id, told, end)
+        answer, nodes = self._ask(request.attach_id, told, end)
         if answer.state is AckState.AUTHORISED:
-            answer = self._until_usable(request.attach_id, told, end)
+            answer = self._until_usable(request.attach_id, told, nodes, end)
         with self._lock:
             _remember(self._told, request.attach_id, answer.state)
         return answer
 
-    def _ask(self, attach_id: str, told: AckState | None, end: float) -> Ack:
+    def _ask(self, attach_id: str, told: AckState | None, end: float) -> tuple[Ack, tuple[str, ...]]:
         # Readiness is found out here, not by the agent: what was told as authorised is looked at again at once.
         seen = None if told is AckState.AUTHORISED else told
         give_up = min(end, time.monotonic() + _UNDER_WAY_SECONDS)
         while True:
             with self._lock:
                 failure = self._failed.get(attach_id)
-            ack = failure or (self._change(attach_id, seen, end) if seen else self._status(attach_id)[0])
-            if ack.state is not AckState.GONE or told is not None or time.monotonic() >= give_up:
-                return ack
-            time.sleep(_LOOK_EVERY)
+            if failure is not None:
+                return failure, ()
+            ack, nodes = self._change(attach_id, seen, end) if seen else self._status(attach_id)
+            if told is not None and ack.state is AckState.GRANTED and seen is not AckState.GRANTED:
+                seen, end = ack.state, min(end, time.monotonic() + _TELL_STEP_AFTER)
+            elif ack.state is not AckState.GONE or told is not None or time.monotonic() >= give_up:
+                return ack, nodes
+            else:
+                time.sleep(_LOOK_EVERY)
 
-    def _until_usable(self, attach_id: str, told: AckState | None, end: float) -> Ack:
+    def _until_usable(self, attach_id: str, told: AckState | None, nodes: tuple[str, ...], end: float) -> Ack:
         """Look for the nodes until the user may open them all, then tell the agent; or until it is time to answer."""
         if told is not AckState.AUTHORISED:
-            end = min(end, time.monotonic() + _TELL_AUTHORISED_AFTER)
-        began = ask_again = time.monotonic()
-        ack, nodes = Ack(state=AckState.AUTHORISED), tuple[str, ...]()
+            end = min(end, time.monotonic() + _TELL_STEP_AFTER)
+        began = time.monotonic()
+        ask_again = began + _ASK_FOR_NODES_EVERY if nodes else began
+        ack = Ack(state=AckState.AUTHORISED)
         while True:
             now = time.monotonic()
             if now >= ask_again or self._usable(nodes):
@@ -92,8 +98,8 @@ class Follower:
                 if ack.state is not AckState.AUTHORISED:
                     return ack
                 if self._usable(nodes):
-                    self._agent.ask(broker.Ready(attach_id=attach_id, node=f"/dev/{_main_node(nodes)}"))
-                    return self._status(attach_id)[0]
+                    ready = self._agent.ask(broker.Ready(attach_id=attach_id, node=f"/dev/{_main_node(nodes)}"))
+                    return ready.ack or self._status(attach_id)[0]  # an older agent only says that it has heard it
                 ask_again = now + _ASK_FOR_NODES_EVERY
             pause = _LOOK_EVERY if now - began < _SOON else _LOOK_LATER_EVERY
             if now + pause >= end:
@@ -103,18 +109,18 @@ class Follower:
     def _usable(self, nodes: tuple[str, ...]) -> bool:
         return bool(nodes) and find_obstacle(nodes, self._bits, self._dev) is None
 
-    def _change(self, attach_id: str, seen: AckState, end: float) -> Ack:
+    def _change(self, attach_id: str, seen: AckState, end: float) -> tuple[Ack, tuple[str, ...]]:
         """Wait for another state than `seen`: in the agent if there is room, else by asking now and then."""
         while True:
             left = max(0, round(end - time.monotonic()))
             if self._waits.acquire(blocking=False):
                 try:
-                    return self._status(attach_id, seen, min(broker.MAX_WAIT, left))[0]
+                    return self._status(attach_id, seen, min(broker.MAX_WAIT, left))
                 finally:
                     self._waits.release()
-            ack, _nodes = self._status(attach_id)
+            ack, nodes = self._status(attach_id)
             if ack.state is not seen or not left:
-                return ack
+                return ack, nodes
             time.sleep(_ASK_EVERY)
 
     def _status(self, attach_id: str, seen: AckState | None = None, wait: int = 0) -> tuple[Ack, tuple[str, ...]]:

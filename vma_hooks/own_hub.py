@@ -119,18 +119,32 @@ def event_of(sys: int, devpath: str, devname: str = "") -> Uevent:
     return from_environment(fields)
 
 
-def list_devices(sys: int) -> list[str]:
-    """List the devpath of every device with a number below the vhci hubs that are visible here, parents first."""
-    platform: tuple[str, ...] = ("devices", "platform")
-    waiting = [(*platform, name) for name in _inside(sys, platform, os.listdir) or () if name.startswith("vhci_hcd.")]
+def list_devices(sys: int, below: str = "") -> list[str]:
+    """List the devpath of every device with a number, parents first.
+
+    Args:
+        sys: directory descriptor of /sys.
+        below: a devpath: it and what is below it; empty: what is below the vhci hubs that are visible here.
+    """
+    waiting = [tuple(below.strip("/").split("/"))] if below else _hubs(sys)
     found: list[str] = []
     while waiting and len(found) < _DEVICE_LIMIT:
         path = waiting.pop(0)
         names = _inside(sys, path, _folders_and_number) or []
         if "dev" in names:
             found.append("/" + "/".join(path))
-        waiting += [(*path, name) for name in names if name != "dev" and len(path) < _DEPTH_LIMIT]
+        waiting += [(*path, name) for name in names if _may_lead_on(name) and len(path) < _DEPTH_LIMIT]
     return found
+
+
+def _may_lead_on(name: str) -> bool:
+    """Whether something with a number may be below; most folders are of power management and of endpoints."""
+    return name not in {"dev", "power"} and not name.startswith("ep_")
+
+
+def _hubs(sys: int) -> list[tuple[str, ...]]:
+    platform = ("devices", "platform")
+    return [(*platform, name) for name in _inside(sys, platform, os.listdir) or () if name.startswith("vhci_hcd.")]
 
 
 def _folders_and_number(folder: int) -> list[str]:

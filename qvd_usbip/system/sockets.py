@@ -8,12 +8,12 @@ import select
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING
 
 from qvd_usbip import errors
 from qvd_usbip.boundaries import head_end, line_end
 from qvd_usbip.device_line import MAX_DEVICE_LINE
 
+TYPE_CHECKING = False  # importing typing would cost the helper's start as much as all else that is imported here
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -47,6 +47,8 @@ def drive(wiring: Wiring, state: State, event: events.Event) -> State:
             if isinstance(action, actions.Remember):
                 wiring.ledger.save(state)
                 waiting.append(events.Remembered(at=event.at))
+            elif isinstance(action, actions.RememberSoon):
+                wiring.ledger.save(state)
             elif isinstance(action, actions.OpenBroker):
                 waiting.append(events.BrokerOpened(at=event.at, container=action.container))
             elif not isinstance(action, BESIDE):

@@ -247,8 +247,10 @@ def test_anothers_attach_is_not_told(tmp_path: Path) -> None:
 def test_detach_and_ready_are_about_this_container(tmp_path: Path) -> None:
     async def work(agent: FakeAgent, connect: Callable[[], socket.socket]) -> None:
         connection = connect()
+        agent.state = State(progress={ID: Progress(container=ONE, started=0.0, state=AckState.READY)})
         assert (await ask(connection, words.encode_request(words.Detach(attach_id=ID)))).ok
-        assert (await ask(connection, words.encode_request(words.Ready(attach_id=ID, node="/dev/x")))).ok
+        answer = await ask(connection, words.encode_request(words.Ready(attach_id=ID, node="/dev/x")))
+        assert (answer.ok, answer.ack and answer.ack.state) == (True, AckState.READY)
         assert agent.events == [
             events.DetachAsked(at=1.0, container=ONE, attach_id=ID, request=1),
             events.Ready(at=1.0, container=ONE, attach_id=ID, node="/dev/x", request=1),

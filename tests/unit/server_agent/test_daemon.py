@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from server_agent import actions, asking, events
 from server_agent.backend import Backend
 from server_agent.daemon import READ_AT_ONCE
 from server_agent.kernel.udev import LostEventsError
-from server_agent.state import Right
+from server_agent.ledger import Ledger
+from server_agent.state import Right, State
 from tests.unit.server_agent.conftest import NUMBER, ONE, PORT, Bench, FakeKernel, Run
 
 
@@ -53,6 +56,47 @@ def test_a_request_that_cannot_be_is_refused_by_name(run: Run, request_: dict[st
         assert caught.value.problem.code == code
 
     run(work)
+
+
+def test_no_driver_has_a_device_before_its_attach_is_written_down_and_nothing_else_waits_for_that(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write, save = threading.Event(), Ledger.save
+
+    def slowly(ledger: Ledger, state: State) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            assert may_write.wait(5)
+        save(ledger, state)
+
+    async def work(bench: Bench) -> None:
+        monkeypatch.setattr(Ledger, "save", slowly)
+        await bench.attach()
+        await bench.until(lambda: any(isinstance(a, actions.Grant) for a in bench.kernel.performed))
+        assert (await bench.ask(op="status"))["containers"][0]["name"] == "one"
+        assert not any(isinstance(a, actions.Authorise) for a in bench.kernel.performed)
+        may_write.set()
+        await bench.until(lambda: any(isinstance(a, actions.Authorise) for a in bench.kernel.performed))
+        assert json.loads((tmp_path / "ledger.json").read_text())["attaches"][0]["id"] == "a"
+
+    run(work)
+
+
+def test_what_is_still_to_be_written_is_written_before_the_agent_ends(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Ledger.save
+
+    def slowly(ledger: Ledger, state: State) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.2)
+        save(ledger, state)
+
+    async def work(bench: Bench) -> None:
+        monkeypatch.setattr(Ledger, "save", slowly)
+        await bench.attach()
+
+    run(work)
+    assert json.loads((tmp_path / "ledger.json").read_text())["attaches"][0]["id"] == "a"
 
 
 def test_switched_off_or_running_refuses_the_start(run: Run, tmp_path: Path) -> None:

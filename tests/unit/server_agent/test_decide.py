@@ -275,6 +275,7 @@ def test_a_restarted_agent_knows_everything_and_writes_no_right(*, with_child: b
         world.child(FIRST)
         world.deliver_uevent()
     world.ask(events.Ready, container=ONE, attach_id="a", node="/dev/x")
+    world.deliver_all()
     before = {name: set(rights) for name, rights in world.maps.items()}
     world.written.clear()
     world.restart()
@@ -284,6 +285,20 @@ def test_a_restarted_agent_knows_everything_and_writes_no_right(*, with_child: b
     world.written.clear()
     world.look()
     assert not world.written
+
+
+def test_an_agent_killed_before_it_wrote_down_that_a_device_is_ready_hears_it_again() -> None:
+    world = started()
+    in_use(world)
+    world.ask(events.Ready, container=ONE, attach_id="a", node="/dev/x")
+    held = set(world.maps[ONE])
+    assert actions.RememberSoon() in world.slow
+    world.restart()
+    assert world.maps[ONE] == held
+    found = world.state.progress["a"]
+    world.ask(events.Ready, container=ONE, attach_id="a", node="/dev/x")
+    heard = world.state.progress["a"]
+    assert (found.state, heard.state) == (AckState.AUTHORISED, AckState.READY)
 
 
 def test_what_happened_while_the_agent_was_away_is_made_up_for() -> None:

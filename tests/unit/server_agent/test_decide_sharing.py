@@ -169,7 +169,7 @@ def test_a_port_that_became_free_unnoticed_ends_the_release() -> None:
     world.results_lost = False
     world.uevents.clear()
     world.look()
-    assert [type(action).__name__ for action in world.slow] == ["TearDown"]
+    assert [type(action).__name__ for action in world.slow] == ["RememberSoon", "TearDown"]
     world.settle()
     assert world.answers[request].problem == ""
 

@@ -57,7 +57,7 @@ OVERDUE = {"changed": AT - LOST_SECONDS - 1}
 def test_while_it_is_released_a_container_loses_the_devices_whose_ports_are_free() -> None:
     ending = container(phase=Phase.RELEASING)
     freed = look(known(ending, detaching()), seen())
-    assert freed.actions == [actions.Remember(), actions.TearDown(container=ONE, hub=HUB)]
+    assert freed.actions == [actions.RememberSoon(), actions.TearDown(container=ONE, hub=HUB)]
     assert not freed.state.devices
     assert look(known(ending, detaching()), seen(hubs={})).state.devices == {}, "its hub went with the module"
     assert look(known(ending, detaching()), seen(hubs=hub(FIRST))).actions == []
@@ -212,7 +212,7 @@ def test_a_port_that_became_free_unnoticed_ends_its_attach(reached: list[AckStat
 def test_a_device_that_is_detached_is_forgotten_once_its_port_is_free() -> None:
     done = look(known(container(), detaching(requests=(3,))), seen())
     assert done.state.devices == {}
-    assert done.actions == [actions.Answer(request=3), actions.Remember()]
+    assert done.actions == [actions.Answer(request=3), actions.RememberSoon()]
 
 
 def test_an_attach_that_the_kernel_has_not_answered_is_left_alone() -> None:

@@ -13,24 +13,13 @@ from server_agent.ledger import format_ledger, parse_ledger
 from server_agent.lending import Lease, Lending
 from server_agent.state import Port, Right, Stage, State, Thing
 from tests.kit.usbfs import number_of
-from tests.unit.server_agent.world_hubs import HUBS, busid_of, usb_device
+from tests.unit.server_agent.world_hubs import HUBS, Plugged, busid_of, usb_device
 from tests.unit.server_agent.world_inside import ACCESS, Inside, things_of
 
 BOOT = "boot"
 PORTS, TTYS = 3, 3  # few, so that they are used again
 LENDING = Lending(shared=1, ports=1)  # hubs 1 and 2 as a whole, of hub 3 one port of each half
 NAMES = tuple(VmId(name) for name in ("one", "two", "three", "four", "five", "six"))
-
-
-@dataclass(slots=True)
-class Plugged:
-    """A device below a hub."""
-
-    number: Right
-    is_hub: bool = False
-    isochronous: bool = False
-    authorised: bool = False
-    children: set[Right] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -52,6 +41,7 @@ class World:
     ledger: str = ""
     requests: int = 0
     saves: int = 0
+    outdated: bool = False  # the ledger is an older one: its disk was full
     devnums: int = 0
     written: list[actions.Action] = field(default_factory=list)
     stubborn: set[Port] = field(default_factory=set)  # ports that will not become free
@@ -91,11 +81,7 @@ class World:
                 assert request not in self.answers, "answered twice"
                 self.answers[request] = action
             case actions.Remember():
-                self.saves += 1
-                if self.disk_full:
-                    return events.NotRemembered(at=self.now, path="ledger.json", detail="No space left on device")
-                self.ledger = format_ledger(self.state, BOOT)
-                return events.Remembered(at=self.now)
+                return self._save() or events.Remembered(at=self.now)
             case actions.OpenBroker(container=name):
                 self.written.append(action)
                 self.brokers.add(name)
@@ -114,8 +100,16 @@ class World:
             ):
                 self.written.append(action)
                 return self.inside.perform(action, self.maps.get(name, set()), self.now)
-            case _:
+            case _ if action not in self.slow or not isinstance(action, actions.RememberSoon):  # many are one write
                 self.slow.append(action)
+        return None
+
+    def _save(self) -> events.Event | None:
+        self.saves += 1
+        self.outdated = self.disk_full
+        if self.disk_full:
+            return events.NotRemembered(at=self.now, path="ledger.json", detail="No space left on device")
+        self.ledger = format_ledger(self.state, BOOT)
         return None
 
     def _takes_long(self, action: actions.Grant | actions.Revoke) -> bool:
@@ -128,7 +122,8 @@ class World:
     def deliver_slow(self, which: int = 0) -> None:
         """Perform one slow action; those about containers keep their order, and so do the rights of each.
 
-        Authorise waits until no number is being taken from anyone, and is not done once nobody waits for it.
+        Authorise waits until no number is being taken from anyone and the ledger is written, and is not done once
+        nobody waits for it.
         """
         ready = self._ready()
         if not ready:
@@ -142,7 +137,8 @@ class World:
         self.slow.remove(action)
         if isinstance(action, actions.Authorise) and not self._still_waits(action):
             return
-        self.written.append(action)
+        if not isinstance(action, actions.RememberSoon):
+            self.written.append(action)
         result = self._perform(action)
         if result is not None and not self.results_lost:
             self.submit(result)
@@ -152,7 +148,8 @@ class World:
         return device is not None and (device.number, device.stage) == (action.number, Stage.AUTHORISING)
 
     def _ready(self) -> list[actions.Action]:
-        return [a for a in self.slow if not isinstance(a, actions.Authorise) or not self.state.revoking]
+        must_wait = self.state.revoking or actions.RememberSoon() in self.slow
+        return [a for a in self.slow if not (must_wait and isinstance(a, actions.Authorise))]
 
     def deliver_uevent(self) -> None:
         while self.uevents:
@@ -197,6 +194,8 @@ class World:
     def _perform(self, action: actions.Action) -> events.Event | None:  # noqa: C901, PLR0911, PLR0912 (one table)
         at = self.now
         match action:
+            case actions.RememberSoon():
+                return self._save()
             case actions.AttachPort(port=port):
                 if port in self.attached or port in self.busy_once:
                     self.busy_once.discard(port)
@@ -364,17 +363,18 @@ class World:
     # what must hold --------------------------------------------------------------------------------------------------
     def check_maps(self) -> None:
         """No number is open to two containers."""
-        seen: set[Right] = set()
-        for rights in self.maps.values():
-            assert not seen & rights
-            seen |= rights
+        open_to_some = [right for rights in self.maps.values() for right in rights]
+        assert len(open_to_some) == len(set(open_to_some))
 
     def check_authorise(self, port: Port, plugged: Plugged) -> None:
-        """Only what was judged, has its right, and whose number is open to nobody else."""
+        """Only what was judged and written down, has its right, and whose number is open to nobody else."""
         owner = next(name for name, lease in self.mounts.items() if lease and lease.covers(port.hub, port.rhport))
         assert not plugged.is_hub
         assert self.state.isochronous or not plugged.isochronous
         assert plugged.number in self.maps[owner]
+        device = self.state.devices[port]
+        if not self.outdated and device.attach_id in self.state.progress:
+            assert parse_ledger(self.ledger, BOOT, self.now).device_of_attach(owner, device.attach_id) is not None
         assert all(right != plugged.number for _, right in self.state.revoking)
 
     def check_rest(self) -> None:

@@ -1,10 +1,23 @@
 """PURE: the hubs of the model, and what enumerates on their ports."""
 
+from dataclasses import dataclass, field
+
 from qvd_usbip.ids import BusId, HubId, VidPid
 from qvd_usbip.usb import Interface, UsbDevice
-from server_agent.state import Half, HubBuses, Port
+from server_agent.state import Half, HubBuses, Port, Right
 
 HUBS = {HubId(number): HubBuses(hs=2 * number + 1, ss=2 * number + 2) for number in (1, 2, 3)}
+
+
+@dataclass(slots=True)
+class Plugged:
+    """A device below a hub."""
+
+    number: Right
+    is_hub: bool = False
+    isochronous: bool = False
+    authorised: bool = False
+    children: set[Right] = field(default_factory=set)
 
 
 def busid_of(port: Port) -> BusId:

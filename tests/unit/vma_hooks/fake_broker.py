@@ -92,9 +92,10 @@ class FakeBroker:
             return broker.encode_answer(broker.Answer(ok=False, problem=self.problem))
         if isinstance(request, broker.Ready):
             self.set(AckState.READY, *self.nodes)
-        if not isinstance(request, broker.Status):
+        if not isinstance(request, broker.Status | broker.Ready):
             return broker.encode_answer(broker.Answer(ok=True))
         with self.changed:
-            self.changed.wait_for(lambda: self.state != request.seen, request.wait)
+            if isinstance(request, broker.Status):
+                self.changed.wait_for(lambda: self.state != request.seen, request.wait)
             ack = Ack(state=self.state, at={self.state: 7})
             return broker.encode_answer(broker.Answer(ok=True, ack=ack, nodes=self.nodes))

@@ -65,6 +65,34 @@ def test_a_disk_and_a_serial_port_get_their_nodes(image: Image) -> None:
     assert image.left() == ["dev/sda", "dev/ttyACM0", "run/b8:0", "run/c166:0"]
 
 
+def test_with_a_device_comes_what_its_drivers_have_made_by_then_and_nothing_of_another_device(image: Image) -> None:
+    event = image.plug(USB, USBFS, "189:772")
+    tty = image.plug(TTY, "ttyACM0", "166:0", "tty")
+    image.plug(DISK, "sda", "8:0", "block")
+    image.plug(f"{USB[:-1]}2/7-2:1.0/tty/ttyACM1", "ttyACM1", "166:1", "tty")
+    made = ["dev/bus", "dev/bus/usb", "dev/bus/usb/007", f"dev/{USBFS}", "dev/sda", "dev/ttyACM0"]
+    records = ["run/b8:0", "run/c166:0", "run/c189:772"]
+    assert image.on(event) == 0
+    assert image.left() == [*made, *records]
+    assert image.on(tty) == 0
+    assert image.left() == [*made, *records]
+    assert image.on(image.unplug(tty)) == 0
+    assert image.on(image.unplug(event)) == 0
+    assert image.left() == ["dev/sda", "run/b8:0"]
+
+
+def test_what_is_wrong_below_a_device_is_said_at_its_own_event(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = image.plug(USB, USBFS, "189:772")
+    escaping = image.plug(TTY, "../escape", "166:0", "tty")
+    image.plug(DISK, "sda", "8:0", "block")
+    assert image.on(event) == 0
+    assert (image.dev / "sda").exists()
+    assert capsys.readouterr().err == ""
+    assert image.on(escaping) == status("uevent-malformed")
+
+
 def test_the_guides_example_configuration(image: Image) -> None:
     image.settings(
         "# When VMA creates an user account, add it to the qvduser group (must exist as a group in the disk image)\n"

@@ -39,6 +39,28 @@ def test_a_node_the_user_may_open_makes_the_device_ready(agent: FakeBroker, foll
     agent.set(AckState.AUTHORISED, "null", "zero")
     assert follower.follow(ask()).state is AckState.READY
     assert agent.seen(broker.Ready) == [broker.Ready(attach_id=ATTACH_ID, node="/dev/null")]
+    assert agent.requests[-1] == agent.seen(broker.Ready)[0], "its answer says how far the device is"
+
+
+def test_an_older_agent_that_only_hears_of_ready_is_asked_once_more(agent: FakeBroker, follower: Follower) -> None:
+    def older(request: broker.Request) -> bytes:
+        answer = agent._answer(request)
+        return broker.encode_answer(broker.Answer(ok=True)) if isinstance(request, broker.Ready) else answer
+
+    agent.set(AckState.AUTHORISED, "null")
+    agent.reply = older
+    assert follower.follow(ask()).state is AckState.READY
+
+
+def test_a_right_alone_is_no_news_where_more_follows_at_once(agent: FakeBroker, follower: Follower) -> None:
+    assert follower.follow(ask()).state is AckState.ATTACHED
+    steps = [(0.1, AckState.GRANTED, ()), (0.4, AckState.AUTHORISED, ("null",))]
+    timers = [threading.Timer(seconds, agent.set, [state, *nodes]) for seconds, state, nodes in steps]
+    for timer in timers:
+        timer.start()
+    assert follower.follow(ask(wait=20)).state is AckState.READY
+    for timer in timers:
+        timer.join()
 
 
 def test_one_node_that_is_missing_keeps_it_from_ready(agent: FakeBroker, follower: Follower) -> None:
