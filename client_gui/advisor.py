@@ -7,14 +7,14 @@ import time
 
 from client_gui import rules
 from client_gui.helper.authorise import parse_policy
-from client_gui.inputs import is_only_one
+from client_gui.inputs import Inputs
 from client_gui.judgement import DEFAULT_BOOK, Assessment, Circumstances, agreed_words, judge, rulebook_of
 from client_gui.memory import LONGEST_NAME, NOTHING, Change, Memory, Remembered
 from client_gui.selection import keys_of, listed
 from client_gui.state import Asked
 from client_gui.usb_ids import UsbNames
-from client_gui.volumes import filesystems_of
-from client_gui.wishes import identity_of, is_ticked, twins_of
+from client_gui.volumes import Mounts, filesystems_of
+from client_gui.wishes import Company, identity_of, is_ticked
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.kinds import faces_of
 from qvd_usbip.system.files import read_text
@@ -114,14 +114,15 @@ class Advisor:
         """Looks at every device, and decides about it."""
         present = listed(devices)
         self._take_stock(present)
-        self.filesystems = {device.busid: filesystems_of(device, usbroot) for device in present}
-        found = {device.busid: self._assessed(device, wishes) for device in present}
+        mounts, inputs = Mounts(), Inputs()
+        self.filesystems = {device.busid: filesystems_of(device, usbroot, mounts) for device in present}
+        found = {device.busid: self._assessed(device, wishes, inputs) for device in present}
         self._wished = frozenset(
             incarnation_of(device) for device in present if found[device.busid].wished(ticked=is_ticked(device, wishes))
         )
         return found
 
-    def _assessed(self, device: UsbDevice, wishes: Wishes) -> Assessment:
+    def _assessed(self, device: UsbDevice, wishes: Wishes, inputs: Inputs) -> Assessment:
         name = incarnation_of(device)
         known = self.of_present(device)
         volumes = tuple(each.volume for each in self.filesystems[device.busid])
@@ -132,7 +133,7 @@ class Advisor:
             agreed=self._agreed.get(name, frozenset()),
             armed=name in self._armed or followed,
             volumes=volumes,
-            only_one=is_only_one(device),
+            only_one=inputs.has_only(device),
             found=self._found.get(name, frozenset()),
         )
         return Assessment(
@@ -249,7 +250,7 @@ class Advisor:
 
     def _change_of(self, device: UsbDevice, change: Callable[[Remembered], Remembered]) -> Change:
         key, identity = self._names_of(device)
-        apart = bool(twins_of(device, self._present)) or self._memory.of(key) != NOTHING
+        apart = Company(self._present).has_twin(device) or self._memory.of(key) != NOTHING
         return Change(key=key if apart else identity, known_as=(key, identity), change=change)
 
     def _names_of(self, device: UsbDevice) -> tuple[str, str]:

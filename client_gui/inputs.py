@@ -16,21 +16,33 @@ _EVERY_KEY = "120013"
 """EV bits of a full keyboard with its lights, as the kernel prints them; power buttons have others."""
 
 
-def is_only_one(device: UsbDevice, root: Location = "/") -> bool:
-    """Decides whether the device is a keyboard or a mouse and there is no other of that kind, built-in ones included.
+class Inputs:
+    """The keyboards and mice of this computer, built-in ones included: read once, when the first device is asked about.
 
     Source: /proc/bus/input/devices, lines S (sysfs), H (handlers) and B (EV bits).
     """
-    kinds = [handler for handler, patterns in _HANDLERS.items() if classes.has(device.interfaces, patterns)]
-    if not kinds:
-        return False
-    try:
-        with open(os.path.join(root, "proc/bus/input/devices"), encoding="utf-8", errors="replace") as file:
-            text = file.read()
-    except OSError:
-        return False  # nobody can tell
-    others = [block for block in text.split("\n\n") if f"/{device.busid}/" not in block]
-    return any(not any(_is(kind, block) for block in others) for kind in kinds)
+
+    def __init__(self, root: Location = "/") -> None:
+        self._root = root
+        self._blocks: dict[str, list[str]] | None = None
+
+    def has_only(self, device: UsbDevice) -> bool:
+        """Decides whether the device is a keyboard or a mouse and there is no other of that kind."""
+        kinds = [handler for handler, patterns in _HANDLERS.items() if classes.has(device.interfaces, patterns)]
+        if not kinds:
+            return False
+        if self._blocks is None:
+            self._blocks = self._read()
+        own, known = f"/{device.busid}/", self._blocks
+        return any(kind in known and all(own in block for block in known[kind]) for kind in kinds)
+
+    def _read(self) -> dict[str, list[str]]:
+        try:
+            with open(os.path.join(self._root, "proc/bus/input/devices"), encoding="utf-8", errors="replace") as file:
+                blocks = file.read().split("\n\n")
+        except OSError:
+            return {}  # nobody can tell
+        return {kind: [block for block in blocks if _is(kind, block)] for kind in _HANDLERS}
 
 
 def _is(kind: str, block: str) -> bool:

@@ -138,15 +138,14 @@ def _refusal(device: UsbDevice, policy: Policy, rule: Rule, needed: frozenset[st
 
 def _question(device: UsbDevice, around: Circumstances, *, changed: bool, locked: bool) -> Consent | None:
     """What is to be asked next; one yes to a change is a yes to what the device is now."""
-    faces = faces_of(device)
     if changed and around.ticked:
-        return Consent(asked=Asked.CHANGE, before=around.known.faces, now=faces, only_one=around.only_one)
+        return Consent(asked=Asked.CHANGE, before=around.known.faces, now=faces_of(device), only_one=around.only_one)
     if locked:
-        return Consent(asked=Asked.UNLOCK, now=faces, only_one=around.only_one)
+        return Consent(asked=Asked.UNLOCK, now=faces_of(device), only_one=around.only_one)
     if any(volume.path for volume in around.volumes) and Asked.STORAGE not in around.agreed:
-        return Consent(asked=Asked.STORAGE, now=faces)
+        return Consent(asked=Asked.STORAGE, now=faces_of(device))
     if around.ticked and around.known.mode is Mode.ASK and not around.armed:
-        return Consent(asked=Asked.PLUGGED, now=faces)
+        return Consent(asked=Asked.PLUGGED, now=faces_of(device))
     return None
 
 

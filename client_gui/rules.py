@@ -10,7 +10,7 @@ from qvd_usbip import classes, errors, ids, percent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from typing import Protocol
 
     class DeviceLike(Protocol):
@@ -171,12 +171,17 @@ def _malformed(file: str, number: int, reason: str) -> errors.QvdUsbError:
     return errors.QvdUsbError(errors.SETTINGS_MALFORMED, reason=f"{file}, line {number}: {reason}")
 
 
-def naming(device: "DeviceLike", others: "Iterable[DeviceLike]") -> str:
-    """The shortest words that name this device alone among the others that are plugged in."""
-    same = [other for other in others if other.vidpid == device.vidpid and other.busid != device.busid]
-    if device.serial and all(other.serial != device.serial for other in same):
+def naming(device: "DeviceLike", *, alike: bool, twin: bool) -> str:
+    """The shortest words that name this device alone among the others that are plugged in.
+
+    Args:
+        device: the device.
+        alike: one of the others has its vendor and product.
+        twin: one of the others has its serial number, too.
+    """
+    if device.serial and not twin:
         return f"{device.vidpid}@{_word(device.serial)}"
-    return f"{device.vidpid} port={device.busid}" if same else str(device.vidpid)
+    return f"{device.vidpid} port={device.busid}" if alike else str(device.vidpid)
 
 
 def _word(serial: str) -> str:

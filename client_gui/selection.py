@@ -7,9 +7,10 @@ from client_gui.judgement import Assessment
 from client_gui.memory import NOTHING
 from client_gui.state import Asked, DeviceState, Row
 from client_gui.troubles import Fault, Standing, describe, fault_of
-from client_gui.wishes import Wishes, identity_of, is_ticked, twins_of
+from client_gui.wishes import Company, Wishes, identity_of, is_ticked
+from qvd_usbip.classes import is_hub
 from qvd_usbip.errors import ALREADY_IN_USE, QvdUsbError, printable
-from qvd_usbip.kinds import Kind, faces_of, kind_of
+from qvd_usbip.kinds import Kind, faces_of
 from qvd_usbip.values import dataclass, field, replace
 
 TYPE_CHECKING = False
@@ -44,7 +45,7 @@ class Situation:
 
 def listed(devices: Iterable[UsbDevice]) -> tuple[UsbDevice, ...]:
     """The devices a person may think about: no hubs, and nothing that is itself received from elsewhere."""
-    return tuple(device for device in devices if kind_of(device) is not Kind.HUB and not device.below_vhci)
+    return tuple(device for device in devices if not is_hub(device.cls, device.interfaces) and not device.below_vhci)
 
 
 def keys_of(devices: Sequence[UsbDevice]) -> dict[BusId, str]:
@@ -63,7 +64,8 @@ def rows_of(devices: Sequence[UsbDevice], situation: Situation) -> tuple[Row, ..
     """Decides the rows: one for each device that is plugged in, one for each entry of the share list that is not."""
     present = listed(devices)
     keys = keys_of(present)
-    rows = [_row(device, keys[device.busid], present, situation) for device in present]
+    company = Company(present)
+    rows = [_row(device, keys[device.busid], company, situation) for device in present]
     ticked = [device for device in present if is_ticked(device, situation.wishes)]
     missing = [
         entry for entry in situation.wishes.share_list.entries if not any(entry.matches(device) for device in ticked)
@@ -78,7 +80,8 @@ def _place(row: Row) -> tuple[str, str]:
     return (row.nickname or row.product or str(row.kind)).casefold(), row.key
 
 
-def _row(device: UsbDevice, key: str, present: Sequence[UsbDevice], situation: Situation) -> Row:
+def _row(device: UsbDevice, key: str, company: Company, situation: Situation) -> Row:
+    faces, twin = faces_of(device), company.has_twin(device)
     about = situation.assessments[device.busid]
     row = Row(
         key=key,
@@ -87,14 +90,14 @@ def _row(device: UsbDevice, key: str, present: Sequence[UsbDevice], situation: S
         serial=device.serial,
         product=printable(device.product or about.names[1]),
         vendor=printable(device.manufacturer or about.names[0]),
-        kind=kind_of(device),
+        kind=faces[0],
         speed=device.speed,
         driver=device.driver,
         ticked=about.wished(ticked=is_ticked(device, situation.wishes)),
         state=DeviceState.NOT_SHARED,
         identity=identity_of(device),
-        twin=bool(twins_of(device, present)),
-        faces=faces_of(device),
+        twin=twin,
+        faces=faces,
         drivers=tuple(dict.fromkeys(each.driver for each in device.interfaces if each.driver)),
         nickname=printable(about.known.nickname),
         mode=about.known.mode,
@@ -102,7 +105,7 @@ def _row(device: UsbDevice, key: str, present: Sequence[UsbDevice], situation: S
         consent=about.judgement.question,
         volumes=about.volumes,
         rule=about.judgement.decision,
-        own_rule=f"{rules.ALLOW} {rules.naming(device, present)}",
+        own_rule=f"{rules.ALLOW} {rules.naming(device, alike=company.has_like(device), twin=twin)}",
     )
     standing = situation.standings.get(device.busid)
     if standing is not None:

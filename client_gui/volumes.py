@@ -39,22 +39,41 @@ def is_storage(device: UsbDevice) -> bool:
     return classes.has(device.interfaces, classes.STORAGE)
 
 
-def filesystems_of(device: UsbDevice, usbroot: Location, root: Location = "/") -> tuple[Filesystem, ...]:
+class Mounts:
+    """Every mount point by the number of its device: read once, when the first one is asked for.
+
+    Source: proc(5), mountinfo fields 3 and 5.
+    """
+
+    def __init__(self, root: Location = "/") -> None:
+        self._root = root
+        self._known: dict[str, tuple[str, ...]] | None = None
+
+    def of(self, number: str) -> tuple[str, ...]:
+        """Where the device with this number is mounted."""
+        if self._known is None:
+            self._known = _mounts(self._root)
+        return self._known.get(number, ())
+
+
+def filesystems_of(
+    device: UsbDevice, usbroot: Location, mounts: Mounts, root: Location = "/"
+) -> tuple[Filesystem, ...]:
     """Reads what is on the device: everything that is mounted or has a file system, as far as udev knows.
 
     Args:
         device: one that `is_storage`.
         usbroot: /sys/bus/usb/devices, or a folder that looks like it.
-        root: the folder that holds `proc`, `run` and `sys`.
+        mounts: what is mounted now.
+        root: the folder that holds `run` and `sys`.
     """
     if not is_storage(device):
         return ()
-    mounts = _mounts(root)
     found = []
     for block, crypt in _blocks(os.path.join(usbroot, str(device.busid)), device, root):
         name, number = os.path.basename(block), read_attribute(block, "dev") or ""
         known = _udev(root, number)
-        places = mounts.get(number, ())
+        places = mounts.of(number)
         if not places and known.get("ID_FS_USAGE") != "filesystem" and not crypt:
             continue
         volume = Volume(
@@ -96,7 +115,6 @@ def _size(block: str) -> int:
 
 
 def _mounts(root: Location) -> dict[str, tuple[str, ...]]:
-    """Every mount point by the number of its device. Source: proc(5), mountinfo fields 3 and 5."""
     mounts: dict[str, tuple[str, ...]] = {}
     try:
         with open(os.path.join(root, "proc/self/mountinfo"), "rb") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qvd_usbip.errors import SETTINGS_MALFORMED, SHARE_ALL_ON, QvdUsbError
 from qvd_usbip.ids import BusId
-from qvd_usbip.share_list import Entry, ShareList, entry_for, parse
+from qvd_usbip.share_list import Entry, ShareList, entry_for, parse, written
 from qvd_usbip.values import dataclass, field, replace
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ class Wishes:
 
 def identity_of(device: UsbDevice) -> str:
     """The share list entry that names this device: `vid:pid@serial`, or `vid:pid` where it has no serial."""
-    return str(entry_for(device))
+    return written(device.vidpid, device.serial or None)
 
 
 def parse_ports(text: str) -> dict[str, frozenset[BusId]]:
@@ -62,10 +62,23 @@ def _ticks(entry: Entry, device: UsbDevice, wishes: Wishes) -> bool:
     return entry.matches(device) and (ports is None or device.busid in ports)
 
 
-def twins_of(device: UsbDevice, devices: Iterable[UsbDevice]) -> tuple[UsbDevice, ...]:
-    """The other devices present that have the same vid:pid and serial: only the port tells them apart."""
-    identity = identity_of(device)
-    return tuple(other for other in devices if other.busid != device.busid and identity_of(other) == identity)
+class Company:
+    """Who is plugged in: counted once, so that each device can be asked about the others without a look at each."""
+
+    def __init__(self, devices: Iterable[UsbDevice]) -> None:
+        self._named: dict[str, int] = {}
+        self._made: dict[str, int] = {}
+        for device in devices:
+            for known, name in ((self._named, identity_of(device)), (self._made, str(device.vidpid))):
+                known[name] = known.get(name, 0) + 1
+
+    def has_twin(self, device: UsbDevice) -> bool:
+        """Whether another one has the same vid:pid and serial: only the port tells them apart."""
+        return self._named.get(identity_of(device), 0) > 1
+
+    def has_like(self, device: UsbDevice) -> bool:
+        """Whether another one has the same vid:pid."""
+        return self._made.get(str(device.vidpid), 0) > 1
 
 
 def tick(device: UsbDevice, devices: Sequence[UsbDevice], wishes: Wishes) -> Wishes:

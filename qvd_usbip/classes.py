@@ -72,13 +72,11 @@ SERIAL_DRIVERS = frozenset((
 
 def has(interfaces: "Iterable[InterfaceLike]", patterns: tuple[Pattern, ...]) -> bool:
     """Whether one of the interfaces fits one of the patterns."""
-    return any(fits(each, pattern) for each in interfaces for pattern in patterns)
-
-
-def fits(interface: "InterfaceLike", pattern: Pattern) -> bool:
-    """Whether this interface has these codes."""
-    cls, subclass, protocol = pattern
-    return interface.cls == cls and subclass in (None, interface.subclass) and protocol in (None, interface.protocol)
+    for each in interfaces:
+        for cls, subclass, protocol in patterns:  # written out: a list of devices asks thousands of times
+            if each.cls == cls and subclass in (None, each.subclass) and protocol in (None, each.protocol):
+                return True
+    return False
 
 
 def is_hub(cls: int, interfaces: "Iterable[InterfaceLike]") -> bool:

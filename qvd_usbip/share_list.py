@@ -27,7 +27,7 @@ class Entry:
         return self.vidpid == device.vidpid and self.serial in (None, device.serial)
 
     def __str__(self) -> str:
-        return str(self.vidpid) if self.serial is None else f"{self.vidpid}@{_written(self.serial)}"
+        return written(self.vidpid, self.serial)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,13 @@ class ShareList:
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.entries))
+
+
+def written(vidpid: ids.VidPid, serial: str | None) -> str:
+    """An entry as it stands in the list."""
+    if serial is None:
+        return str(vidpid)
+    return f"{vidpid}@{serial if serial.isascii() and serial.isalnum() else _written(serial)}"
 
 
 def entry_for(device: UsbDevice) -> Entry:

@@ -78,7 +78,7 @@ def rule_file(data: bytes) -> Iterator[None]:
         assert rules.deciding(device, found, [rule.kind]) is not None
         if len(device.serial) > memory.LONGEST_NAME:  # which no device has
             continue
-        said = rules.naming(device, [])
+        said = rules.naming(device, alike=False, twin=False)
         (again,) = rules.parse(f"allow {said}", rules.USER, "rules.conf")
         assert again.vidpid == device.vidpid
         assert (again.serial or "") == device.serial

@@ -62,23 +62,23 @@ def test_any_text_is_rules_or_a_refusal(text: str) -> None:
 @given(st.text(min_size=1, max_size=40))
 def test_the_words_that_name_a_device_are_read_back(serial: str) -> None:
     one, other = device(serial=serial), device("1-5", serial=serial + "x")
-    (rule,) = written(f"allow {naming(one, [one, other])}")
+    (rule,) = written(f"allow {naming(one, alike=True, twin=False)}")
     assert rule.applies(one, ())
     assert not rule.applies(other, ())
 
 
 def test_the_longest_serial_that_a_device_can_have_is_read_back() -> None:
     one = device("1-1", serial="\ue000" * 126)
-    (rule,) = written(f"allow {naming(one, [one])} # its name")
+    (rule,) = written(f"allow {naming(one, alike=False, twin=False)} # its name")
     assert rule.serial == one.serial
 
 
 def test_the_shortest_words_that_name_it_alone() -> None:
-    one, twin = device("1-1", serial=""), device("1-2", serial="")
-    assert naming(device(), [device()]) == "0bda:58c2@1234"
-    assert naming(one, [one]) == "0bda:58c2"
-    assert naming(one, [one, twin]) == "0bda:58c2 port=1-1"
-    assert naming(device("1-1"), [device("1-1"), device("1-2")]) == "0bda:58c2 port=1-1"
+    one = device("1-1", serial="")
+    assert naming(device("1-1"), alike=True, twin=False) == "0bda:58c2@1234"
+    assert naming(one, alike=False, twin=False) == "0bda:58c2"
+    assert naming(one, alike=True, twin=True) == "0bda:58c2 port=1-1"
+    assert naming(device("1-1"), alike=True, twin=True) == "0bda:58c2 port=1-1"
 
 
 @pytest.mark.parametrize(

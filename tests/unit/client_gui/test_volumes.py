@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from client_gui import unmount as unmounting
-from client_gui.inputs import is_only_one
+from client_gui.inputs import Inputs
 from client_gui.state import Volume
 from client_gui.unmount import holder_of, unmount
-from client_gui.volumes import Filesystem, filesystems_of
+from client_gui.volumes import Filesystem, Mounts, filesystems_of
 from tests.unit.client_gui.devices import KEYBOARD, STORAGE, device
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def found(root: Path) -> tuple[Filesystem, ...]:
-    return filesystems_of(STICK, root / "sys/bus/usb/devices", root)
+    return filesystems_of(STICK, root / "sys/bus/usb/devices", Mounts(root), root)
 
 
 def test_volumes_are_found_with_label_size_and_every_place(root: Path) -> None:
@@ -60,7 +60,7 @@ def test_volumes_are_found_with_label_size_and_every_place(root: Path) -> None:
 
 
 def test_a_device_that_is_no_storage_has_none(root: Path) -> None:
-    assert filesystems_of(device(), root / "sys/bus/usb/devices", root) == ()
+    assert filesystems_of(device(), root / "sys/bus/usb/devices", Mounts(root), root) == ()
 
 
 def test_a_stick_that_is_not_mounted_has_volumes_all_the_same(root: Path) -> None:
@@ -160,9 +160,9 @@ def test_the_only_keyboard_is_known_for_one(tmp_path: Path) -> None:
     table = tmp_path / "proc/bus/input/devices"
     table.parent.mkdir(parents=True)
     board = device(interfaces=(KEYBOARD,))
-    assert not is_only_one(board, tmp_path)
+    assert not Inputs(tmp_path).has_only(board)
     table.write_text(f"{BOARD}\n{BUTTON}")
-    assert is_only_one(board, tmp_path)
-    assert not is_only_one(device(), tmp_path)
+    assert Inputs(tmp_path).has_only(board)
+    assert not Inputs(tmp_path).has_only(device())
     table.write_text(f"{BOARD}\n{BUTTON}\n{BUILT_IN}")
-    assert not is_only_one(board, tmp_path)
+    assert not Inputs(tmp_path).has_only(board)

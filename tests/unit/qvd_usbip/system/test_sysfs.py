@@ -10,7 +10,7 @@ import pytest
 
 from qvd_usbip.ids import BusId
 from qvd_usbip.system import sysfs
-from qvd_usbip.system.sysfs import driver_of, list_busids, read_attribute, read_device
+from qvd_usbip.system.sysfs import list_busids, read_attribute, read_device
 from tests.kit.fake_sysfs import DEVICE_NAMES, describe, make_sysfs
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ def test_attributes_by_directory_descriptor(tmp_path: Path) -> None:
         os.close(descriptor)
 
 
-def test_driver_of(tmp_path: Path) -> None:
+def test_the_driver_of_a_device_and_of_each_interface(tmp_path: Path) -> None:
     tree = make_sysfs(tmp_path, ["security-key"])
-    assert driver_of(tree.usbroot / "1-6") == "usb"
-    assert driver_of(tree.usbroot / "1-6:1.2") == ""
+    device = read_device(tree.usbroot, BusId.parse("1-6"))
+    assert device is not None
+    assert (device.driver, device.interfaces[2].driver) == ("usb", "")
