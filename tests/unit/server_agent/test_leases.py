@@ -199,7 +199,7 @@ def test_a_container_is_undone_once_no_port_of_it_can_become_free(stuck: tuple[b
 def test_a_port_that_becomes_free_undoes_nothing_of_a_container_that_runs() -> None:
     given_back = device(stage=Stage.DETACHING, rights={})
     state, todo = decide(known(container(), given_back), events.PortFree(at=NOW, port=given_back.port))
-    assert todo == [actions.Remember()]
+    assert todo == [actions.RememberSoon()]
     assert state.containers == {ONE: container()}
 
 
