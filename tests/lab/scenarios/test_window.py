@@ -194,6 +194,7 @@ def dirty(window: Window) -> bool:
 
 def test_pulled_out_in_each_step_it_is_not_connected_and_plugged_in_again_it_is_shared(window: Window) -> None:
     window.share(ADAPTER)
+    window.is_ticked(ADAPTER)
     for state in HOLDS:
         window.pull(ADAPTER)
         window.row(ADAPTER, AWAY)

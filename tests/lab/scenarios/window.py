@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab import Lab
-from tests.lab.demo.desk import ENVIRONMENT, FOLDER, USER, Desk
+from tests.lab.demo.desk import ENVIRONMENT, FOLDER, SHARE_LIST_FILE, USER, Desk
 from tests.lab.demo.way import ADDRESS, KEY
 from tests.lab.guest import Result
 
@@ -140,6 +140,10 @@ class Window:
     def share(self, thing: Thing) -> None:
         """Clicks the device's switch."""
         self.click(f"Share {thing.product}")
+
+    def is_ticked(self, thing: Thing) -> None:
+        """Waits until the picker has written down that this device is to be shared; a click may be on its way."""
+        self.client.until(f"grep -q {thing.identity} {SHARE_LIST_FILE}", PATIENCE)
 
     def plug(self, thing: Thing, name: str = "", controller: str = "") -> str:
         """Puts the device into a port; its busid."""
