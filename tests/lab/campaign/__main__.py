@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import random
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,6 @@ from tests.lab.campaign.walk import BrokenPromiseError, Walk
 from tests.lab.progress import say
 
 EVIDENCE = Path(__file__).resolve().parents[3] / "build/lab"
-SEEDS = 1 << 32
 
 
 def reuse(cycles: int) -> int:
@@ -59,7 +57,7 @@ def main() -> int:
         parser.error("which campaign? --reuse, --random, --steps")
     status = reuse(given.reuse) if given.reuse else 0
     if given.random or given.steps:
-        seed = random.SystemRandom().randrange(SEEDS) if given.seed is None else given.seed
+        seed = path.new_seed() if given.seed is None else given.seed
         status = walk(given.random, seed, given.steps) or status
     return status
 

@@ -1,4 +1,4 @@
-"""PURE: the steps of a walk at random: from a seed without end, or as they were written down."""
+"""PURE but for `new_seed`: the steps of a walk at random: from a seed without end, or as they were written down."""
 
 import random
 from collections import Counter
@@ -12,6 +12,11 @@ HURRIED_OF_TEN = 3
 #: How much more often steps are taken by which a device moves, and those after which a container sees devices again.
 MOVING, CURING = 3, 12
 _APART = ";"
+
+
+def new_seed() -> int:
+    """A seed that nobody took before."""
+    return random.SystemRandom().randrange(1 << 32)
 
 
 def at_random(seed: int, state: State) -> Iterator[Step]:
