@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -20,11 +21,18 @@ from typing import IO
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_SCHED_SETATTR = 314  # on x86-64; Debian 12's C library has no function for it
+_TURN = 20_000_000  # ns
+#: struct sched_attr: size, policy, flags, nice, priority, runtime (what Linux 6.12 and later take for the length of a
+#: turn), deadline, period.
+_LONG_TURNS = struct.pack("=IIQiIQQQ", 48, os.SCHED_BATCH, 0, 0, 0, _TURN, 0, 0)
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def _start_up(parent: int, *, long_turns: bool) -> Callable[[], None]:
     def ask() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if long_turns:  # where the kernel refuses, it is slower
+            _LIBC.syscall(_SCHED_SETATTR, 0, _LONG_TURNS, 0)
         if os.getppid() != parent:  # it died before we could ask
             os._exit(1)
 
@@ -38,10 +46,15 @@ def start(
     output: IO[bytes] | int | None = None,
     errors: IO[bytes] | int | None = None,
     env: Mapping[str, str] | None = None,
+    long_turns: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Starts `command` in a session of its own; it is killed when this process ends.
 
     Call it on the main thread: the kernel's promise is bound to the thread that forked.
+
+    `long_turns` lets it have the processor for 20 ms at a time, and does not let it interrupt others when it wakes up.
+    Emulated processors that share real ones by the usual turns of 3 ms take nearly twice the time for the same work.
+    Source: sched_setattr(2), sched(7).
     """
     return subprocess.Popen(
         command,
@@ -50,7 +63,7 @@ def start(
         stderr=output if errors is None else errors,
         env=env,
         start_new_session=True,
-        preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - two system calls, no lock taken
+        preexec_fn=_start_up(os.getpid(), long_turns=long_turns),  # noqa: PLW1509 - system calls only, no lock taken
     )
 
 

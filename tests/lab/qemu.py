@@ -109,7 +109,7 @@ class Qemu:
         self.machine = machine
         self._log = machine.run / f"{machine.role.name}.qemu.log"
         with self._log.open("ab") as log:
-            self._process = processes.start(command_line(machine, emulator.program()), output=log)
+            self._process = processes.start(command_line(machine, emulator.program()), output=log, long_turns=True)
         self._monitor: Monitor | None = None
 
     @property

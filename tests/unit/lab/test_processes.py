@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab import processes
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 PARENT = """
@@ -80,3 +82,13 @@ def test_what_runs_behind_sudo_ends_with_its_standard_input_with_all_below_it(af
         assert _gone(grandchild), "even one in a session of its own"
     finally:
         _finish(process)
+
+
+def test_a_process_with_long_turns_does_not_interrupt_others() -> None:
+    usual, patient = processes.start(["sleep", "1000"]), processes.start(["sleep", "1000"], long_turns=True)
+    try:
+        assert os.sched_getscheduler(usual.pid) == os.sched_getscheduler(0)
+        assert os.sched_getscheduler(patient.pid) == os.SCHED_BATCH
+    finally:
+        processes.end(usual)
+        processes.end(patient)

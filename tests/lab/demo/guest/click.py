@@ -49,9 +49,9 @@ def main() -> None:
     if option == ["--where"]:
         print(x, y)
         return
-    subprocess.run(["xdotool", "mousemove", "--sync", str(x), str(y)], check=True, timeout=20)
     print(x, y, time.time())
-    subprocess.run(["xdotool", "click", "1"], check=True, timeout=20)
+    # Not --sync: it waits 15 s for a pointer that is there already.
+    subprocess.run(["xdotool", "mousemove", str(x), str(y), "click", "1"], check=True, timeout=20)
 
 
 if __name__ == "__main__":

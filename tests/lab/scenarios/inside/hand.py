@@ -105,8 +105,7 @@ def xdotool(*words: object) -> str:
 
 
 def click_at(x: int, y: int, button: int) -> str:
-    xdotool("mousemove", "--sync", x, y)
-    xdotool("click", button)
+    xdotool("mousemove", x, y, "click", button)  # not --sync: it waits 15 s for a pointer that is there already
     return f"{x} {y}"
 
 
