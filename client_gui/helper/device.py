@@ -6,6 +6,7 @@ import os
 from client_gui.helper.descriptors import Interface, interfaces_of
 from qvd_usbip.bitmaps import bits_of
 from qvd_usbip.ids import BusId
+from qvd_usbip.reset import NO_NUMBER, RESETS, UNDER_ITS_LOCK
 from qvd_usbip.vhci import speed_of
 
 DEVICES = "sys/bus/usb/devices"
@@ -172,6 +173,8 @@ def observe(root: int, busid: BusId) -> Device | None:
     Returns:
         The device with its folder open, or None when there is no complete device.
 
+    A device that is being reset, as usbip-host does it where a loan ends, has no number in between; that is waited for.
+
     Source: Documentation/ABI/testing/sysfs-bus-usb.
     """
     try:
@@ -181,20 +184,30 @@ def observe(root: int, busid: BusId) -> Device | None:
             return None
         raise
     try:
-        device = _device(folder, root, busid)
-        if device is not None:
-            _walk(device, folder, 0, [_ENTRIES])
-            if not device.interfaces:
-                # no configuration is chosen yet, or no driver has the device: it is what it is all the same
-                device.interfaces = interfaces_of(device.descriptors)
-            # gone while it was read: then nothing read above is worth anything
-            if read_text(folder, "devnum") == str(device.devnum):
+        for _ in range(RESETS):
+            device = _whole(folder, root, busid)
+            if device is not None:
                 folder = -1
                 return device
+            if read_text(folder, UNDER_ITS_LOCK) is None:
+                break
         return None
     finally:
         if folder >= 0:
             os.close(folder)
+
+
+def _whole(folder: int, root: int, busid: BusId) -> Device | None:
+    """Returns what one look at it says, or None where that is not of one device."""
+    device = _device(folder, root, busid)
+    if device is None:
+        return None
+    _walk(device, folder, 0, [_ENTRIES])
+    if not device.interfaces:
+        # no configuration is chosen yet, or no driver has the device: it is what it is all the same
+        device.interfaces = interfaces_of(device.descriptors)
+    # gone or reset while it was read: then nothing read above is worth anything
+    return device if read_text(folder, "devnum") == str(device.devnum) else None
 
 
 def _device(folder: int, root: int, busid: BusId) -> Device | None:
@@ -204,7 +217,7 @@ def _device(folder: int, root: int, busid: BusId) -> Device | None:
         numbers = int(busnum), int(devnum), int(cls, 16)
     except ValueError:
         return None
-    if len(vendor) != 4 or len(product) != 4:
+    if len(vendor) != 4 or len(product) != 4 or devnum == NO_NUMBER:
         return None
     place = os.readlink(f"{DEVICES}/{busid}", dir_fd=root)
     return Device(

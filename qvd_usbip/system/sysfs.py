@@ -6,6 +6,7 @@ import errno
 import os
 
 from qvd_usbip import errors, ids
+from qvd_usbip.reset import NO_NUMBER, RESETS, UNDER_ITS_LOCK
 from qvd_usbip.usb import Interface, UsbDevice, device_from_attributes, interface_from_attributes
 
 TYPE_CHECKING = False
@@ -69,10 +70,18 @@ def read_device(usbroot: Location, busid: ids.BusId) -> UsbDevice | None:
 
 
 def _read_device(folder: int, busid: ids.BusId, *, below_vhci: bool) -> UsbDevice | None:
-    """By the folder's descriptor: that is quicker than by a path, and what is read is of one device, whatever comes."""
+    """By the folder's descriptor: that is quicker than by a path, and what is read is of one device, whatever comes.
+
+    The end of a reset is waited for.
+    """
     attributes = _attributes(folder, "", _DEVICE_ATTRIBUTES)
     if "idVendor" not in attributes:
         return None
+    for _ in range(RESETS):
+        if attributes.get("devnum") != NO_NUMBER:
+            break
+        read_attribute(folder, UNDER_ITS_LOCK)
+        attributes["devnum"] = read_attribute(folder, "devnum") or ""
     try:
         return device_from_attributes(
             busid,

@@ -175,6 +175,28 @@ def test_old_callers(port: Port) -> None:
     port.at_home()
 
 
+#: Binds, connects, hangs up, and takes back so many milliseconds later; prints each exit status.
+_HANGS_UP = """
+import socket, subprocess, sys, time
+helper, busid, *waits = sys.argv[1:]
+for wait in waits:
+    near, far = socket.socketpair()
+    print(subprocess.run([helper, "bind", busid]).returncode)
+    print(subprocess.run([helper, "connect", busid, "0"], stdin=near).returncode)
+    near.close(), far.close()
+    time.sleep(int(wait) / 1000)
+    print(subprocess.run([helper, "unbind", busid]).returncode, flush=True)
+"""
+
+
+@deep
+@pytest.mark.leaves_nothing
+def test_a_device_is_taken_back_while_the_kernel_resets_it_after_a_connection(port: Port) -> None:
+    done = port.guest.run_as("user", f"python3 - {HELPER} {port.busid} 0 30 60 90 <<'END'\n{_HANGS_UP}\nEND")
+    assert done.out.split() == ["0"] * 12
+    port.at_home()
+
+
 @deep
 def test_who_is_not_permitted(port: Port) -> None:
     assert port.helper("lend", user="other") == 29

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from client_gui.helper import handover
+from client_gui.helper import device, handover
 from client_gui.helper.device import Identity
 from client_gui.helper.handover import Place
 from client_gui.helper.ownership import BINDING, BOUND, CALLED, LENT, Claim, Record
@@ -40,6 +40,27 @@ def test_unplugged_while_bound_never_writes_rebind(kernel: FakeKernel, place: Pl
     kernel.unplug("1-4")
     assert not give_back(place)
     assert "rebind" not in [name for name, _ in kernel.writes]
+    assert recorded(kernel) == []
+
+
+def test_a_device_that_is_being_reset_is_waited_for(
+    kernel: FakeKernel, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel.plug("1-4", "0bda:58c2", interfaces=CAMERA)
+    take(place)
+    devnum = kernel.bus / "devices/1-4/devnum"
+    number, plain = devnum.read_text(), device.read_text
+    devnum.write_text("0\n")
+
+    def read(folder: int, name: str) -> str | None:
+        if name != "bConfigurationValue":
+            return plain(folder, name)
+        devnum.write_text(number)
+        return "1"
+
+    monkeypatch.setattr(device, "read_text", read)
+    assert give_back(place)
+    assert kernel.driver_of("1-4") == "usb"
     assert recorded(kernel) == []
 
 

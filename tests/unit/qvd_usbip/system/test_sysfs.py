@@ -16,6 +16,8 @@ from tests.kit.fake_sysfs import DEVICE_NAMES, describe, make_sysfs
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from qvd_usbip.system.files import Location
+
 
 def test_all_devices_of_the_kit(tmp_path: Path) -> None:
     tree = make_sysfs(tmp_path, DEVICE_NAMES)
@@ -102,6 +104,23 @@ def test_a_device_that_goes_while_it_is_read(tmp_path: Path, monkeypatch: pytest
             patch.setattr(sysfs, "read_attribute", going)
             device = read_device(tree.usbroot, BusId.parse("1-4"))
         assert device is None or device.product == ("Ultra" if start >= 8 else "")
+
+
+def test_a_device_that_is_being_reset_is_read_when_it_has_its_number_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usbroot = make_sysfs(tmp_path, ["stick"]).usbroot
+    before = read_device(usbroot, BusId.parse("1-4"))
+    number, plain = (usbroot / "1-4/devnum").read_text(), sysfs.read_attribute
+    (usbroot / "1-4/devnum").write_text("0\n")
+
+    def read(folder: Location | int, name: str) -> str | None:
+        if name == "bConfigurationValue":
+            (usbroot / "1-4/devnum").write_text(number)
+        return plain(folder, name)
+
+    monkeypatch.setattr(sysfs, "read_attribute", read)
+    assert read_device(usbroot, BusId.parse("1-4")) == before
 
 
 def test_an_interface_that_goes_while_it_is_read_is_left_out(tmp_path: Path) -> None:
