@@ -43,7 +43,8 @@ class Desk:
         )
         for name in ("click.py", "grab.py", "paint.py"):
             self.guest.push(GUEST_FILES / name, f"{FOLDER}/{name}")
-        self.start("screen", f"Xvfb {DISPLAY} -screen 0 {self.screen} -nolisten tcp")
+        # Without -noreset it begins anew, and drops whoever is just coming, each time when its last client leaves.
+        self.start("screen", f"Xvfb {DISPLAY} -screen 0 {self.screen} -nolisten tcp -noreset")
         self.start("bus", f"dbus-daemon --session --nofork --address=unix:path={FOLDER}/bus")
         self.guest.until(f"test -S {FOLDER}/bus", timeout=60)
         self.start("accessibility", "/usr/libexec/at-spi-bus-launcher --launch-immediately")
