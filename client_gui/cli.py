@@ -179,6 +179,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=raw,
         allow_abbrev=False,
     )
+    made.tell_version()
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 
     def command(name: str, text: str, *examples: str) -> argparse.ArgumentParser:

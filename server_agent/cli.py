@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    made.tell_version()
     verbs = made.add_subparsers(required=True, metavar="COMMAND")
 
     def verb(name: str, command: str, text: str, example: str) -> argparse.ArgumentParser:

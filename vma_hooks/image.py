@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=raw,
     )  # fmt: skip
     text = "say what this image has and lacks for USB devices, each lack with its remedy; 0 only if nothing is missing"
+    top.tell_version()
     verbs = top.add_subparsers(required=True, metavar="COMMAND")
     check = verbs.add_parser("check", help=text, description=text, epilog=EXAMPLES, formatter_class=raw)
     check.add_argument("user", nargs="?", default="", metavar="USER", help="look whether this user may open devices")

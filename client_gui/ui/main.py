@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    made.tell_version()
     source = made.add_mutually_exclusive_group()
     source.add_argument("--session", metavar="-", choices=["-"], help="read the session from standard input")
     source.add_argument("--session-fd", metavar="N", type=int, help="read the session from file descriptor N")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from qvd_usbip import VERSION
 from qvd_usbip.errors import INTERNAL, USAGE, QvdUsbError, report
 
 TYPE_CHECKING = False
@@ -19,6 +20,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises instead of ending with a status that means nothing here."""
         raise QvdUsbError(USAGE, reason=f"{self.prog}: {message}")
+
+    def tell_version(self) -> None:
+        """Lets `--version` print the program's name and version."""
+        self.add_argument("--version", action="version", version=f"%(prog)s {VERSION}", help="print the version")
 
 
 def status_of(command: Callable[[], int]) -> int:

@@ -11,7 +11,7 @@ _qvd_usb_sessions() {
 _qvd_usb() {
     local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]}
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "list share unshare mode name connect pair sessions forget status watch explain policy doctor --help" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "list share unshare mode name connect pair sessions forget status watch explain policy doctor --help --version" -- "$current")
         return
     fi
     case $command in

@@ -23,6 +23,7 @@ complete -c qvd-usb -n __fish_use_subcommand -a watch -d 'print each change as i
 complete -c qvd-usb -n __fish_use_subcommand -a explain -d 'tell which rule decides about a device'
 complete -c qvd-usb -n __fish_use_subcommand -a policy -d 'show all rules'
 complete -c qvd-usb -n __fish_use_subcommand -a doctor -d 'look for what this computer lacks'
+complete -c qvd-usb -n __fish_use_subcommand -l version -d 'print the version'
 complete -c qvd-usb -l json -d 'print JSON'
 complete -c qvd-usb -l help -d 'explain the command'
 complete -c qvd-usb -n '__fish_seen_subcommand_from share' -l agree -d 'say yes to what would be asked'

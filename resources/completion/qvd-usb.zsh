@@ -30,6 +30,7 @@ _qvd_usb() {
         'explain:tell which rule decides about a device'
         'policy:show all rules'
         'doctor:look for what this computer lacks'
+        '--version:print the version'
     )
     if ((CURRENT == 2)); then
         _describe command commands
