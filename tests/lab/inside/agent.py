@@ -39,6 +39,7 @@ ENVIRONMENT = {
 CORES = Path("/var/lib/lab/cores")
 UNITS = "qvd-*"
 SYSTEMD = "org.freedesktop.systemd1"
+PATIENCE = (10.0, 20.0, 60.0)  # seconds to wait for systemd, on so many lines one after the other
 _READ_ALL, _SIZE_BUFFER = 3, 10
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 
@@ -119,9 +120,9 @@ def inits() -> Iterator[tuple[str, str]]:
 class Systemd:
     """The private line to the systemd that runs where this process is: D-Bus without a bus."""
 
-    def __init__(self) -> None:
-        self._socket = prep_socket("/run/systemd/private", timeout=60)
-        self._socket.settimeout(60)
+    def __init__(self, patience: float) -> None:
+        self._socket = prep_socket("/run/systemd/private", timeout=patience)
+        self._socket.settimeout(patience)
         while self._unread():  # it would wait for more after words that came together with the last one of the greeting
             time.sleep(0.001)
         self._parser = Parser()
@@ -167,12 +168,20 @@ class Systemd:
 
 
 def units() -> str:
-    """The state of our units here; none where systemd does not run yet, or no more."""
-    try:
-        with Systemd() as systemd:
-            return systemd.units()
-    except (FileNotFoundError, ConnectionRefusedError):
-        return ""
+    """The state of our units here; none where systemd does not run yet, or no more.
+
+    One line in thousands stays silent after the greeting, though systemd lives: then another one is tried.
+    """
+    for patience in PATIENCE:
+        try:
+            with Systemd(patience) as systemd:
+                return systemd.units()
+        except TimeoutError:
+            if patience == PATIENCE[-1]:
+                raise
+        except (FileNotFoundError, ConnectionRefusedError):
+            break
+    return ""
 
 
 def _enter(init: str) -> None:
