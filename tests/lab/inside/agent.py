@@ -170,7 +170,7 @@ class Systemd:
 def units() -> str:
     """The state of our units here; none where systemd does not run yet, or no more.
 
-    One line in thousands stays silent after the greeting, though systemd lives: then another one is tried.
+    A line stayed silent once though systemd answered others; why is not known: another one is tried.
     """
     for patience in PATIENCE:
         try:
