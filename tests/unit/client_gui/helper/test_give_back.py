@@ -59,6 +59,11 @@ def test_a_device_that_is_being_reset_is_waited_for(
         return "1"
 
     monkeypatch.setattr(device, "read_text", read)
+    seen = device.observe(place.root, BUSID)
+    assert seen is not None
+    seen.close()
+    assert seen.devnum == int(number)
+    devnum.write_text("0\n")
     assert give_back(place)
     assert kernel.driver_of("1-4") == "usb"
     assert recorded(kernel) == []
