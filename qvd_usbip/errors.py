@@ -293,6 +293,10 @@ DEVICE_TIMEOUT = _problem("device-timeout", 69,
 RIGHTS_FAILED = _problem("rights-failed", 70,
     "The right to {device} for container '{container}' could not be set: {reason}.",
     "Nothing was authorised. Run: qvd-usb-agent check")
+NUMBER_EXPOSED = _problem("number-exposed", 117,
+    "The server took the device back: it got its number in the moment in which another container lost that number, and "
+    "could have been open there.",
+    "It is tried again by itself; else share it again.")
 AGENT_UNREACHABLE = _problem("agent-unreachable", 71,
     "The agent qvd-usb-agent does not answer: {reason}.",
     "As root: systemctl status qvd-usb-agent; systemctl start qvd-usb-agent")

@@ -17,15 +17,17 @@ from server_agent.broker import Broker, Desk
 from server_agent.chronicle import Chronicle, Entry, Kind
 from server_agent.decide import decide
 from server_agent.executor import CONTAINER_ACTIONS, QUICK_ACTIONS, RIGHTS_ACTIONS, SLOW_ACTIONS, Executor
+from server_agent.kernel import udev
 from server_agent.kernel.observe import Observer
-from server_agent.kernel.udev import LostEventsError, Monitor, event_of, heard_of, is_hint, is_root_hub, keys_of
 from server_agent.ledger import Ledger
 from server_agent.records import Records
+from server_agent.requests import Requests
 from server_agent.scribe import Scribe
 from server_agent.state import SETTLE_SECONDS, Stage, State
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0
+OWED_SECONDS = 3.0  # after that long what could not be revoked is tried again, if a device waits for it
 HINT_SECONDS = 0.2  # hints come in bursts: one look answers them all
 RIGHTS_THREADS = 16  # a container's own rights wait for one another, so that one that hangs holds one of them
 READ_AT_ONCE = 256  # events; in a storm everybody else has a turn in between
@@ -40,32 +42,11 @@ class Wiring:
     executor: Executor
     observer: Observer
     ledger: Ledger
-    monitor: Monitor
+    monitor: udev.Monitor
     brokers: Path
     records: Records = field(default_factory=Records)
     isochronous: bool = False  # devices with isochronous endpoints may reach a container
     disk_request_kib: int = 0  # how large requests to lent disks may be; 0 leaves them as they come
-
-
-@dataclass(slots=True)
-class Requests:
-    """Those who wait for an answer, by number."""
-
-    _waiting: dict[int, asyncio.Future[actions.Answer]] = field(default_factory=dict)
-    _last: int = 0
-
-    def new(self) -> tuple[int, "asyncio.Future[actions.Answer]"]:
-        """A number, and what will be answered under it."""
-        self._last += 1
-        future: asyncio.Future[actions.Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[self._last] = future
-        return self._last, future
-
-    def answer(self, answer: actions.Answer) -> None:
-        """Pass an answer on; nobody may be waiting any more."""
-        future = self._waiting.pop(answer.request, None)
-        if future is not None and not future.done():
-            future.set_result(answer)
 
 
 class Daemon:
@@ -88,9 +69,11 @@ class Daemon:
         self._slow = ThreadPoolExecutor(THREADS, "device")
         self._rights = ThreadPoolExecutor(RIGHTS_THREADS, "rights")
         self._lanes: defaultdict[VmId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._being_revoked: set[actions.Action] = set()
         self._scribe = Scribe(wiring.ledger, lambda error: self.submit(self._not_remembered(error)))
         self._announcer = Announcer(wiring.executor.uevents, self._slow, self._not_told)
         self._chronicle = Chronicle()
+        self._beginnings = udev.Beginnings()
         self._lost_at: float | None = None  # events were lost then, and no look has made up for it yet
         self._containers = ThreadPoolExecutor(1, "container")  # one after the other, in the order decided
         self.state = State()
@@ -230,23 +213,31 @@ class Daemon:
 
     def _set_right(self, action: actions.Grant | actions.Revoke) -> None:
         """Now, or beside the loop in the order decided: what one container is given and what is taken from it."""
+        if action in self._being_revoked:
+            return
         lane = self._lanes[action.container]
         if not lane.locked() and not self._wiring.executor.takes_long(action):
             self._done(self._wiring.executor.perform(action))
             return
 
         async def run() -> None:
-            async with lane:
-                await self._perform_in(self._rights, action)
+            try:
+                async with lane:
+                    await self._perform_in(self._rights, action)
+            finally:
+                self._being_revoked.discard(action)
 
+        if isinstance(action, actions.Revoke):  # asked for again it is not done twice: it could take what came after
+            self._being_revoked.add(action)
         self._keep(run())
 
     def _beside(self, pool: ThreadPoolExecutor, action: actions.Action) -> None:
         async def run() -> None:
             if isinstance(action, actions.Authorise):
                 await self._scribe.settled()  # what drivers have, a restarted agent knows
-            if not isinstance(action, actions.Authorise) or await self._numbers_are_free(action):
-                await self._perform_in(pool, action)
+                if not await self._numbers_are_free(action):
+                    return
+            await self._perform_in(pool, action)
 
         self._keep(run())
 
@@ -261,13 +252,21 @@ class Daemon:
     async def _numbers_are_free(self, action: actions.Authorise) -> bool:
         """Drivers will take numbers: first take the rights of whatever gave its numbers back until now.
 
+        What cannot be taken is tried again meanwhile.
+
         Returns:
             Whether none is left, and the device still waits; one that waits for too long is given up at its deadline.
         """
-        known = await self._catch_up()
-        free = known and await self.wait_until(lambda state: not state.revoking, SETTLE_SECONDS)
-        device = self.state.devices.get(action.port)
-        return free and device is not None and (device.number, device.stage) == (action.number, Stage.AUTHORISING)
+
+        def waits(state: State) -> bool:
+            device = state.devices.get(action.port)
+            return device is not None and (device.number, device.stage) == (action.number, Stage.AUTHORISING)
+
+        if not await self._catch_up():
+            return False
+        while not await self.wait_until(lambda state: not (state.revoking and waits(state)), OWED_SECONDS):
+            self.look_soon()
+        return waits(self.state)
 
     async def _catch_up(self) -> bool:
         """Know of everything that has happened; where events were lost only a look tells what that is.
@@ -346,15 +345,15 @@ class Daemon:
         try:
             for found in islice(self._wiring.monitor.read(), most):
                 taken += 1
-                event = event_of(self.state, found, self.now)
+                event = udev.event_of(self.state, found, self.now, self._beginnings.of(found))
                 if event is not None:
                     self.submit(event)
-                elif is_hint(found) or is_root_hub(found):
+                elif udev.is_hint(found) or udev.is_root_hub(found):
                     self.look_soon()
-                for more in (keys_of(self.state, found, self.now), heard_of(self.state, found, self.now)):
+                for more in (udev.keys_of(self.state, found, self.now), udev.heard_of(self.state, found, self.now)):
                     if more is not None:
                         self.submit(more)
-        except LostEventsError:
+        except udev.LostEventsError:
             LOG.warning("kernel events were lost: looking around")
             self._wiring.records.add(Entry(at=self.now, kind=Kind.OVERFLOW))
             self._lost_at = self.now
@@ -389,6 +388,7 @@ class Daemon:
         """
         async with self._look_lock:
             seen = await asyncio.to_thread(self._wiring.observer.look, self.now)
+            self._take_events(CATCH_UP)  # when what a look found came, only its event tells
             self.submit(seen)
             if self._lost_at is not None and self._lost_at <= seen.at:
                 self._lost_at = None

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import singledispatch
 
-from server_agent import devices, events, host_nodes, leases, reconcile
+from server_agent import devices, events, exposure, host_nodes, leases, reconcile
 from server_agent.actions import Action
 from server_agent.draft import Draft
 from server_agent.state import Stage, State
@@ -49,6 +49,7 @@ def _(event: events.Release, draft: Draft) -> None:
 def _(event: events.Revoked, draft: Draft) -> None:
     state = draft.state
     draft.state = replace(state, revoking=state.revoking - {(event.container, event.right)})
+    exposure.note_taken(draft, event.container, event.right, event.count)
     devices.wake(draft, event.right)
 
 

@@ -6,7 +6,7 @@ from qvd_usbip import vhci
 from qvd_usbip.ack import AckState
 from qvd_usbip.errors import NODE_UNSEEN
 from qvd_usbip.ids import VmId
-from server_agent import events, leases
+from server_agent import events, exposure, leases
 from server_agent.actions import (
     AttachPort,
     Authorise,
@@ -122,7 +122,12 @@ def usb_added(draft: Draft, event: events.UsbAdded) -> None:
     if device.number is not None:  # it enumerated anew: the connection has ended
         gone(draft, device)
         return
-    if device.stage == Stage.ATTACHED:
+    if exposure.exposed(draft.state, device, event.number, event.since):
+        stale = draft.state.holder(event.number)
+        if stale is not None:
+            gone(draft, stale)
+        finish(draft, device, AckState.FAILED, exposure.PROBLEM)
+    elif device.stage == Stage.ATTACHED:
         draft.put_device(
             replace(
                 device, stage=Stage.INSPECTING, busid=event.busid, number=event.number,
@@ -224,14 +229,18 @@ def unseen(draft: Draft, event: events.Unseen) -> None:
 
 
 def node_added(draft: Draft, event: events.NodeAdded) -> None:
-    """A child of a device has a number: its container gets the right, once the number is nobody else's."""
+    """A child of a device has a number: its container gets the right; a number that was open to another one ends it."""
     device = draft.state.devices.get(event.port)
     if device is None or device.stage not in {Stage.AUTHORISING, Stage.AUTHORISED} or event.right in device.rights:
         return
+    was_exposed = exposure.exposed(draft.state, device, event.right, event.since)
     stale = draft.state.holder(event.right)
     if stale is not None:
         lose(draft, stale, event.right)
         device = draft.state.devices[event.port]
+    if was_exposed:
+        finish(draft, device, AckState.FAILED, exposure.PROBLEM)
+        return
     raise_limits(draft, event.port, event.right)
     draft.grant(replace(device, names={**device.names, event.right: event.name}), event.right)
 

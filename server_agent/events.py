@@ -92,12 +92,13 @@ class Unseen(Event):
 # the kernel ----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsbAdded(Event):
-    """A USB device enumerated below a hub."""
+    """A USB device enumerated below a hub; `since` as in exposure.py."""
 
     port: Port
     busid: BusId
     number: Right
     name: str
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +111,12 @@ class UsbRemoved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeAdded(Event):
-    """Something with a device number appeared below a USB device."""
+    """Something with a device number appeared below a USB device; `since` as in exposure.py."""
 
     port: Port
     right: Right
     name: str
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,10 +264,11 @@ class GrantFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoked(Event):
-    """The right was verified to be gone."""
+    """The right was verified to be gone; the kernel had counted so many events then."""
 
     container: VmId
     right: Right
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,11 +133,12 @@ class Executor:
     def _(self, action: actions.Revoke) -> events.Event:
         try:
             self.rights.deny(action.container, action.right)
+            count = int((self.gate.sysfs / "kernel/uevent_seqnum").read_text(encoding="ascii"))
         except (OSError, QvdUsbError) as error:
             return events.RevokeFailed(
                 at=self.clock(), container=action.container, right=action.right, detail=_words(error)
             )
-        return events.Revoked(at=self.clock(), container=action.container, right=action.right)
+        return events.Revoked(at=self.clock(), container=action.container, right=action.right, count=count)
 
     @perform.register
     def _(self, action: actions.MakeNode) -> events.Event:

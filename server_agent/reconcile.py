@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import VmId
-from server_agent import devices, leases
+from server_agent import devices, exposure, leases
 from server_agent.actions import ClearLeftover, CloseGate, DetachPort, PutInForce, Revoke, TearDown
 from server_agent.draft import Draft
 from server_agent.events import DeviceSeen, NodeAdded, NodeRemoved, Observed, UsbAdded
@@ -38,6 +38,7 @@ def reconcile(draft: Draft, seen: Observed) -> None:
             leaving(draft, seen, container)
         elif container.since + LOST_SECONDS < seen.at:
             lost(draft, container)
+    exposure.forget(draft, seen)
     if draft.state.unrecorded:
         draft.remember()
 
@@ -199,6 +200,9 @@ def children(draft: Draft, seen: Observed, device: Device, found: DeviceSeen) ->
     """Every number below the device has its right, in the map too, and no other has one."""
     for right in [right for right in device.rights if right != found.number and right not in found.children]:
         devices.node_removed(draft, NodeRemoved(at=draft.now, port=device.port, right=right))
+    if any(exposure.open_elsewhere(seen, device, right) for right in found.children if right not in device.rights):
+        devices.finish(draft, device, AckState.FAILED, exposure.PROBLEM)
+        return
     for right, name in found.children.items():
         devices.node_added(draft, NodeAdded(at=draft.now, port=device.port, right=right, name=name))
     allowed = seen.rights.get(device.container)

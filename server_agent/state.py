@@ -181,6 +181,14 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A right that is seen to be gone: when, in seconds, and how many events the kernel had counted by then."""
+
+    at: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubBuses:
     """A hub that may be lent: the bus numbers of its two halves."""
 
@@ -198,6 +206,8 @@ class State:
     devices: Mapping[Port, Device] = field(default_factory=dict)
     claims: Mapping[Right, tuple[Port, ...]] = field(default_factory=dict)  # which devices have a number; see claims_of
     revoking: frozenset[tuple[VmId, Right]] = frozenset()
+    taken: Mapping[tuple[VmId, Right], Taken] = field(default_factory=dict)  # lately; see exposure.py
+    looked: float = 0.0  # when the last look began
     quarantine: Mapping[Lease, str] = field(default_factory=dict)
     unrecorded: str = ""  # why the ledger is behind this state
     progress: Mapping[str, Progress] = field(default_factory=dict)

@@ -1055,6 +1055,14 @@
       <translation>No se ha autorizado nada. Ejecuta: qvd-usb-agent check</translation>
     </message>
     <message>
+      <source>The server took the device back: it got its number in the moment in which another container lost that number, and could have been open there.</source>
+      <translation>El servidor ha devuelto el dispositivo: recibió su número en el momento en que otro contenedor lo perdía, y podría haber estado abierto allí.</translation>
+    </message>
+    <message>
+      <source>It is tried again by itself; else share it again.</source>
+      <translation>Se vuelve a intentar solo; si no, compártelo de nuevo.</translation>
+    </message>
+    <message>
       <source>The agent qvd-usb-agent does not answer: {reason}.</source>
       <translation>El agente qvd-usb-agent no responde: {reason}.</translation>
     </message>

@@ -19,6 +19,7 @@ from server_agent.state import Port, Right, State, Thing
 
 LOG = logging.getLogger(__name__)
 BUFFER_BYTES = 64 << 20  # room for a storm while one event is decided
+LONGEST_COUNT = 20  # digits of an unsigned 64-bit number
 LONGEST = 1 << 14  # bytes of an event; the kernel's own buffer holds 2 KiB of its words
 _KERNEL_GROUP = 1
 _CREDENTIALS = struct.Struct("=iII")  # struct ucred
@@ -109,13 +110,36 @@ def is_root_hub(event: Uevent) -> bool:
     return of_vhci and event.devtype == "usb_device"
 
 
-def event_of(state: State, event: Uevent, at: float) -> events.Event | None:
+class Beginnings:
+    """Since when a node can be opened, as the kernel counts its events.
+
+    A disk can be opened before its event comes: its partitions are read first, from far away. Its index is taken before
+    the event of its SCSI disk. Source: sd_probe, drivers/scsi/sd.c; device_add_disk, block/genhd.c.
+    """
+
+    def __init__(self) -> None:
+        self._disks: dict[str, int] = {}
+
+    def of(self, event: Uevent) -> int | None:
+        """The count; None where the kernel does not say. Every event has to be shown to it."""
+        word = event.properties.get("SEQNUM", "")
+        count = int(word) if word.isascii() and word.isdecimal() and len(word) <= LONGEST_COUNT else None
+        if event.subsystem == "scsi_disk":
+            place = event.devpath.partition("/scsi_disk/")[0]
+            self._disks.pop(place, None)
+            if event.action == ADD and count is not None:
+                self._disks[place] = count
+        return self._disks.get(event.devpath.partition("/block/")[0], count) if event.devtype == "disk" else count
+
+
+def event_of(state: State, event: Uevent, at: float, since: int | None = None) -> events.Event | None:
     """What a kernel event means for the agent.
 
     Args:
         state: knows which bus belongs to which half of which hub.
         event: as the kernel sent it.
         at: seconds of the monotonic clock.
+        since: when its node could be opened first, as Beginnings says.
 
     Returns:
         None for anything that is not a number coming or going below one of our hubs.
@@ -130,16 +154,17 @@ def event_of(state: State, event: Uevent, at: float) -> events.Event | None:
     if event.subsystem == "usb" and event.devtype == "usb_device":
         if len(place.busid.ports) != 1:  # behind a hub a client made up; hubs are never authorised
             return None
-        return _device_event(event, place, port, right, at)
+        if event.action == REMOVE:
+            return events.UsbRemoved(at=at, port=port, number=right)
+        name = event.devname or ""
+        return events.UsbAdded(at=at, port=port, busid=place.busid, number=right, name=name, since=since)
+    return _node_event(event, port, right, at, since)
+
+
+def _node_event(event: Uevent, port: Port, right: Right, at: float, since: int | None) -> events.Event:
     if event.action == ADD:
-        return events.NodeAdded(at=at, port=port, right=right, name=event.devname or "")
+        return events.NodeAdded(at=at, port=port, right=right, name=event.devname or "", since=since)
     return events.NodeRemoved(at=at, port=port, right=right)
-
-
-def _device_event(event: Uevent, place: uevent.HubPlace, port: Port, right: Right, at: float) -> events.Event:
-    if event.action == ADD:
-        return events.UsbAdded(at=at, port=port, busid=place.busid, number=right, name=event.devname or "")
-    return events.UsbRemoved(at=at, port=port, number=right)
 
 
 def keys_of(state: State, event: Uevent, at: float) -> events.KeysAdded | None:

@@ -28,6 +28,7 @@ from server_agent.kernel.udev import event_of
 from server_agent.state import Container, Device, Hold, HubBuses, Phase, Port, Right, Stage, State, claims_of
 
 DEVICES = 8
+SEQNUM = Path("/sys/kernel/uevent_seqnum")
 CGROUPS, PARENT = Path("/sys/fs/cgroup"), "bench"
 PINS = Path("/sys/fs/bpf") / PARENT
 ALLOWED = ["6", "0", "0", "0"]  # reading and writing, as the map's value
@@ -144,7 +145,8 @@ def follow(rights: Rights, state: State, said: Uevent) -> State:
                 waiting.append(events.Granted(at=now, container=action.container, right=action.right))
             elif isinstance(action, actions.Revoke):
                 rights.deny(action.container, action.right)
-                waiting.append(events.Revoked(at=now, container=action.container, right=action.right))
+                count = int(SEQNUM.read_text())
+                waiting.append(events.Revoked(at=now, container=action.container, right=action.right, count=count))
     return state
 
 

@@ -16,7 +16,7 @@ from qvd_usbip.uevent import Uevent
 from server_agent import actions, asking, control, events
 from server_agent.daemon import Daemon, Wiring
 from server_agent.desk import ControlDesk
-from server_agent.events import HubSeen, Observed
+from server_agent.events import DeviceSeen, HubSeen, Observed
 from server_agent.executor import Executor
 from server_agent.kernel.observe import Observer
 from server_agent.kernel.udev import LostEventsError, Monitor
@@ -39,7 +39,7 @@ ANSWERS: dict[type[actions.Action], Callable[[Any], events.Event]] = {
     actions.Inspect: lambda a: events.Inspected(at=0, port=a.port, number=a.number, device=usb_device(a.port)),
     actions.Authorise: lambda a: events.Authorised(at=0, port=a.port, number=a.number),
     actions.Grant: lambda a: events.Granted(at=0, container=a.container, right=a.right),
-    actions.Revoke: lambda a: events.Revoked(at=0, container=a.container, right=a.right),
+    actions.Revoke: lambda a: events.Revoked(at=0, container=a.container, right=a.right, count=0),
 }
 
 
@@ -56,6 +56,7 @@ class FakeKernel:
     running: bool = False
     slow_rights: bool = False
     list: frozenset[Right] | None = frozenset()
+    devices: dict[Port, DeviceSeen] = field(default_factory=dict)
     wake: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
 
     @property
@@ -87,9 +88,15 @@ class FakeKernel:
 
     def look(self, at: float) -> Observed:
         self.looks += 1
-        hub = HubSeen(buses=HubBuses(hs=3, ss=4), gate_closed=True, used=frozenset())
+        hub = HubSeen(buses=HubBuses(hs=3, ss=4), gate_closed=True, used=frozenset(self.devices))
         return Observed(
-            at=at, hubs={HubId(1): hub}, ports_per_half=2, devices={}, rights={}, running=frozenset(), leftovers={}
+            at=at,
+            hubs={HubId(1): hub},
+            ports_per_half=2,
+            devices=dict(self.devices),
+            rights={},
+            running=frozenset(),
+            leftovers={},
         )
 
     def start(self) -> int:

@@ -27,6 +27,8 @@ class FakeVhci:
         driver = self.root / "bus/platform/drivers/vhci_hcd"
         driver.mkdir(parents=True)
         (self.root / "bus/usb/devices").mkdir(parents=True)
+        (self.root / "kernel").mkdir(exist_ok=True)
+        (self.root / "kernel/uevent_seqnum").write_text("1\n")
         for name in ("bind", "unbind", "module", "uevent"):
             (driver / name).touch()
         for number in range(self.hubs):

@@ -201,7 +201,7 @@ def test_nothing_is_authorised_while_a_number_is_still_being_taken_from_anyone(r
         assert not authorised(bench)
         if given_up:
             await bench.ask(op="revoke", container="one", busid="3-1")
-        bench.daemon.submit(events.Revoked(at=bench.daemon.now, container=VmId("two"), right=tty))
+        bench.daemon.submit(events.Revoked(at=bench.daemon.now, container=VmId("two"), right=tty, count=0))
         if given_up:
             await asyncio.sleep(0.05)
             assert not authorised(bench)

@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from qvd_usbip.ids import VmId
 from server_agent import actions, events
@@ -10,6 +10,7 @@ from server_agent.state import Phase, Port, Stage, claims_of
 from tests.unit.server_agent.world import LENDING, NAMES, PORTS, World
 from tests.unit.server_agent.world_hubs import HUBS, busid_of
 from tests.unit.server_agent.world_inside import ACCESS
+from tests.unit.server_agent.world_promises import check_maps, check_rest
 
 ONE = NAMES[0]
 
@@ -28,6 +29,13 @@ class Anything(RuleBasedStateMachine):
         Port, hub=st.sampled_from(sorted(HUBS)), half=st.sampled_from(["hs", "ss"]), rhport=st.integers(0, PORTS - 1)
     )
     names = st.sampled_from(NAMES)
+
+    @initialize(used=st.sampled_from([NAMES[:0], NAMES[:1], NAMES[:2]]))
+    def some_in_use(self, used: tuple[VmId, ...]) -> None:
+        """Most of what can go wrong needs containers with devices to begin with."""
+        for name in used:
+            self.begin(name)
+            self.bring(name, 3)
 
     @rule(name=names)
     def reserve(self, name: object) -> None:
@@ -66,8 +74,11 @@ class Anything(RuleBasedStateMachine):
     @rule(data=st.data(), speed=st.sampled_from([1, 3, 5]))
     @precondition(lambda self: self.world.running)
     def use(self, data: st.DataObject, speed: int) -> None:
+        self.bring(data.draw(st.sampled_from(sorted(self.world.running))), speed)
+
+    def bring(self, name: object, speed: int) -> None:
         before = set(self.world.attached)
-        self.attach(data.draw(st.sampled_from(sorted(self.world.running))), speed)
+        self.attach(name, speed)
         for port in self.world.attached - before:
             self.world.enumerate(port)
             self.world.deliver_all()
@@ -85,6 +96,16 @@ class Anything(RuleBasedStateMachine):
     def change(self, data: st.DataObject, what: str) -> None:
         port = data.draw(st.sampled_from(sorted(self.world.plugged)))
         getattr(self.world, what)(port)
+
+    @rule(data=st.data(), what=st.sampled_from(["lose_child", "vanish"]))
+    @precondition(lambda self: len(self.world.plugged) > 1)
+    def pass_a_number_on(self, data: st.DataObject, what: str) -> None:
+        """One device loses a number, and before anybody hears of it another one gets it."""
+        first, second = data.draw(st.permutations(sorted(self.world.plugged)))[:2]
+        self.world.child(first)
+        self.world.deliver_all()
+        getattr(self.world, what)(first)
+        self.world.child(second)
 
     @rule(which=st.integers(0, 5))
     def deliver_slow(self, which: int) -> None:
@@ -143,7 +164,7 @@ class Anything(RuleBasedStateMachine):
 
     @invariant()
     def one_owner_a_number(self) -> None:
-        self.world.check_maps()
+        check_maps(self.world)
 
     @invariant()
     def the_index_by_number_is_that_of_the_devices(self) -> None:
@@ -160,7 +181,7 @@ class Anything(RuleBasedStateMachine):
         world.revoke_fails = world.grants_fail = world.disk_full = world.results_lost = False
         world.inside.cramped = world.inside.deaf = False
         self.world.settle()
-        self.world.check_rest()
+        check_rest(self.world)
         self.world.running |= set(self.world.state.containers)
         self.world.written.clear()
         saves = self.world.saves

@@ -1,23 +1,25 @@
-"""One number and two containers: what is open to one, or may still be, is nobody else's."""
+"""One number and two devices: while it is open, or may still be, for the sake of the one, the other has to wait."""
 
 from dataclasses import replace
 
 from qvd_usbip.ack import AckState
 from qvd_usbip.ids import HubId
 from server_agent import events
-from server_agent.state import Hold, Port, Right, Stage
-from tests.unit.server_agent.steps import FIRST, ONE, THREE, TWO, attach, in_use, reserve, started
+from server_agent.state import Hold, Port, Right
+from tests.unit.server_agent.steps import FIRST, ONE, THREE, TWO, attach, in_use, started
 from tests.unit.server_agent.world import World
 from tests.unit.server_agent.world_hubs import busid_of, usb_device
 
-SECOND = Port(hub=HubId(2), half="hs", rhport=0)
+SECOND = Port(hub=HubId(1), half="hs", rhport=1)
+OTHERS = Port(hub=HubId(2), half="hs", rhport=0)
 
 
-def plugged_with(world: World, port: Port, number: Right) -> None:
-    """A device of container TWO that gets the number which another container had before."""
-    attach(world, TWO, "b")
+def plugged_with(world: World, port: Port, number: Right, name: object = ONE) -> None:
+    """A device that gets the number which another one had before."""
+    attach(world, name, "b")
     world.enumerate(port)
     world.plugged[port].number = number
+    world.plugged[port].exposed = world.open_to_others(port, number)
     world.uevents[0] = events.UsbAdded(at=0, port=port, busid=busid_of(port), number=number, name="usb/x")
     while world.uevents or world.slow:
         world.deliver_uevent()
@@ -36,7 +38,7 @@ def in_use_for_good() -> tuple[World, Right]:
 
 def taken_from_one(world: World, number: Right) -> None:
     world.maps[ONE].discard(number)
-    world.submit(events.Revoked(at=0, container=ONE, right=number))
+    world.submit(events.Revoked(at=0, container=ONE, right=number, count=world.count))
 
 
 def test_nothing_is_authorised_while_its_number_is_being_revoked() -> None:
@@ -50,7 +52,7 @@ def test_nothing_is_authorised_while_its_number_is_being_revoked() -> None:
     world.revoke_fails = False
     world.settle()
     assert world.plugged[SECOND].authorised
-    assert number in world.maps[TWO]
+    assert number in world.maps[ONE]
 
 
 def test_a_number_that_a_container_may_still_open_stays_blocked_though_its_hub_was_taken_back() -> None:
@@ -59,12 +61,12 @@ def test_a_number_that_a_container_may_still_open_stays_blocked_though_its_hub_w
     world.deliver_all()
     assert ONE not in world.state.containers
     assert number in world.maps[ONE]
-    plugged_with(world, SECOND, number)
-    assert not world.plugged[SECOND].authorised
+    plugged_with(world, OTHERS, number, TWO)
+    assert OTHERS not in world.plugged
+    assert world.state.progress["b"].problem == "number-exposed"
     world.revoke_fails = False
     world.settle()
     assert number not in world.maps[ONE]
-    assert world.plugged[SECOND].authorised
 
 
 def test_who_waits_for_a_number_gets_it_when_the_last_one_who_may_open_it_cannot_any_more() -> None:
@@ -75,7 +77,7 @@ def test_who_waits_for_a_number_gets_it_when_the_last_one_who_may_open_it_cannot
     world.state = replace(world.state, revoking=world.state.revoking | {(THREE, number)})
     taken_from_one(world, number)
     assert world.state.devices[SECOND].rights == {number: Hold.WANTED}
-    world.submit(events.Revoked(at=0, container=THREE, right=number))
+    world.submit(events.Revoked(at=0, container=THREE, right=number, count=world.count))
     assert world.state.devices[SECOND].rights == {number: Hold.GRANTED}
 
 
@@ -98,9 +100,8 @@ def test_of_two_who_wait_for_a_number_the_second_gets_it_when_the_first_has_gone
     world.vanish(FIRST)
     world.deliver_uevent()
     plugged_with(world, SECOND, number)
-    third = Port(hub=HubId(3), half="hs", rhport=0)
-    reserve(world, THREE)
-    attach(world, THREE, "c")
+    third = Port(hub=HubId(1), half="hs", rhport=2)
+    attach(world, ONE, "c")
     world.submit(events.UsbAdded(at=0, port=third, busid=busid_of(third), number=number, name="usb/y"))
     world.submit(events.Inspected(at=0, port=third, number=number, device=usb_device(third), isochronous=False))
     assert [device.port for device in world.state.claimants(number)] == [SECOND, third]
@@ -119,32 +120,8 @@ def test_a_device_whose_number_turns_up_on_another_port_went_unheard_and_is_take
     world.uevents.clear()
     plugged_with(world, SECOND, number)
     assert FIRST not in world.state.devices
-    assert world.maps == {ONE: set(), TWO: {number}}
+    assert world.maps == {ONE: {number}, TWO: set()}
     assert world.plugged[SECOND].authorised
-
-
-def test_a_childs_number_that_turns_up_below_another_device_is_taken_from_the_first_one_alone() -> None:
-    world = started(ONE, TWO)
-    in_use(world)
-    world.child(FIRST)
-    world.deliver_uevent()
-    in_use(world, TWO, "b", SECOND)
-    (number,) = world.plugged[FIRST].children
-    own = world.plugged[FIRST].number
-    world.submit(events.NodeAdded(at=0, port=SECOND, right=number, name="tty0"))
-    assert world.state.devices[FIRST].rights == {own: Hold.GRANTED}
-    assert world.maps == {ONE: {own}, TWO: {world.plugged[SECOND].number, number}}
-
-
-def test_a_device_whose_own_number_turns_up_below_another_one_is_taken_away() -> None:
-    world = started(ONE, TWO)
-    in_use(world)
-    in_use(world, TWO, "b", SECOND)
-    number = world.plugged[FIRST].number
-    world.submit(events.NodeAdded(at=0, port=SECOND, right=number, name="tty0"))
-    assert world.state.devices[FIRST].stage == Stage.DETACHING
-    assert number not in world.maps[ONE]
-    assert number in world.maps[TWO]
 
 
 def test_a_right_that_was_not_surely_given_is_taken_back_and_the_device_with_it() -> None:

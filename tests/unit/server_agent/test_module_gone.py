@@ -16,6 +16,7 @@ from server_agent.state import Port
 from tests.unit.server_agent.conftest import Bench, Run
 from tests.unit.server_agent.fake_vhci import FakeVhci
 from tests.unit.server_agent.world import World
+from tests.unit.server_agent.world_promises import check_rest
 
 ONE = VmId("one")
 PORT = Port(hub=HubId(1), half="hs", rhport=0)
@@ -68,7 +69,7 @@ def test_no_right_outlives_the_module_and_the_next_device_is_judged_anew(*, hear
     world.enumerate(PORT)
     world.settle()
     assert len(world.maps[ONE]) == 1
-    world.check_rest()
+    check_rest(world)
 
 
 @pytest.mark.parametrize("heard", [True, False])

@@ -42,9 +42,10 @@ from tests.unit.server_agent.looks import (
 # hubs -----------------------------------------------------------------------------------------------------------------
 def test_nothing_is_done_about_what_is_right() -> None:
     before = known(container(), device())
-    done = look(before, seen(**in_use(), rights={ONE: frozenset({USB})}))
+    found = seen(**in_use(), rights={ONE: frozenset({USB})})
+    done = look(before, found)
     assert done.actions == []
-    assert done.state == replace(before, hubs={HUB: BUSES}, ports_per_half=8)
+    assert done.state == replace(before, hubs={HUB: BUSES}, ports_per_half=8, looked=found.at)
 
 
 def test_ports_in_quarantine_are_lent_again_once_they_were_seen_empty() -> None:

@@ -11,6 +11,7 @@ from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.uevent import from_environment
 from server_agent import events
 from server_agent.kernel.udev import (
+    Beginnings,
     LostEventsError,
     Monitor,
     event_of,
@@ -41,6 +42,37 @@ def test_a_device_comes_and_goes() -> None:
         at=5.0, port=PORT, busid=BusId.parse("9-2"), number=number, name="bus/usb/009/002"
     )
     assert usb("remove") == events.UsbRemoved(at=5.0, port=PORT, number=number)
+
+
+def shown(beginnings: Beginnings, action: str, place: str, count: str, **more: str) -> int | None:
+    properties = {"ACTION": action, "DEVPATH": f"{BELOW}/9-2:1.0/host0/target0:0:0/{place}", "SEQNUM": count, **more}
+    return beginnings.of(from_environment(properties))
+
+
+def test_a_disk_can_be_opened_since_its_scsi_disk_was_there_and_all_else_since_its_event() -> None:
+    beginnings = Beginnings()
+    first, second = "0:0:0:0/", "0:0:0:1/"
+    assert shown(beginnings, "add", f"{first}scsi_disk/0:0:0:0", "70", SUBSYSTEM="scsi_disk") == 70
+    assert shown(beginnings, "add", f"{second}block/sdb", "75", SUBSYSTEM="block", DEVTYPE="disk") == 75
+    assert shown(beginnings, "add", f"{first}block/sda", "80", SUBSYSTEM="block", DEVTYPE="disk") == 70
+    assert shown(beginnings, "add", f"{first}block/sda/sda1", "81", SUBSYSTEM="block", DEVTYPE="partition") == 81
+    assert shown(beginnings, "add", f"{first}scsi_generic/sg0", "82", SUBSYSTEM="scsi_generic") == 82
+    shown(beginnings, "remove", f"{first}scsi_disk/0:0:0:0", "90", SUBSYSTEM="scsi_disk")
+    assert shown(beginnings, "add", f"{first}block/sda", "95", SUBSYSTEM="block", DEVTYPE="disk") == 95
+
+
+@pytest.mark.parametrize("count", ["", "x", "-1", "9" * 21, "\u0663"])
+def test_a_count_that_is_none_is_not_known(count: str) -> None:
+    assert shown(Beginnings(), "add", "tty/ttyACM0", count, SUBSYSTEM="tty") is None
+
+
+def test_what_it_can_be_opened_since_goes_with_the_event() -> None:
+    found = from_environment(
+        {"ACTION": "add", "DEVPATH": f"{BELOW}/9-2:1.0/tty/ttyACM0", "SUBSYSTEM": "tty", "MAJOR": "166", "MINOR": "0"}
+    )
+    event = event_of(STATE, found, 5.0, 17)
+    assert isinstance(event, events.NodeAdded)
+    assert event.since == 17
 
 
 def test_a_fast_device_is_on_the_other_half_of_its_hub() -> None:

@@ -13,10 +13,10 @@ from server_agent.ledger import format_ledger, parse_ledger
 from server_agent.lending import Lease, Lending
 from server_agent.state import Port, Right, Stage, State, Thing
 from tests.kit.usbfs import number_of
-from tests.unit.server_agent.world_hubs import HUBS, Plugged, busid_of, usb_device
+from tests.unit.server_agent.world_hubs import BOOT, HUBS, Plugged, busid_of, usb_device
 from tests.unit.server_agent.world_inside import ACCESS, Inside, things_of
+from tests.unit.server_agent.world_promises import check_authorise, check_condemned, check_maps
 
-BOOT = "boot"
 PORTS, TTYS = 3, 3  # few, so that they are used again
 LENDING = Lending(shared=1, ports=1)  # hubs 1 and 2 as a whole, of hub 3 one port of each half
 NAMES = tuple(VmId(name) for name in ("one", "two", "three", "four", "five", "six"))
@@ -43,6 +43,7 @@ class World:
     saves: int = 0
     outdated: bool = False  # the ledger is an older one: its disk was full
     devnums: int = 0
+    count: int = 0  # of the kernel's events
     written: list[actions.Action] = field(default_factory=list)
     stubborn: set[Port] = field(default_factory=set)  # ports that will not become free
     revoke_fails: bool = False
@@ -63,12 +64,14 @@ class World:
         self.now += 0.01
         queue = deque([event])
         while queue:
-            self.state, todo = decide(self.state, queue.popleft())
+            event = queue.popleft()
+            self.state, todo = decide(self.state, event)
+            check_condemned(self, event)
             for action in todo:
                 result = self._quick(action)
                 if result is not None:
                     queue.append(result)
-                self.check_maps()
+                check_maps(self)
 
     def ask(self, kind: type[events.Event], **words: object) -> int:
         self.requests += 1
@@ -91,7 +94,7 @@ class World:
             case actions.LookAround() | actions.Judged():
                 self.looks_wanted += isinstance(action, actions.LookAround)
             case actions.Grant() | actions.Revoke() if self._takes_long(action):
-                self.slow.append(action)
+                self.slow += [action] * (action not in self.slow)  # what is asked for again is done once
             case actions.Grant() | actions.Revoke() | actions.AttachPort():
                 self.written.append(action)
                 return self._perform(action)
@@ -140,6 +143,7 @@ class World:
         if not isinstance(action, actions.RememberSoon):
             self.written.append(action)
         result = self._perform(action)
+        check_maps(self)
         if result is not None and not self.results_lost:
             self.submit(result)
 
@@ -164,6 +168,8 @@ class World:
         self.slow.clear()
         self.uevents.clear()
         self.brokers.clear()
+        for port, plugged in self.plugged.items():  # what it took from others right before is not known any more
+            plugged.exposed = any(self.open_to_others(port, right) for right in plugged.children)
         self.state = parse_ledger(self.ledger, BOOT, self.now) if self.ledger else State()
         self.now += 1
         self.look()
@@ -219,7 +225,7 @@ class World:
                 plugged = self.plugged.get(port)
                 if plugged is None or plugged.number != number:
                     return events.AuthoriseFailed(at=at, port=port, number=number, detail="gone")
-                self.check_authorise(port, plugged)
+                check_authorise(self, port, plugged)
                 self._happen(port, "add", lambda: setattr(plugged, "authorised", True))
                 return events.Authorised(at=at, port=port, number=number)
             case actions.Grant(container=name, right=right):
@@ -233,7 +239,7 @@ class World:
                 if self.revoke_fails:
                     return events.RevokeFailed(at=at, container=name, right=right, detail="fault")
                 self.maps.get(name, set()).discard(right)
-                return events.Revoked(at=at, container=name, right=right)
+                return events.Revoked(at=at, container=name, right=right, count=self.count)
             case actions.PutInForce(container=name, hub=hub, ports=ports, fresh=fresh, nodes=nodes):
                 if fresh and hub is not None and self.in_use(Lease(hub=hub, ports=ports)):
                     return events.NotInForce(
@@ -297,8 +303,13 @@ class World:
         if any(p.number == number for p in self.plugged.values()):
             return
         plugged = Plugged(number=number, is_hub=is_hub, isochronous=isochronous)
-        self.uevents.append(events.UsbAdded(at=0, port=port, busid=busid_of(port), number=number, name=f"usb/{port}"))
+        self.count += 1
+        name = f"usb/{port}"
+        self.uevents.append(
+            events.UsbAdded(at=0, port=port, busid=busid_of(port), number=number, name=name, since=self.count)
+        )
         self._happen(port, "add", lambda: self.plugged.update({port: plugged}))
+        plugged.exposed = self.open_to_others(port, number)
 
     def child(self, port: Port) -> None:
         """A driver makes a node."""
@@ -307,10 +318,19 @@ class World:
         free = [r for n in range(TTYS) if (r := Right(kind="c", number=DevNum(166, n))) not in taken]
         if plugged is None or not plugged.authorised or not free:
             return
-        self.uevents.append(events.NodeAdded(at=0, port=port, right=free[0], name=f"tty{free[0].number.minor}"))
+        self.count += 1
+        name = f"tty{free[0].number.minor}"
+        self.uevents.append(events.NodeAdded(at=0, port=port, right=free[0], name=name, since=self.count))
         self._happen(port, "add", lambda: plugged.children.add(free[0]))
+        plugged.exposed |= self.open_to_others(port, free[0])
+
+    def open_to_others(self, port: Port, right: Right) -> bool:
+        """Whether a container that does not have this port may open a number."""
+        owners = [name for name, lease in self.mounts.items() if lease and lease.covers(port.hub, port.rhport)]
+        return any(right in rights for name, rights in self.maps.items() if name not in owners)
 
     def lose_child(self, port: Port) -> None:
+        self.count += 1
         plugged = self.plugged.get(port)
         if plugged is not None and plugged.children:
             right = min(plugged.children)
@@ -319,6 +339,7 @@ class World:
 
     def vanish(self, port: Port) -> None:
         """The peer is gone: the device goes, then the port is free."""
+        self.count += 1
         plugged = self.plugged.get(port)
         if plugged is not None:
             self._happen(port, "remove", lambda: self.plugged.pop(port))
@@ -359,42 +380,3 @@ class World:
             nodes={name: dict(nodes) for name, nodes in self.inside.nodes.items()},
             told={name: tuple(told.values()) for name, told in self.inside.told.items()},
         )  # fmt: skip
-
-    # what must hold --------------------------------------------------------------------------------------------------
-    def check_maps(self) -> None:
-        """No number is open to two containers."""
-        open_to_some = [right for rights in self.maps.values() for right in rights]
-        assert len(open_to_some) == len(set(open_to_some))
-
-    def check_authorise(self, port: Port, plugged: Plugged) -> None:
-        """Only what was judged and written down, has its right, and whose number is open to nobody else."""
-        owner = next(name for name, lease in self.mounts.items() if lease and lease.covers(port.hub, port.rhport))
-        assert not plugged.is_hub
-        assert self.state.isochronous or not plugged.isochronous
-        assert plugged.number in self.maps[owner]
-        device = self.state.devices[port]
-        if not self.outdated and device.attach_id in self.state.progress:
-            assert parse_ledger(self.ledger, BOOT, self.now).device_of_attach(owner, device.attach_id) is not None
-        assert all(right != plugged.number for _, right in self.state.revoking)
-
-    def check_rest(self) -> None:
-        """At rest: right exactly where attached, let through and owned; a free lease has an empty hub or is held."""
-        assert all(self.mounts[name] == c.lease for name, c in self.state.containers.items())
-        assert not self.state.unrecorded
-        expected: dict[VmId, set[Right]] = {name: set() for name in self.maps}
-        there: dict[VmId, set[str]] = {name: set() for name in self.maps}
-        for port, plugged in self.plugged.items():
-            owner = self.state.owner(port)
-            if owner is not None and port not in self.stubborn:
-                assert plugged.authorised, "left waiting"
-                expected[owner.name] |= {plugged.number, *plugged.children}
-                there[owner.name] |= {thing.devpath for thing in self.things(port)}
-        assert self.maps == expected
-        assert not self.state.revoking
-        for port in self.attached:
-            held = any(lease.covers(port.hub, port.rhport) for lease in self.state.quarantine)
-            assert held or self.state.owner(port) is not None or port not in self.stubborn
-        assert set(self.maps) == set(self.state.containers)
-        assert self.brokers == set(self.state.containers)
-        hosts = [name for name, container in self.state.containers.items() if container.nodes is not None]
-        self.inside.check(hosts, expected, there)

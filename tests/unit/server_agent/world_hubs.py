@@ -6,6 +6,7 @@ from qvd_usbip.ids import BusId, HubId, VidPid
 from qvd_usbip.usb import Interface, UsbDevice
 from server_agent.state import Half, HubBuses, Port, Right
 
+BOOT = "boot"
 HUBS = {HubId(number): HubBuses(hs=2 * number + 1, ss=2 * number + 2) for number in (1, 2, 3)}
 
 
@@ -15,6 +16,7 @@ class Plugged:
 
     number: Right
     is_hub: bool = False
+    exposed: bool = False  # it has a number that was open to another container when it got it
     isochronous: bool = False
     authorised: bool = False
     children: set[Right] = field(default_factory=set)

@@ -1,0 +1,66 @@
+"""PURE: what must hold of kernel and agent: always, at each authorisation, and at rest."""
+
+from typing import TYPE_CHECKING
+
+from qvd_usbip.ids import VmId
+from server_agent import events, exposure
+from server_agent.ledger import parse_ledger
+from server_agent.state import Port, Right, Stage
+from tests.unit.server_agent.world_hubs import BOOT, Plugged
+
+if TYPE_CHECKING:
+    from tests.unit.server_agent.world import World
+
+
+def check_maps(world: "World") -> None:
+    """No number is open to two containers."""
+    open_to_some = [right for rights in world.maps.values() for right in rights]
+    assert len(open_to_some) == len(set(open_to_some))
+
+
+def check_condemned(world: "World", event: events.Event) -> None:
+    """Nothing is taken away for a number that nobody else could open."""
+    if not isinstance(event, events.UsbAdded | events.NodeAdded) or event.since is None:
+        return
+    device, plugged = world.state.devices.get(event.port), world.plugged.get(event.port)
+    if device is None or plugged is None or device.stage != Stage.DETACHING:
+        return
+    progress = world.state.progress.get(device.attach_id)
+    if progress is not None and progress.problem == exposure.PROBLEM:
+        assert plugged.exposed
+
+
+def check_authorise(world: "World", port: Port, plugged: Plugged) -> None:
+    """Only what was judged and written down, has its right, and whose number is open to nobody else."""
+    owner = next(name for name, lease in world.mounts.items() if lease and lease.covers(port.hub, port.rhport))
+    assert not plugged.is_hub
+    assert world.state.isochronous or not plugged.isochronous
+    assert plugged.number in world.maps[owner]
+    device = world.state.devices[port]
+    if not world.outdated and device.attach_id in world.state.progress:
+        assert parse_ledger(world.ledger, BOOT, world.now).device_of_attach(owner, device.attach_id) is not None
+    assert all(right != plugged.number for _, right in world.state.revoking)
+
+
+def check_rest(world: "World") -> None:
+    """At rest: right exactly where attached, let through and owned; a free lease has an empty hub or is held."""
+    assert all(world.mounts[name] == c.lease for name, c in world.state.containers.items())
+    assert not world.state.unrecorded
+    expected: dict[VmId, set[Right]] = {name: set() for name in world.maps}
+    there: dict[VmId, set[str]] = {name: set() for name in world.maps}
+    for port, plugged in world.plugged.items():
+        owner = world.state.owner(port)
+        if owner is not None and port not in world.stubborn:
+            assert plugged.authorised, "left waiting"
+            assert not plugged.exposed, "left with a number that was open to another container"
+            expected[owner.name] |= {plugged.number, *plugged.children}
+            there[owner.name] |= {thing.devpath for thing in world.things(port)}
+    assert world.maps == expected
+    assert not world.state.revoking
+    for port in world.attached:
+        held = any(lease.covers(port.hub, port.rhport) for lease in world.state.quarantine)
+        assert held or world.state.owner(port) is not None or port not in world.stubborn
+    assert set(world.maps) == set(world.state.containers)
+    assert world.brokers == set(world.state.containers)
+    hosts = [name for name, container in world.state.containers.items() if container.nodes is not None]
+    world.inside.check(hosts, expected, there)
