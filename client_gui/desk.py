@@ -63,6 +63,7 @@ class Desk:
         self._assessments: dict[BusId, Assessment] = {}
         self._unmounting: set[Incarnation] = set()
         self._loans = Loans(loop, self._moved)
+        self._shared: frozenset[BusId] = frozenset()  # as it was after the last move
         self._line = Line(loop, self._moved, self.refresh)
         self._asleep = False
         self._recovery = Recovery()
@@ -237,6 +238,10 @@ class Desk:
         codes = {fault.code for fault in self._loans.faults()}
         if codes & GONE:
             self._line.doubt()
+        shared = self._loans.in_phase(Phase.SHARED)
+        if shared - self._shared:
+            self._line.hope()
+        self._shared = shared
         if self._line.fault is not None:
             codes.add(self._line.fault.code)
         if "slave-unreachable" in codes:

@@ -87,6 +87,11 @@ class Line:
         if self._reach is not None:
             self._reach.doubt()
 
+    def hope(self) -> None:
+        """Finds out whether the session answers again: a device came through."""
+        if self._reach is not None:
+            self._reach.hope()
+
     def look_up_again(self) -> None:
         """Finds out anew where the session listens: its address may have changed."""
         if self.session is not None and not self._looking_up:

@@ -84,6 +84,10 @@ class Loans:
         """Whether a device is in this phase."""
         return any(lending.machine.phase is phase for lending in self)
 
+    def in_phase(self, phase: Phase) -> frozenset[BusId]:
+        """The devices that are in this phase."""
+        return frozenset(busid for busid, lending in self._lendings.items() if lending.machine.phase is phase)
+
     def stranded(self) -> list[tuple[Lending, int]]:
         """The devices that nobody wants and that may be on no local driver, each with how often that failed."""
         return [

@@ -74,6 +74,11 @@ class Reach:
         if self.answered and self._probe is None and time.monotonic() - self._asked_at >= AGAIN_WHEN_BAD:
             self.ask()
 
+    def hope(self) -> None:
+        """Asks at once, where the last answer was bad and is not of this very moment: a device has gone through."""
+        if self.fault is not None and self._probe is None and time.monotonic() - self._asked_at >= AGAIN_AT_FIRST:
+            self.ask()
+
     def ask(self) -> None:
         """Asks now."""
         self.stop()

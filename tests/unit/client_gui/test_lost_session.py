@@ -63,6 +63,22 @@ def test_a_lost_session_counts_down_and_comes_back(bench: Bench) -> None:
     bench.wait_state(DeviceState.IN_USE)
 
 
+def test_a_device_that_comes_through_brings_the_session_back_before_it_is_asked_the_next_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "AGAIN_AT_FIRST", 0.01)
+    share(bench)
+    monkeypatch.setattr(reach, "AGAIN_WHEN_BAD", 0.0)
+    monkeypatch.setattr(reach, "AGAIN_WHEN_GOOD", 3600.0)
+    lose(bench)
+    bench.wait(shows(lambda view: view.lost), "lost")
+    monkeypatch.setattr(reach, "AGAIN_WHEN_BAD", 3600.0)
+    bench.wait(shows(lambda view: view.lost and (view.retry_in or 0.0) > 60.0), "asked in an hour again")
+    bench.peer.manner = "good"
+    bench.wait_state(DeviceState.IN_USE)
+    bench.wait(lambda seen: not seen.problems, "and nothing is wrong any more")
+
+
 @pytest.mark.usefixtures("quick")
 def test_it_is_counted_without_any_device_and_not_while_it_is_tried(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
