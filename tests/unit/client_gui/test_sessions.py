@@ -10,6 +10,7 @@ import pytest
 from client_gui import sessions
 from client_gui.session import Session, parse_address
 from qvd_usbip.errors import QvdUsbError
+from tests.kit.refusals import assert_refused
 from tests.unit.client_gui.command import run, status_of
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def test_a_forgotten_session_is_gone_and_cannot_be_forgotten_twice(
 def test_a_name_that_stands_for_nothing_is_refused(bench: Bench, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     stored(bench)
     for words in (("connect", name), ("forget", name)):
-        status, _, err = run(capsys, *words)
-        assert status == status_of("session-unknown")
-        assert "qvd-usb sessions" in err
+        status, out, err = run(capsys, *words)
+        assert_refused(status, err, "session-unknown")
+        assert (out, sessions.names(bench.files)) == ("", ["desk1@host"])
 
 
 def test_a_session_cannot_be_both_stored_and_read_from_a_pipe(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
