@@ -17,7 +17,7 @@ def walk(way: Way) -> None:
     """Takes every step; saves the picker's picture after the last step of the links named in PICTURES."""
     order = there.steps() + back.steps()
     for index, step in enumerate(order):
-        step.run(way)
+        way.take(step)
         last_of_its_link = index + 1 == len(order) or order[index + 1].link != step.link
         if step.link in PICTURES and last_of_its_link:
             way.desk.picture(way.pictures / PICTURES[step.link])
@@ -40,6 +40,19 @@ def finish(way: Way) -> None:
     client.pull(f"{FOLDER}/timeline.png", way.pictures / "timeline.png")
 
 
+def show(way: Way) -> bool:
+    """Takes the whole way, and prints and paints what was seen, whatever came of it. Returns whether all of it held."""
+    try:
+        walk(way)
+    except LinkBrokenError as error:
+        way.lab.collect(way.pictures / "failed")
+        sys.stderr.write(f"demo: broken at {error}\n  what the guests say is in {way.pictures / 'failed'}\n")
+        return False
+    finally:
+        finish(way)
+    return True
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python3 -m tests.lab.demo",
@@ -57,14 +70,8 @@ def main() -> int:
     with Lab.open(suite=options.suite, level="product") as lab:
         way = Way(lab, Timeline("One device, all the way: client → server → container, and back"), options.out)
         way.prepare()
-        try:
-            walk(way)
-        except LinkBrokenError as error:
-            lab.collect(options.out / "failed")
-            sys.stderr.write(f"demo: broken at {error}\n  what the guests say is in {options.out / 'failed'}\n")
+        if not show(way):
             return 1
-        finally:
-            finish(way)
         lab.health()
     sys.stdout.write(f"\nEvery line was observed in a guest. Pictures: {options.out}/\n")
     return 0

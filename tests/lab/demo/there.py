@@ -1,6 +1,7 @@
 """EFFECT: the way there: plugged, listed, ticked … opened by the user in the container, as steps."""
 
 import json
+import re
 import shlex
 import time
 from functools import partial
@@ -89,13 +90,22 @@ def released(device: Device, way: Way) -> None:
 
 
 def exported(device: Device, way: Way) -> None:
-    way.expect(
-        "exported",
-        device,
-        way.client,
-        lambda facts: facts["status"] == "2",
-        lambda facts: f"{facts['busid']}: usbip_status 2",
-    )
+    sight = way.look("exported", device, way.client, lambda facts: facts["status"] == "2")
+    bare = in_the_clear(way)
+    if len(bare) <= DEVICES.index(device):
+        raise way.broken("exported", device, f"of the connections that usbip-host was given are without TLS: {bare}")
+    way.tell("exported", device, f"{sight.facts['busid']}: usbip_status 2", sight.at)
+
+
+def in_the_clear(way: Way) -> list[str]:
+    """Returns the connections to the container that a process of root has, the helper, and on which no TLS is.
+
+    Where others encrypt, what it hands to usbip-host is a socket to them; or the kernel does, and TLS is on it.
+    """
+    client = way.lab.client
+    helpers = set(client.run("ps -o pid= -u root").out.split())
+    sockets = client.run(f"ss -HtnOpi state established dst {ADDRESS}").out.splitlines()
+    return [line for line in sockets if "tcp-ulp-tls" not in line and helpers & set(re.findall(r"pid=(\d+)", line))]
 
 
 def attached(device: Device, way: Way) -> None:
@@ -130,9 +140,12 @@ def authorised(device: Device, way: Way) -> None:
 
 
 def node(device: Device, way: Way) -> None:
+    def right(found: Facts) -> bool:
+        return bool(found["same"] and found["acl"] and found["mode"].endswith("0"))
+
     def made(facts: Facts) -> bool:
         names, nodes = both(facts, device), facts["nodes"]
-        return bool(names) and all(name in nodes and nodes[name]["same"] and nodes[name]["acl"] for name in names)
+        return bool(names) and all(name in nodes and right(nodes[name]) for name in names)
 
     way.expect(
         "node", device, way.server, made, lambda facts: ", ".join(f"/dev/{name}" for name in both(facts, device))

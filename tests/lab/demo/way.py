@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.lab.demo.desk import SHARE_LIST_FILE, Desk
 from tests.lab.demo.timeline import LinkBrokenError, Seen, Timeline
 from tests.lab.demo.witness import Facts, Sight, Witness
+from tests.lab.errors import CommandFailed, LabError
 from tests.lab.lab import Lab
 from tests.lab.product import SLAVE_KEYS
 
@@ -95,6 +96,13 @@ class Way:
         self.client.start(SHARE_LIST_FILE, *identities)
         self.server.start(CONTAINER, f"/sys/fs/bpf/qvd/{CONTAINER}", *identities)
 
+    def take(self, step: Step) -> None:
+        """Takes one step; whatever a guest cannot do in it is told as the broken link, too."""
+        try:
+            step.run(self)
+        except LabError as error:
+            raise self.broken(step.link, step.device, str(error)) from error
+
     # -- telling -----------------------------------------------------------------------------------------------------
     def tell(
         self, link: str, device: Device | None, evidence: str, at: float | None = None, *, ok: bool = True
@@ -111,7 +119,13 @@ class Way:
     def expect(
         self, link: str, device: Device, side: Witness, holds: Callable[[Facts], object], tell: Callable[[Facts], str]
     ) -> Sight:
-        """Waits until a witness sees a fact and puts it into the timeline; else the link is broken.
+        """Waits until a witness sees a fact and puts it into the timeline; else the link is broken."""
+        sight = self.look(link, device, side, holds)
+        self.tell(link, device, tell(sight.facts), sight.at)
+        return sight
+
+    def look(self, link: str, device: Device, side: Witness, holds: Callable[[Facts], object]) -> Sight:
+        """Waits until a witness sees a fact; else the link is broken.
 
         What was seen since the last click on this device counts, so that a state that passed quickly is not missed.
         """
@@ -122,12 +136,14 @@ class Way:
             last = side.latest(device.identity)
             reason = f"in {self.patience:.0f} s; the {side.side} guest's kernel says {json.dumps(last)}"
             raise self.broken(link, device, reason)
-        self.tell(link, device, tell(sight.facts), sight.at)
         return sight
 
     def click(self, device: Device) -> None:
-        """Clicks the device's switch in the picker, and tells when and where."""
-        place, moment = self.desk.click(f"Share {device.product}")
+        """Clicks the device's switch in the picker, and tells when and where; else the link `clicked` is broken."""
+        try:
+            place, moment = self.desk.click(f"Share {device.product}")
+        except CommandFailed as error:
+            raise self.broken("clicked", device, error.output.strip()) from error
         self.tell("clicked", device, f'"Share {device.product}" at {place}', moment + self.client.shift)
 
     def clicked_at(self, device: Device) -> float:

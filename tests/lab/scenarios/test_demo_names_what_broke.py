@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.demo import back, there
-from tests.lab.demo.breaks import BREAKS, IN_USE, LISTED, OPENED, START, Break
+from tests.lab.demo.__main__ import show
+from tests.lab.demo.breaks import BREAKS, IN_USE, LISTED, OPENED, PLUGGED, START, Break
 from tests.lab.demo.timeline import TITLES, LinkBrokenError, Timeline
 from tests.lab.demo.way import PATIENCE, Step, Way
 from tests.lab.lab import Lab
@@ -74,27 +75,45 @@ def walk(way: Way) -> dict[str, float]:
             if FIRST_STEP[moment] == index:
                 way.lab.checkpoint(moment)
         began = time.monotonic()
-        step.run(way)
+        way.take(step)
         took[step.link] = max(took.get(step.link, 0.0), time.monotonic() - began)
     return took | way.waited
 
 
 def test_every_line_of_the_timeline_has_its_break() -> None:
-    assert {each.link for each in BREAKS} | {"clicked"} == set(TITLES)
+    assert {each.link for each in (PLUGGED, *BREAKS)} == set(TITLES)
 
 
-@pytest.mark.parametrize("fault", BREAKS, ids=lambda fault: fault.link.replace(" ", "-"))
+@pytest.mark.parametrize("fault", BREAKS, ids=str)
 def test_a_broken_link_is_named(walked: Walked, fault: Break) -> None:
     walked.back_to(fault.at)
     way = walked.way
     fault.do(way)
     with pytest.raises(LinkBrokenError) as caught:
         take(walked, STEPS[FIRST_STEP[fault.at] :], fault.link)
-    assert caught.value.link == fault.link
+    assert (caught.value.link, caught.value.device) == (fault.link, fault.device)
+    assert fault.reason in str(caught.value)
+
+
+def test_the_command_names_it_too_and_keeps_what_was_seen_until_then(
+    walked: Walked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walked.back_to(PLUGGED.at)
+    PLUGGED.do(walked.way)
+    walked.way.patience = walked.soon(PLUGGED.link)
+    assert not show(walked.way)
+    said = capsys.readouterr()
+    assert "demo: broken at plugged (serial)" in said.err
+    assert "FAIL serial  NOT SEEN: plugged" in said.out
+    folder = walked.way.pictures
+    assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG")
+    kept = {path.relative_to(folder / "failed").as_posix() for path in (folder / "failed").rglob("*")}
+    assert {"client/screen-X7.png", "server/serial.log", "container-one/journal.txt"} <= kept
+    assert {f"{guest}/{name}.txt" for guest in ("client", "server") for name in ("journal", "dmesg", "product")} <= kept
 
 
 def take(walked: Walked, steps: list[Step], broken: str) -> None:
     """Takes the steps; waits for the one that is broken only as long as it would be seen."""
     for step in steps:
         walked.way.patience = walked.soon(broken) if step.link == broken else PATIENCE
-        step.run(walked.way)
+        walked.way.take(step)
