@@ -30,7 +30,12 @@ class Image:
 def archives_key(suite: Suite) -> str:
     """The key of the unpacked packages."""
     words = (*suite.guest_packages, "|", *suite.container_packages, "|", *recipe.PATHS_LEFT_OUT)
-    return cache.key_of([str(recipe.EDITION), suite.name, *words])
+    return cache.key_of([str(recipe.EDITION), suite.name, *words, unpacking_key()])
+
+
+def unpacking_key() -> str:
+    """The key of how packages are unpacked."""
+    return cache.key_of_files(_HERE, [_HERE / "bootstrap.py"])
 
 
 def image_key(suite: Suite) -> str:

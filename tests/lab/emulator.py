@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.lab import bootstrap, cache, needs
-from tests.lab.build import run_as_root
+from tests.lab.build import run_as_root, unpacking_key
 from tests.lab.progress import stage
 from tests.lab.recipe import EDITION, SUITES
 
@@ -28,7 +28,7 @@ exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" "$root/usr/bi
 def program() -> str:
     """The path of the program that starts QEMU; it is fetched and unpacked where it is not in the cache."""
     root = cache.cache_root()
-    folder = root / f"emulator-{cache.key_of([str(EDITION), _SUITE.name, *_PACKAGES, START])}"
+    folder = root / f"emulator-{cache.key_of([str(EDITION), _SUITE.name, *_PACKAGES, START, unpacking_key()])}"
     cache.ensure(folder, "the lab's QEMU", _build, _discard)
     cache.prune(root, "emulator-", 2)
     return str(folder / "qemu")
