@@ -1,7 +1,7 @@
 """EFFECT: half_receiver.py ADDRESS PORT KEY UNTIL: a receiver that goes as far as UNTIL with each device, then is gone.
 
-UNTIL: `silent` (takes connections, says nothing), `before-101`, `after-101`, `after-line`. To all but `silent` it
-answers pings and questions of how far a device is ("gone").
+UNTIL: `before-101`, `after-101`, `after-line`; `silent` takes connections and says nothing, `silent-after-line` takes
+devices too, and says nothing of them. All but `silent` answer pings; the others say of a device that it is gone.
 """
 
 import socket
@@ -36,13 +36,17 @@ def serve(connection: socket.socket, key: str, until: str) -> None:
     match request:
         case wire.PingRequest():
             connection.sendall(server.answer_ping(request))
+        case wire.AckRequest() if until == "silent-after-line":
+            time.sleep(600)
         case wire.AckRequest():
             connection.sendall(server.answer_ack(wire.Ack(state=wire.AckState.GONE, at={}, problem="peer-gone")))
         case wire.UpgradeRequest() if until != "before-101":
             connection.sendall(server.accept())
-            if until == "after-line":
+            if until.endswith("after-line"):
                 while connection.recv(1) not in {b"\n", b""}:
                     pass
+            if until == "silent-after-line":
+                time.sleep(600)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     connection.close()
 
