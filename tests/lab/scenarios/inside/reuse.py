@@ -18,107 +18,20 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, "/usr/local/lib/kit")
 
-from tests.kit.usbip_device.attach import Broker
-from tests.kit.usbip_device.descriptors import MISCELLANEOUS, Identity
-from tests.kit.usbip_device.device import Device
-from tests.kit.usbip_device.functions import Serial, Stick
-from tests.kit.usbip_device.serve import pair
+from tests.kit.usbip_device.loan import Loan, until
 
 TENANTS = ("one", "two")
 NUMBERS = ("c:166:0", "c:166:1", "b:8:0", "b:8:16")
 SPIN = "/usr/local/bin/spin.py"
 PROGRESS = Path("/run/reuse.progress")
-HUBS = Path("/sys/devices/platform")
-PATIENCE = 60.0
-HELD = 4.0  # seconds; the kernel waits five for the first descriptor
 SEEN = 0.03  # seconds a device is in use at least
 UNGUARDED = 0.3  # how long the agent is still stopped, without a gate, once drivers have the device
-
-
-def until(holds: Any, what: str) -> Any:
-    """Wait for something to be true, and give it back."""
-    end = time.monotonic() + PATIENCE
-    while not (found := holds()):
-        if time.monotonic() > end:
-            raise SystemExit(f"not within {PATIENCE:.0f} s: {what}")
-        time.sleep(0.004)
-    return found
-
-
-class Loan:
-    """One device in one container."""
-
-    def __init__(self, number: int, stack: contextlib.ExitStack) -> None:
-        self.tenant = TENANTS[number % 2]
-        self.serial = f"reuse-{number}"
-        self._asked, self._go_on = threading.Event(), threading.Event()
-        self._stack = stack
-        identity = Identity(serial=self.serial, classes=MISCELLANEOUS)
-        device = Device(identity=identity, functions=(Serial(), Stick(bytearray(64 << 10), first=2, number=3)))
-        self.connection, fd = stack.enter_context(pair(device, self._before))
-        self.broker = Broker(self.tenant)
-        self.attach_id = self.broker.attach(fd, 0x10002, 3)
-        self.folder: Path | None = None
-
-    def _before(self, _: object) -> None:
-        self._asked.set()
-        self._go_on.wait(HELD)
-
-    def held(self) -> None:
-        """Its enumeration has begun, and waits."""
-        until(self._asked.is_set, f"{self.serial} is asked who it is")
-
-    def go_on(self) -> None:
-        self._go_on.set()
-
-    def enumerated(self) -> Path:
-        """Its folder in sysfs."""
-
-        def find() -> Path | None:
-            for path in HUBS.glob("vhci_hcd.*/usb*/*-*/serial"):
-                with contextlib.suppress(OSError):
-                    if path.read_text().strip() == self.serial:
-                        return path.parent
-            return None
-
-        self.folder = until(find, f"{self.serial} enumerates")
-        return self.folder
-
-    def numbers(self) -> list[str]:
-        """The numbers that drivers gave it, when it has both."""
-        assert self.folder is not None
-        found = []
-        for kind, place in (("c", "*:*/tty/tty*/dev"), ("b", "*:*/host*/target*/*/block/*/dev")):
-            for path in self.folder.glob(place):
-                with contextlib.suppress(OSError):
-                    found.append(f"{kind}:{path.read_text().strip()}")
-        return found if len(found) == 2 else []
-
-    def in_use(self) -> list[str]:
-        """Authorised, with its numbers."""
-        self.enumerated()
-        said = self.broker.until(self.attach_id, "authorised", "ready", patience=PATIENCE)
-        if said["state"] not in {"authorised", "ready"}:
-            raise SystemExit(f"{self.serial}: {said}")
-        return list(until(self.numbers, f"{self.serial} has its nodes"))
-
-    def end(self, how: str) -> None:
-        """Unplugged by its client, or given back by the container."""
-        if how == "unplugged":
-            self.connection.close()
-        else:
-            self.broker.detach(self.attach_id)
-        until(lambda: self.folder is None or not self.folder.exists(), f"{self.serial} is gone")
-
-    def forget(self) -> None:
-        self._stack.close()
 
 
 class Spinner:
@@ -149,7 +62,7 @@ def cycles(count: int, *, gate_off: bool, result: dict[str, Any]) -> None:
     chance, pid = random.Random(count), agent()
 
     def start(number: int) -> Loan:
-        return Loan(number, contextlib.ExitStack())
+        return Loan(TENANTS[number % 2], f"reuse-{number}", contextlib.ExitStack())
 
     current, following = start(0), start(1)
     current.go_on()
