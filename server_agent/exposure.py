@@ -19,13 +19,19 @@ PROBLEM = "number-exposed"
 
 def note_taken(draft: Draft, name: VmId, right: Right, count: int) -> None:
     """A right is seen to be gone: whoever got its number before that moment shared it with this container."""
-    draft.state = replace(draft.state, taken={**draft.state.taken, (name, right): Taken(at=draft.now, count=count)})
+    taken = draft.state.taken
+    from_whom = {**taken.get(right, {}), name: Taken(at=draft.now, count=count)}
+    draft.state = replace(draft.state, taken={**taken, right: from_whom})
 
 
 def forget(draft: Draft, seen: Observed) -> None:
     """Of what was taken two looks ago every event has been read, and every number was looked at since."""
     state = draft.state
-    kept = {key: taken for key, taken in state.taken.items() if taken.at >= state.looked}
+    lately = {
+        right: {name: taken for name, taken in from_whom.items() if taken.at >= state.looked}
+        for right, from_whom in state.taken.items()
+    }
+    kept = {right: from_whom for right, from_whom in lately.items() if from_whom}
     draft.state = replace(state, taken=kept, looked=seen.at)
 
 
@@ -44,8 +50,8 @@ def exposed(state: State, device: Device, right: Right, since: int | None) -> bo
     if any(pending == right and name != device.container for name, pending in state.revoking):
         return True
     return any(
-        number == right and name != device.container and (since is None or since <= taken.count)
-        for (name, number), taken in state.taken.items()
+        name != device.container and (since is None or since <= taken.count)
+        for name, taken in state.taken.get(right, {}).items()
     )
 
 

@@ -206,7 +206,7 @@ class State:
     devices: Mapping[Port, Device] = field(default_factory=dict)
     claims: Mapping[Right, tuple[Port, ...]] = field(default_factory=dict)  # which devices have a number; see claims_of
     revoking: frozenset[tuple[VmId, Right]] = frozenset()
-    taken: Mapping[tuple[VmId, Right], Taken] = field(default_factory=dict)  # lately; see exposure.py
+    taken: Mapping[Right, Mapping[VmId, Taken]] = field(default_factory=dict)  # lately; see exposure.py
     looked: float = 0.0  # when the last look began
     quarantine: Mapping[Lease, str] = field(default_factory=dict)
     unrecorded: str = ""  # why the ledger is behind this state
