@@ -208,12 +208,17 @@ class Vhci:
     def detach(self, port: Port) -> bool:
         """Take whatever is attached off a port and wait for it to be free.
 
+        While the module is being loaded hub 0 rules ports of hubs that are not there yet: asked for one of those the
+        kernel oopses (detach_store, drivers/usb/usbip/vhci_sysfs.c; attach_store looks first). Nothing is on them.
+
         Returns:
             True when the port is free, False when it was not within some seconds.
 
         Raises:
             OSError: the kernel would not.
         """
+        if self.buses(port.hub) is None:
+            return True
         found = self._arrangement()
         folder, number = self._control(port, found)
         try:

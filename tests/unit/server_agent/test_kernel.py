@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,13 @@ def test_every_port_that_is_not_free_counts_as_used(stock: FakeVhci, state: int)
     stock.set_status(1, {("hs", 1): state})
     assert Vhci(sysfs=stock.root).used(HubId(1)) == {PORT}
     assert Vhci(sysfs=stock.root).used(HubId(2)) == frozenset()
+
+
+def test_nothing_is_asked_of_a_hub_that_is_not_there_yet(stock: FakeVhci) -> None:
+    for half in stock.hub(1).glob("usb*"):
+        shutil.rmtree(half)
+    assert Vhci(sysfs=stock.root).detach(Port(hub=HubId(1), half="hs", rhport=0))
+    assert (stock.hub(0) / "detach").read_text() == "", "the kernel would oops"
 
 
 def test_detach_waits_for_the_port(stock: FakeVhci, monkeypatch: pytest.MonkeyPatch) -> None:
