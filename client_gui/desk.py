@@ -18,7 +18,7 @@ from client_gui.recovery import Recovery
 from client_gui.scan import Scanner
 from client_gui.selection import Situation
 from client_gui.state import DeviceState, Snapshot
-from client_gui.steps import Phase
+from client_gui.steps import Phase, Reach
 from client_gui.troubles import Standing, fault_of, trouble_of
 from client_gui.unmount import unmount
 from qvd_usbip.errors import SHARING_DISABLED, QvdUsbError
@@ -63,7 +63,7 @@ class Desk:
         self._assessments: dict[BusId, Assessment] = {}
         self._unmounting: set[Incarnation] = set()
         self._loans = Loans(loop, self._moved)
-        self._shared: frozenset[BusId] = frozenset()  # as it was after the last move
+        self._shared: frozenset[tuple[BusId, Reach]] = frozenset()  # as it was after the last move
         self._line = Line(loop, self._moved, self.refresh)
         self._asleep = False
         self._recovery = Recovery()
@@ -238,7 +238,7 @@ class Desk:
         codes = {fault.code for fault in self._loans.faults()}
         if codes & GONE:
             self._line.doubt()
-        shared = self._loans.in_phase(Phase.SHARED)
+        shared = self._loans.shared()
         if shared - self._shared:
             self._line.hope()
         self._shared = shared

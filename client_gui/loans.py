@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from client_gui.lending import Lending
-from client_gui.steps import NOT_HOME, Phase, standing
+from client_gui.steps import NOT_HOME, Phase, Reach, standing
 from qvd_usbip.encryption import Way
 
 if TYPE_CHECKING:
@@ -84,9 +84,10 @@ class Loans:
         """Whether a device is in this phase."""
         return any(lending.machine.phase is phase for lending in self)
 
-    def in_phase(self, phase: Phase) -> frozenset[BusId]:
-        """The devices that are in this phase."""
-        return frozenset(busid for busid, lending in self._lendings.items() if lending.machine.phase is phase)
+    def shared(self) -> frozenset[tuple[BusId, Reach]]:
+        """The devices that are shared, each with how far that is confirmed."""
+        found = ((busid, lending.machine) for busid, lending in self._lendings.items())
+        return frozenset((busid, machine.reach) for busid, machine in found if machine.phase is Phase.SHARED)
 
     def stranded(self) -> list[tuple[Lending, int]]:
         """The devices that nobody wants and that may be on no local driver, each with how often that failed."""
