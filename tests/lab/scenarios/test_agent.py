@@ -75,7 +75,7 @@ def host(beginning: Callable[[Callable[[Lab], Host]], Host]) -> Host:
     return beginning(Host)
 
 
-def test_one_container_has_the_right_and_the_other_has_not(host: Host) -> None:
+def test_2_5_a_device_is_its_containers_and_another_one_does_not_get_at_it_even_with_root(host: Host) -> None:
     host.hand_over()
     host.until_granted()
     assert host.opens("one")

@@ -177,6 +177,23 @@ def test_a_monitor_of_lxc_that_hangs_with_a_right_keeps_others_from_its_number_a
     assert not host.opens("one")
 
 
+def test_the_module_unloaded_with_a_lent_device_takes_every_right_with_it_and_loaded_again_it_lends(
+    faults: Faults,
+) -> None:
+    faults.lend()
+    faults.server.run("rmmod vhci_hcd")
+    until_agent_says_no_more(faults.server, "166:0|being revoked", patience=90)
+    assert {name: rights(faults.lab, name) for name in ("one", "two")} == faults.closed
+    faults.server.run("modprobe vhci_hcd")
+    until_agent_says(faults.server, "vhci_hcd", "hubs")
+    faults.host.one.stop(kill=True)
+    faults.host.one.start()
+    faults.host.one.wait()
+    faults.hub = faults.host.hub("one") or ""
+    faults.lend()
+    faults.exact(lent=True)
+
+
 @contextlib.contextmanager
 def without_descriptors(faults: Faults) -> Iterator[None]:
     """The agent can open nothing: its limit is what it has open."""

@@ -146,7 +146,7 @@ def test_two_tenants_on_one_hub_have_each_their_own_ports_nodes_and_rights(both:
     assert not both.opens("two", again)
 
 
-def test_the_only_hub_of_a_kernel_is_lent_by_ports_which_become_free_again(both: Tenants) -> None:
+def test_2_2_the_only_hub_of_an_unpatched_kernel_is_lent_by_ports_which_become_free_again(both: Tenants) -> None:
     """The kernel is built for one hub: a host with this one alone still serves more than one container."""
     one, two, server = both.lab.container("one"), both.lab.container("two"), both.server
     for container in (one, two):

@@ -98,6 +98,18 @@ def test_1_2_caution_when_a_device_can_store_data(lab: Lab, terminal: Terminal) 
 
 
 @deep
+def test_2_2_the_client_works_with_the_standard_kernel_of_its_distribution(lab: Lab, terminal: Terminal) -> None:
+    client = lab.client
+    assert client.run('dpkg -S "*/modules/$(uname -r)"').out.startswith("linux-image-")
+    assert client.run("modinfo -F intree usbip-host").out == "Y"
+    adapter(lab)
+    terminal.command(f"share {IDENTITY}")
+    terminal.connect(lab.container("one"))
+    terminal.until_state(IDENTITY, "in-use")
+    assert terminal.close() == 0
+
+
+@deep
 def test_2_2_the_number_of_entries_limits_the_containers_and_check_says_it(lab: Lab) -> None:
     """On a stock kernel the ports of every hub are ruled through vhci_hcd.0, which therefore is nobody's."""
     server = lab.server
@@ -163,8 +175,43 @@ def test_2_3_a_device_is_plugged_into_the_host_and_its_rights_come_to_one_contai
     assert rights(lab, "two") == closed["two"]
     assert opened(lab, "one", there) == there
     assert not opened(lab, "two", there)
+    (interface,) = server.run("basename -a /sys/bus/usb/drivers/cdc_acm/*:1.0").out.split()
+    server.run(f"echo {interface} >/sys/bus/usb/drivers/cdc_acm/unbind")
+    until_agent_says_no_more(server, "166:0")
+    assert rights(lab, "one") - closed["one"] == needed(lab, hub) < there
+    server.run(f"echo {interface} >/sys/bus/usb/drivers/cdc_acm/bind")
+    until_agent_says(server, "c 166:0 *granted")
+    assert rights(lab, "one") - closed["one"] == needed(lab, hub) == there, "a driver that comes later"
     software.unplug(server, "device")
     until_agent_says_no_more(server, "(8|166):0")
+    assert rights(lab, "one") == closed["one"]
+
+
+@deep
+def test_2_3_so_do_those_to_the_nodes_of_a_keyboard_and_of_a_sound_device(lab: Lab) -> None:
+    server = lab.server
+    server.run("qvd-usb-agent config set vm.lxc.usb.isochronous allow; systemctl restart qvd-usb-agent", timeout=120)
+    closed = {name: rights(lab, name) for name in ("one", "two")}
+    software.put_kit(server)
+    for kind in ("keyboard", "speaker"):
+        software.plug(server, kind, kind, "one")
+        server.until(f"journalctl -u {kind} -o cat | grep -q authorised", 60)
+    server.until("ls /sys/devices/platform/vhci_hcd.*/usb*/*-*/*/sound/card*/pcm*/dev", 60)
+    server.run("udevadm settle")
+    (hub,) = (each["hub"] for each in json.loads(server.run("qvd-usb-agent status --json").out)["containers"]
+              if each["name"] == "one")  # fmt: skip
+    there = needed(lab, hub)
+    places = " ".join(
+        f"/sys/dev/{'block' if kind == 'b' else 'char'}/{major}:{minor}" for kind, major, minor, _ in there
+    )
+    subsystems = server.run(f"for place in {places}; do basename $(readlink -f $place/subsystem); done").out.split()
+    assert set(subsystems) >= {"usb", "hidraw", "input", "sound"}
+    assert rights(lab, "one") - closed["one"] == there
+    assert rights(lab, "two") == closed["two"]
+    assert not opened(lab, "two", there)
+    for kind in ("keyboard", "speaker"):
+        software.unplug(server, kind)
+    until_agent_says_no_more(server, "vhci_hcd.*/")
     assert rights(lab, "one") == closed["one"]
 
 

@@ -81,7 +81,10 @@ def test_a_fast_device_is_on_the_other_half_of_its_hub() -> None:
     assert found.port == Port(hub=HubId(3), half="ss", rhport=1)
 
 
-@pytest.mark.parametrize(("subsystem", "kind"), [("block", "b"), ("tty", "c"), ("scsi_generic", "c")])
+@pytest.mark.parametrize(("subsystem", "kind"), [
+    ("block", "b"), ("tty", "c"), ("scsi_generic", "c"), ("hidraw", "c"), ("input", "c"), ("sound", "c"),
+    ("video4linux", "c"), ("media", "c"), ("usbmisc", "c"),
+])  # fmt: skip
 def test_a_child_with_a_number_is_block_only_in_the_block_subsystem(subsystem: str, kind: str) -> None:
     found = event(
         "add", f"{BELOW}/9-2:1.0/x/y", SUBSYSTEM=subsystem, DEVTYPE="disk", MAJOR="8", MINOR="0", DEVNAME="sda"
