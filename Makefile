@@ -91,7 +91,7 @@ test-fast: setup lint ## the same without QEMU
 
 test-deep: setup venv ## what `make test` leaves out: fault injection, every scenario, the second Debian
 	$(call BESIDE_LAB,bookworm,$(UNITS) -m deep)
-	$(PYTEST) $(LAB) tests/lab/scenarios -m "core or cgroup_v1 or unfixed_kernel" --suite bookworm
+	$(PYTEST) $(LAB) tests/lab/scenarios -m "core or cgroup_v1 or unfixed_kernel or every_kernel" --suite bookworm
 	$(PYTEST) $(LAB) tests/lab/scenarios -m deep
 
 CYCLES ?= 10000

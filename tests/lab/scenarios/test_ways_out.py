@@ -62,6 +62,7 @@ def test_hubs_drivers_and_foreign_numbers_are_shut_to_a_process_of_the_container
 
 
 @pytest.mark.deep
+@pytest.mark.every_kernel
 def test_none_of_the_ways_is_open_to_a_process_of_the_container_and_to_lxc_attach(lab: Lab) -> None:
     prison = Prison(lab.container("one"))
     for within in ("", SERVICE):
@@ -99,6 +100,7 @@ def test_its_system_and_its_udevd_run_and_a_lent_device_is_used_while_every_way_
 
 
 @pytest.mark.deep
+@pytest.mark.every_kernel
 def test_without_the_lines_the_ways_are_open(lab: Lab) -> None:
     """What this file shows it shows by this: the program finds the ways where they are."""
     two = lab.container("two")
