@@ -144,7 +144,7 @@ NO_DRIVER = client("rmmod cdc_acm; mv /lib/modules/$(uname -r)/kernel/drivers/us
 PLUGGED = Break("plugged", START, twin_with_another_serial)
 BREAKS = (
     Break("listed", START, NO_DEVICES),
-    Break("listed", START, NO_COMMAND, reason="qvd-usb: No such file or directory"),
+    Break("listed", START, NO_COMMAND, reason="No such file or directory"),
     Break("clicked", LISTED, something_over_the_picker, reason="another window lies over"),
     Break("ticked", LISTED, IMMUTABLE),
     Break("released", LISTED, NOBODY_MAY),

@@ -173,6 +173,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Run":
             await work(Bench(kernel=kernel, daemon=daemon, server=server, path=path, pairing=pairing))
         finally:
             kernel.may_authorise.set()
+            kernel.may_set_rights.set()
             await server.stop()
             await daemon.stop()
             for end in kernel.wake:

@@ -78,7 +78,6 @@ def own_hub() -> int:
 
 def main(words: list[str]) -> None:
     os.nice(10)
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # beside the agent all the time, and not in its place
     own = own_hub()
     nodes = [Node(word, own) for word in words]
     print(json.dumps({"hub": own}), flush=True)
