@@ -13,7 +13,7 @@ LAB := -v -p tests.lab.progress_shown --durations=30 --durations-min=1
 # By another name, or `make -n` would run the line that has it.
 LINT = $(MAKE) lint
 # Tests without a lab wait more than they reckon; so many processes share them.
-PROCESSES ?= 2
+PROCESSES ?= 3
 UNITS := $(PYTEST) -n $(PROCESSES) tests/unit tests/gui
 # So many labs side by side, since scenarios wait for guests a third of their time; the scenarios of a file share a lab.
 LABS ?= 2
