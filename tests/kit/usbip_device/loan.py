@@ -1,6 +1,7 @@
 """EFFECT: a device lent to a container on its host: serial adapter and stick in one; it may hold the kernel up."""
 
 import contextlib
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,14 @@ SET_CONFIGURATION = 9
 def configures(request: Request) -> bool:
     """Whether drivers are about to have the device."""
     return isinstance(request, Submit) and (request.setup.kind, request.setup.request) == (0, SET_CONFIGURATION)
+
+
+def agent() -> int:
+    """The process id of this host's agent."""
+    shown = subprocess.run(
+        ["systemctl", "show", "-p", "MainPID", "--value", "qvd-usb-agent"], check=True, capture_output=True, text=True
+    )
+    return int(shown.stdout)
 
 
 def until(holds: Any, what: str) -> Any:

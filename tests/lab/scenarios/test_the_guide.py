@@ -52,6 +52,12 @@ def adapter(lab: Lab) -> str:
     return lab.client.gadget("adapter", "acm", "0bda", "58c2", "1234", product="Serial Adapter")
 
 
+def hub_of_one(lab: Lab) -> str:
+    """The hub that container `one` has."""
+    found = json.loads(lab.server.run("qvd-usb-agent status --json").out)["containers"]
+    return next(str(each["hub"]) for each in found if each["name"] == "one")
+
+
 # --- 1. the client --------------------------------------------------------------------------------------------------
 
 
@@ -168,9 +174,7 @@ def test_2_3_a_device_is_plugged_into_the_host_and_its_rights_come_to_one_contai
     for number in ("b 8:0", "c 166:0"):
         until_agent_says(server, f"{number} *granted")
     server.run("udevadm settle")
-    (hub,) = (each["hub"] for each in json.loads(server.run("qvd-usb-agent status --json").out)["containers"]
-              if each["name"] == "one")  # fmt: skip
-    there = needed(lab, hub)
+    there = needed(lab, hub_of_one(lab))
     assert rights(lab, "one") - closed["one"] == there
     assert rights(lab, "two") == closed["two"]
     assert opened(lab, "one", there) == there
@@ -178,10 +182,10 @@ def test_2_3_a_device_is_plugged_into_the_host_and_its_rights_come_to_one_contai
     (interface,) = server.run("basename -a /sys/bus/usb/drivers/cdc_acm/*:1.0").out.split()
     server.run(f"echo {interface} >/sys/bus/usb/drivers/cdc_acm/unbind")
     until_agent_says_no_more(server, "166:0")
-    assert rights(lab, "one") - closed["one"] == needed(lab, hub) < there
+    assert rights(lab, "one") - closed["one"] == needed(lab, hub_of_one(lab)) < there
     server.run(f"echo {interface} >/sys/bus/usb/drivers/cdc_acm/bind")
     until_agent_says(server, "c 166:0 *granted")
-    assert rights(lab, "one") - closed["one"] == needed(lab, hub) == there, "a driver that comes later"
+    assert rights(lab, "one") - closed["one"] == needed(lab, hub_of_one(lab)) == there, "a driver that comes later"
     software.unplug(server, "device")
     until_agent_says_no_more(server, "(8|166):0")
     assert rights(lab, "one") == closed["one"]
@@ -198,9 +202,7 @@ def test_2_3_so_do_those_to_the_nodes_of_a_keyboard_and_of_a_sound_device(lab: L
         server.until(f"journalctl -u {kind} -o cat | grep -q authorised", 60)
     server.until("ls /sys/devices/platform/vhci_hcd.*/usb*/*-*/*/sound/card*/pcm*/dev", 60)
     server.run("udevadm settle")
-    (hub,) = (each["hub"] for each in json.loads(server.run("qvd-usb-agent status --json").out)["containers"]
-              if each["name"] == "one")  # fmt: skip
-    there = needed(lab, hub)
+    there = needed(lab, hub_of_one(lab))
     places = " ".join(
         f"/sys/dev/{'block' if kind == 'b' else 'char'}/{major}:{minor}" for kind, major, minor, _ in there
     )

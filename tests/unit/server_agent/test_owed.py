@@ -52,6 +52,8 @@ def test_what_is_owed_is_tried_again_while_a_device_waits_and_done_once_however_
         assert not authorised(bench)
         bench.kernel.may_set_rights.set()
         await bench.until(lambda: authorised(bench))
+        await asyncio.sleep(0.1)
+        assert revokes(bench) == 1, "and what asked again meanwhile comes to nothing"
 
     run(work)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 sys.path.insert(0, "/usr/local/lib/kit")
 
-from tests.kit.usbip_device.loan import PATIENCE, Loan, configures, until
+from tests.kit.usbip_device.loan import PATIENCE, Loan, agent, configures, until
 
 TERMINAL = "c:166:0"
 #: Opens the number by a node of its own, says so, and tells whether there is still a device behind it in the end.
@@ -30,13 +30,6 @@ poll = select.poll()
 poll.register(fd, 0)
 print("dead" if poll.poll(30_000) else "alive", flush=True)
 """
-
-
-def agent() -> int:
-    shown = subprocess.run(
-        ["systemctl", "show", "-p", "MainPID", "--value", "qvd-usb-agent"], check=True, capture_output=True, text=True
-    )
-    return int(shown.stdout)
 
 
 def has_terminal(loan: Loan) -> bool:

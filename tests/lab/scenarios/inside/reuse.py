@@ -24,7 +24,7 @@ from typing import Any
 
 sys.path.insert(0, "/usr/local/lib/kit")
 
-from tests.kit.usbip_device.loan import Loan, until
+from tests.kit.usbip_device.loan import Loan, agent, until
 
 TENANTS = ("one", "two")
 NUMBERS = ("c:166:0", "c:166:1", "b:8:0", "b:8:16")
@@ -48,13 +48,6 @@ class Spinner:
         """What came of it."""
         said: dict[str, Any] = json.loads(self._program.communicate("")[0])
         return said
-
-
-def agent() -> int:
-    shown = subprocess.run(
-        ["systemctl", "show", "-p", "MainPID", "--value", "qvd-usb-agent"], check=True, capture_output=True, text=True
-    )
-    return int(shown.stdout)
 
 
 def cycles(count: int, *, gate_off: bool, result: dict[str, Any]) -> None:
