@@ -62,6 +62,7 @@ class Draft:
             self.state,
             containers={n: c for n, c in self.state.containers.items() if n != container.name},
             progress={known: p for known, p in self.state.progress.items() if p.container != container.name},
+            forgotten={**self.state.forgotten, container.name: self.now},
         )
 
     def put_device(self, device: Device) -> Device:
@@ -78,13 +79,16 @@ class Draft:
         """The one place where devices change, and with them who has which number."""
         devices = dict(self.state.devices)
         old = devices.pop(port, None) if device is None else devices.get(port)
+        forgotten = self.state.forgotten
         if device is not None:
             devices[port] = device
+        else:
+            forgotten = {**forgotten, port: self.now}
         self.touched[port] = None
         had = old.rights if old is not None else {}
         has = device.rights if device is not None else {}
         claims = self.state.claims if had is has else _claims(self.state.claims, port, had.keys(), has.keys())
-        self.state = replace(self.state, devices=devices, claims=claims)
+        self.state = replace(self.state, devices=devices, claims=claims, forgotten=forgotten)
 
     def reach(self, device: Device, outcome: AckState, problem: str = "") -> None:
         """Note how far the attach of this device has come; it never goes back."""

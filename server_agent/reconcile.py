@@ -39,6 +39,7 @@ def reconcile(draft: Draft, seen: Observed) -> None:
         elif container.since + LOST_SECONDS < seen.at:
             lost(draft, container)
     exposure.forget(draft, seen)
+    looked(draft, seen)
     if draft.state.unrecorded:
         draft.remember()
 
@@ -62,7 +63,11 @@ def hubs(draft: Draft, seen: Observed) -> None:
 
 def strangers(draft: Draft, seen: Observed) -> None:
     """Containers the ledger does not know: one that runs keeps what is its alone, of the others nothing is left."""
-    unknown = {name: left for name, left in sorted(seen.leftovers.items()) if name not in draft.state.containers}
+    unknown = {
+        name: left
+        for name, left in sorted(seen.leftovers.items())
+        if name not in draft.state.containers and not just_forgotten(draft, seen, name)
+    }
     draft.do(*(ClearLeftover(container=name) for name, left in unknown.items() if not left.running))
     running = {name: left for name, left in unknown.items() if left.running}
     claims = [*draft.state.leases(), *(lease for left in running.values() if (lease := left.lease) is not None)]
@@ -81,6 +86,17 @@ def strangers(draft: Draft, seen: Observed) -> None:
 def owed(draft: Draft) -> None:
     """Try again what could not be revoked."""
     draft.do(*(Revoke(container=name, right=right) for name, right in sorted(draft.state.revoking)))
+
+
+def just_forgotten(draft: Draft, seen: Observed, what: Port | VmId) -> bool:
+    """Whether it was there until after the look began, so that it may have been seen although it is gone."""
+    return draft.state.forgotten.get(what, seen.at - 1) >= seen.at
+
+
+def looked(draft: Draft, seen: Observed) -> None:
+    """Later looks begin later: what was forgotten before this one began cannot be seen any more."""
+    kept = {what: at for what, at in draft.state.forgotten.items() if at >= seen.at}
+    draft.state = replace(draft.state, forgotten=kept)
 
 
 def lost(draft: Draft, container: Container) -> None:
@@ -138,7 +154,7 @@ def ports(draft: Draft, seen: Observed, container: Container, used: frozenset[Po
     there = {port for port in {*seen.devices, *used} if container.has(port)}
     for port in sorted(known | there):
         device = draft.state.devices.get(port)
-        if device is not None and device.changed >= seen.at:
+        if just_forgotten(draft, seen, port) or (device is not None and device.changed >= seen.at):
             continue
         found = seen.devices.get(port)
         if found is not None:

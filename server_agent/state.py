@@ -208,6 +208,7 @@ class State:
     revoking: frozenset[tuple[VmId, Right]] = frozenset()
     taken: Mapping[Right, Mapping[VmId, Taken]] = field(default_factory=dict)  # lately; see exposure.py
     looked: float = 0.0  # when the last look began
+    forgotten: Mapping[Port | VmId, float] = field(default_factory=dict)  # since then; a look under way may show them
     quarantine: Mapping[Lease, str] = field(default_factory=dict)
     unrecorded: str = ""  # why the ledger is behind this state
     progress: Mapping[str, Progress] = field(default_factory=dict)

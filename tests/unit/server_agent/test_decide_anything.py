@@ -47,7 +47,7 @@ class Anything(RuleBasedStateMachine):
     @rule(name=names)
     def start(self, name: object) -> None:
         container = self.world.state.containers.get(name)  # type: ignore[call-overload]
-        if container is not None and container.phase == Phase.IN_FORCE:
+        if container is not None and container.phase == Phase.IN_FORCE and container.name in self.world.mounts:
             self.world.running.add(container.name)
 
     @rule(name=names)
@@ -123,6 +123,14 @@ class Anything(RuleBasedStateMachine):
     @rule()
     def look(self) -> None:
         self.world.look()
+
+    @rule()
+    def begin_look(self) -> None:
+        self.world.begin_look()
+
+    @rule(rights_last=st.booleans())
+    def end_look(self, *, rights_last: bool) -> None:
+        self.world.end_look(events_first=True, rights_last=rights_last)
 
     @rule()
     def restart(self) -> None:

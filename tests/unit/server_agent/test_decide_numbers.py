@@ -9,6 +9,7 @@ from server_agent.state import Hold, Port, Right
 from tests.unit.server_agent.steps import FIRST, ONE, THREE, TWO, attach, in_use, started
 from tests.unit.server_agent.world import World
 from tests.unit.server_agent.world_hubs import busid_of, usb_device
+from tests.unit.server_agent.world_promises import note_exposed
 
 SECOND = Port(hub=HubId(1), half="hs", rhport=1)
 OTHERS = Port(hub=HubId(2), half="hs", rhport=0)
@@ -19,7 +20,7 @@ def plugged_with(world: World, port: Port, number: Right, name: object = ONE) ->
     attach(world, name, "b")
     world.enumerate(port)
     world.plugged[port].number = number
-    world.plugged[port].exposed = world.open_to_others(port, number)
+    note_exposed(world)
     world.uevents[0] = events.UsbAdded(at=0, port=port, busid=busid_of(port), number=number, name="usb/x")
     while world.uevents or world.slow:
         world.deliver_uevent()

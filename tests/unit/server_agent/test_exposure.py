@@ -51,7 +51,7 @@ def has_it(world: World, number: Right) -> bool:
 def test_a_number_that_was_lost_unheard_when_another_device_got_it() -> None:
     world, number = one_has_a_terminal()
     own = world.plugged[FIRST].number
-    world.plugged[SECOND].exposed = True
+    world.plugged[SECOND].expose(ONE, number)
     world.submit(events.NodeAdded(at=0, port=SECOND, right=number, name="tty0", since=9))
     assert world.state.devices[FIRST].rights == {own: Hold.GRANTED}, "the first one loses that number alone"
     assert world.maps[ONE] == {own}
@@ -61,7 +61,7 @@ def test_a_number_that_was_lost_unheard_when_another_device_got_it() -> None:
 def test_another_devices_own_number() -> None:
     world, _ = one_has_a_terminal()
     number = world.plugged[FIRST].number
-    world.plugged[SECOND].exposed = True
+    world.plugged[SECOND].expose(ONE, number)
     world.submit(events.NodeAdded(at=0, port=SECOND, right=number, name="tty0", since=9))
     assert world.state.devices[FIRST].stage == Stage.DETACHING
     assert is_given_up(world)
@@ -111,7 +111,7 @@ def test_a_disk_that_could_be_opened_before_its_event_came() -> None:
     before = world.count
     world.vanish(FIRST)
     hear(world)
-    world.plugged[SECOND].exposed = True
+    world.plugged[SECOND].expose(ONE, number)
     world.submit(events.NodeAdded(at=0, port=SECOND, right=number, name="sda", since=before))
     assert is_given_up(world)
 

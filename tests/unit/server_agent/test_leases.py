@@ -18,6 +18,7 @@ NODES = HostNodes(root=100000, group=100044)
 WHOLE, SHARED = Lending(shared=0), Lending(shared=1, ports=4)
 PORTS = PortRange(0, 3)
 HUBS = {HUB: BUSES, HubId(2): HubBuses(hs=5, ss=6)}
+FORGOTTEN = {ONE: NOW}  # a look that is under way may have seen it
 
 
 def reserve(**changes: Any) -> events.Reserve:
@@ -107,7 +108,7 @@ def test_what_could_not_be_written_down_is_not_lent_and_all_else_goes_on() -> No
     for untouched in (goes_on, other):
         state, todo = decide(known(untouched, starting(Phase.RECORDING)), event)
         assert todo == answers("config-unwritable", **context)
-        assert state == known(untouched, unrecorded="full")
+        assert state == known(untouched, unrecorded="full", forgotten=FORGOTTEN)
     state, todo = decide(known(goes_on, container(requests=(3, 4))), event)
     assert todo == [*answers("config-unwritable", **context), *torn()]
     ending = container(phase=Phase.TEARING, broker_open=False, since=NOW)
@@ -141,7 +142,7 @@ def test_what_cannot_be_put_in_force_must_not_start(hub: HubId | None, *, at_fau
     state, todo = decide(known(starting(hub=hub, backend=Backend.V1), hubs=HUBS), event)
     context: dict[str, Any] = {"container": "one", "backend": "v1", "reason": "why"}
     assert todo == [actions.Remember(), *answers("rights-failed", **context)]
-    assert state == known(hubs=HUBS)
+    assert state == known(hubs=HUBS, forgotten=FORGOTTEN)
     for before in (known(), known(container(requests=(3,)))):
         assert decide(before, event) == (before, [])
 
@@ -212,7 +213,7 @@ def test_once_undone_it_is_forgotten_and_ports_that_are_not_empty_are_held_back(
     event = events.TornDown(at=NOW, container=ONE, reason=reason)
     state, todo = decide(known(starting(Phase.TEARING, hub=hub)), event)
     assert todo == [actions.Remember(), *answers()]
-    assert state == known(quarantine=held)
+    assert state == known(quarantine=held, forgotten=FORGOTTEN)
 
 
 def test_who_waited_to_start_again_does_so_then() -> None:

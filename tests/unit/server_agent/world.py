@@ -15,7 +15,7 @@ from server_agent.state import Port, Right, Stage, State, Thing
 from tests.kit.usbfs import number_of
 from tests.unit.server_agent.world_hubs import BOOT, HUBS, Plugged, busid_of, usb_device
 from tests.unit.server_agent.world_inside import ACCESS, Inside, things_of
-from tests.unit.server_agent.world_promises import check_authorise, check_condemned, check_maps
+from tests.unit.server_agent.world_promises import check_authorise, check_condemned, check_maps, note_exposed
 
 PORTS, TTYS = 3, 3  # few, so that they are used again
 LENDING = Lending(shared=1, ports=1)  # hubs 1 and 2 as a whole, of hub 3 one port of each half
@@ -42,6 +42,7 @@ class World:
     requests: int = 0
     saves: int = 0
     outdated: bool = False  # the ledger is an older one: its disk was full
+    began_outdated: bool = False  # and the agent that runs has begun with such a one
     devnums: int = 0
     count: int = 0  # of the kernel's events
     written: list[actions.Action] = field(default_factory=list)
@@ -55,6 +56,7 @@ class World:
     slow_rights: set[VmId] = field(default_factory=set)  # containers whose back end takes its time
     busy_once: set[Port] = field(default_factory=set)
     inside: Inside = field(default_factory=Inside)
+    looking: Observed | None = None  # what a look has found that is not over yet
 
     def __post_init__(self) -> None:
         self.look()
@@ -65,8 +67,9 @@ class World:
         queue = deque([event])
         while queue:
             event = queue.popleft()
-            self.state, todo = decide(self.state, event)
-            check_condemned(self, event)
+            before = self.state
+            self.state, todo = decide(before, event)
+            check_condemned(self, before, event)
             for action in todo:
                 result = self._quick(action)
                 if result is not None:
@@ -168,15 +171,31 @@ class World:
         self.slow.clear()
         self.uevents.clear()
         self.brokers.clear()
-        for port, plugged in self.plugged.items():  # what it took from others right before is not known any more
-            plugged.exposed = any(self.open_to_others(port, right) for right in plugged.children)
+        self.looking, self.began_outdated = None, self.outdated
+        for plugged in self.plugged.values():  # what it took from others right before is not known any more
+            plugged.exposed.clear()
+        note_exposed(self)
         self.state = parse_ledger(self.ledger, BOOT, self.now) if self.ledger else State()
         self.now += 1
         self.look()
 
     def look(self) -> None:
-        self.now += 0.01
-        self.submit(self.observe())
+        self.begin_look()
+        self.end_look()
+
+    def begin_look(self) -> None:
+        """Look at everything; what happens until the look is over it does not tell. There is one look at a time."""
+        if self.looking is None:
+            self.now += 0.01
+            self.looking = self.observe()
+
+    def end_look(self, *, events_first: bool = False, rights_last: bool = False) -> None:
+        """What was found is judged, after what the kernel has told meanwhile; rights may be looked at in the end."""
+        while events_first and self.uevents:
+            self.deliver_uevent()
+        seen, self.looking = self.looking, None
+        if seen is not None:
+            self.submit(replace(seen, rights=self.observe().rights) if rights_last else seen)
 
     def settle(self) -> None:
         """Deliver everything, then look around until nothing is left to do."""
@@ -274,7 +293,9 @@ class World:
         self.maps.pop(name, None)
         self.mounts.pop(name, None)
         self.inside.close(name)
-        self.running.discard(name)
+        self.running.discard(name)  # and what it had open is closed
+        for plugged in self.plugged.values():
+            plugged.exposed = {pair for pair in plugged.exposed if pair[0] != name}
 
     def things(self, port: Port) -> tuple[Thing, ...]:
         """What the kernel has made events of below a port."""
@@ -309,7 +330,7 @@ class World:
             events.UsbAdded(at=0, port=port, busid=busid_of(port), number=number, name=name, since=self.count)
         )
         self._happen(port, "add", lambda: self.plugged.update({port: plugged}))
-        plugged.exposed = self.open_to_others(port, number)
+        note_exposed(self)
 
     def child(self, port: Port) -> None:
         """A driver makes a node."""
@@ -322,12 +343,7 @@ class World:
         name = f"tty{free[0].number.minor}"
         self.uevents.append(events.NodeAdded(at=0, port=port, right=free[0], name=name, since=self.count))
         self._happen(port, "add", lambda: plugged.children.add(free[0]))
-        plugged.exposed |= self.open_to_others(port, free[0])
-
-    def open_to_others(self, port: Port, right: Right) -> bool:
-        """Whether a container that does not have this port may open a number."""
-        owners = [name for name, lease in self.mounts.items() if lease and lease.covers(port.hub, port.rhport)]
-        return any(right in rights for name, rights in self.maps.items() if name not in owners)
+        note_exposed(self)
 
     def lose_child(self, port: Port) -> None:
         self.count += 1
@@ -335,7 +351,7 @@ class World:
         if plugged is not None and plugged.children:
             right = min(plugged.children)
             self.uevents.append(events.NodeRemoved(at=0, port=port, right=right))
-            self._happen(port, "remove", lambda: plugged.children.remove(right))
+            self._happen(port, "remove", lambda: plugged.lose(right))
 
     def vanish(self, port: Port) -> None:
         """The peer is gone: the device goes, then the port is free."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from qvd_usbip.ids import BusId, HubId, VidPid
+from qvd_usbip.ids import BusId, HubId, VidPid, VmId
 from qvd_usbip.usb import Interface, UsbDevice
 from server_agent.state import Half, HubBuses, Port, Right
 
@@ -16,10 +16,26 @@ class Plugged:
 
     number: Right
     is_hub: bool = False
-    exposed: bool = False  # it has a number that was open to another container when it got it
     isochronous: bool = False
     authorised: bool = False
     children: set[Right] = field(default_factory=set)
+    exposed: set[tuple[VmId, Right]] = field(default_factory=set)  # who else could open which of its numbers once
+    ever_exposed: bool = False  # or a number that it has lost since
+
+    @property
+    def numbers(self) -> frozenset[Right]:
+        """All that can be opened of it."""
+        return frozenset({self.number, *self.children})
+
+    def expose(self, name: VmId, right: Right) -> None:
+        """That container may have it open for as long as both are there."""
+        self.exposed.add((name, right))
+        self.ever_exposed = True
+
+    def lose(self, right: Right) -> None:
+        """What was open of a child that goes is dead."""
+        self.children.remove(right)
+        self.exposed = {pair for pair in self.exposed if pair[1] != right}
 
 
 def busid_of(port: Port) -> BusId:
