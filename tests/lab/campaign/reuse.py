@@ -4,6 +4,7 @@ What it does is in scenarios/inside/reuse.py; the same, shorter, is a scenario (
 """
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ INSIDE = Path(__file__).parents[1] / "scenarios/inside"
 RESULT = "/run/reuse.json"
 UNIT = "reuse"
 LOOK_SECONDS = 10
+EXPLAINED, AROUND_SECONDS = 3, 1.0  # of so many wrong opens what the agent said so long before and after
+STAMP = re.compile(r"\[ *([0-9.]+)\]")
 #: Neither the nodes that the image makes nor the host's own are what is tried here, and each event starts programs.
 NO_UDEVD = "systemctl stop systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd"
 
@@ -47,6 +50,9 @@ class Reuse:
             cycles: how many devices come and go.
             gate_off: without the gate, as a counter-proof.
             patience: seconds after which it is given up.
+
+        Returns:
+            For each wrong open, under `agent`, what the agent said around that moment, too.
         """
         words = f"python3 /usr/local/bin/reuse.py {cycles}{' --gate-off' if gate_off else ''}"
         self.server.run(f"rm -f {RESULT} /run/reuse.progress")
@@ -64,4 +70,10 @@ class Reuse:
         if not text:
             raise RuntimeError(self.server.run(f"journalctl -u {UNIT} -o cat | tail -30").out)
         done: dict[str, Any] = json.loads(text)
+        done["agent"] = [] if gate_off else [self._said_around(row["at"]) for row in done["wrong"][:EXPLAINED]]
         return done
+
+    def _said_around(self, moment: float) -> list[str]:
+        lines = self.server.run("journalctl -u qvd-usb-agent -o short-monotonic --no-hostname").out.splitlines()
+        stamped = [(float(found[1]), line) for line in lines if (found := STAMP.match(line))]
+        return [line for at, line in stamped if abs(at - moment) < AROUND_SECONDS]

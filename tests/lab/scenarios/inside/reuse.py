@@ -106,6 +106,7 @@ def main() -> int:
         said = {each.tenant: each.end() for each in trying}
     result["tried"] = sum(each["refused"] + each["absent"] + sum(each["opened"].values()) for each in said.values())
     result["own"] = sum(sum(each["opened"].values()) for each in said.values())
+    result["unsure"] = sum(each["unsure"] for each in said.values())
     result["wrong"] = [{"by": tenant, **row} for tenant, each in said.items() for row in each["wrong"]]
     print(json.dumps(result))
     return 1 if result["wrong"] else 0

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 ROUNDS = 50  # between two looks at standard input
+QUICK = 0.02  # seconds; less than a device is there for, so that in that time none can have come and gone
 NOT_THERE = frozenset({errno.ENXIO, errno.ENODEV, errno.EIO, errno.ENOMEDIUM, errno.EAGAIN, errno.EBUSY})
 
 
@@ -35,7 +36,7 @@ class Node:
         self.kind, self.number = word.split(":", 1)
         self.own, self.skip = own, False
         self.hub: int | None = None
-        self.refused = self.absent = self.opened = 0
+        self.refused = self.absent = self.opened = self.unsure = 0
         self.wrong: list[dict[str, object]] = []
         self.path = Path(f"/root/spin-{word.replace(':', '-')}")
         if not self.path.exists():
@@ -45,9 +46,9 @@ class Node:
 
     def attempt(self) -> None:
         """Try to open it; a device of one's own that was opened is left alone until it is gone."""
-        before = hub_of(self.kind, self.number)
+        began, before = time.monotonic(), hub_of(self.kind, self.number)
         if before != self.hub:
-            self.hub, self.skip = before if before is not None else self.hub, False
+            self.hub, self.skip = before, False
         if self.skip:
             return
         access = os.O_RDONLY if self.kind == "b" else os.O_RDWR
@@ -61,13 +62,17 @@ class Node:
                 raise
             self.absent += 1
             return
-        hub = hub_of(self.kind, self.number) or self.hub
+        after, took = hub_of(self.kind, self.number), time.monotonic() - began
+        os.close(fd)  # until now nobody else could get the number
+        hub = after if after is not None or took > QUICK else before
         if hub == self.own:
             self.opened += 1
             self.skip = True
+        elif hub is None:  # whatever it was is gone
+            self.unsure += 1
         else:
-            self.wrong.append({"node": f"{self.kind}:{self.number}", "hub": hub, "at": time.monotonic()})
-        os.close(fd)
+            at = {"at": began, "took": took, "before": before, "after": after}
+            self.wrong.append({"node": f"{self.kind}:{self.number}", **at})
 
 
 def own_hub() -> int:
@@ -91,6 +96,7 @@ def main(words: list[str]) -> None:
                 "hub": own,
                 "refused": sum(node.refused for node in nodes),
                 "absent": sum(node.absent for node in nodes),
+                "unsure": sum(node.unsure for node in nodes),
                 "opened": {f"{node.kind}:{node.number}": node.opened for node in nodes},
                 "wrong": [each for node in nodes for each in node.wrong],
             }
