@@ -30,6 +30,7 @@ def reconcile(draft: Draft, seen: Observed) -> None:
     hubs(draft, seen)
     strangers(draft, seen)
     owed(draft)
+    abandoned(draft, seen)
     for container in list(draft.state.containers.values()):
         if container.phase == Phase.IN_FORCE and container.since < seen.at:
             in_force(draft, seen, container)
@@ -90,13 +91,32 @@ def owed(draft: Draft) -> None:
 
 def just_forgotten(draft: Draft, seen: Observed, what: Port | VmId) -> bool:
     """Whether it was there until after the look began, so that it may have been seen although it is gone."""
-    return draft.state.forgotten.get(what, seen.at - 1) >= seen.at
+    return draft.state.forgotten.get(what, seen.at) > seen.at
+
+
+def just_lost(draft: Draft, seen: Observed, name: VmId) -> bool:
+    """Whether that is so of a container, or of a device on one of its ports."""
+    container = draft.state.containers.get(name)
+    mine = [
+        what
+        for what in draft.state.forgotten
+        if what == name or (container is not None and isinstance(what, Port) and container.has(what))
+    ]
+    return any(just_forgotten(draft, seen, what) for what in mine)
 
 
 def looked(draft: Draft, seen: Observed) -> None:
     """Later looks begin later: what was forgotten before this one began cannot be seen any more."""
-    kept = {what: at for what, at in draft.state.forgotten.items() if at >= seen.at}
+    kept = {what: at for what, at in draft.state.forgotten.items() if at > seen.at}
     draft.state = replace(draft.state, forgotten=kept)
+
+
+def abandoned(draft: Draft, seen: Observed) -> None:
+    """A right that is left to a container which is in force no more, or unknown, blocks its number until it goes."""
+    for name in sorted(seen.rights):
+        container = draft.state.containers.get(name)
+        if container is None or (container.phase != Phase.IN_FORCE and container.since < seen.at):
+            strays(draft, seen, name)
 
 
 def lost(draft: Draft, container: Container) -> None:
@@ -138,7 +158,7 @@ def in_force(draft: Draft, seen: Observed, container: Container) -> None:
         ports(draft, seen, container, hub.used)
     else:
         hubless(draft, seen, name)
-    strays(draft, seen, container)
+    strays(draft, seen, name)
 
 
 def hubless(draft: Draft, seen: Observed, name: VmId) -> None:
@@ -259,13 +279,14 @@ def retry(draft: Draft, device: Device) -> None:
     draft.do(DetachPort(port=device.port))
 
 
-def strays(draft: Draft, seen: Observed, container: Container) -> None:
+def strays(draft: Draft, seen: Observed, name: VmId) -> None:
     """A number in the map that no device accounts for is taken out."""
-    mine = list(draft.state.devices_of(container.name))
-    if any(device.changed >= seen.at and device.changed != draft.now for device in mine):
+    mine = list(draft.state.devices_of(name))
+    fresh = any(device.changed >= seen.at and device.changed != draft.now for device in mine)
+    if fresh or just_lost(draft, seen, name):
         return
     expected = {right for device in mine for right in device.rights}
-    expected |= {right for name, right in draft.state.revoking if name == container.name}
-    for right in sorted((seen.rights.get(container.name) or frozenset()) - expected):
-        draft.state = replace(draft.state, revoking=draft.state.revoking | {(container.name, right)})
-        draft.do(Revoke(container=container.name, right=right))
+    expected |= {right for owing, right in draft.state.revoking if owing == name}
+    for right in sorted((seen.rights.get(name) or frozenset()) - expected):
+        draft.state = replace(draft.state, revoking=draft.state.revoking | {(name, right)})
+        draft.do(Revoke(container=name, right=right))

@@ -207,5 +207,5 @@ class Deaf(Anything):
 
 TestAnything, TestDeaf = Anything.TestCase, Deaf.TestCase
 TestAnything.settings = TestDeaf.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=500, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -73,3 +73,18 @@ def test_a_look_that_begins_later_finds_what_is_there() -> None:
     world.look()
     world.deliver_all()
     assert world.state.devices[FIRST].stage == Stage.AUTHORISED
+
+
+def test_what_a_dead_agent_left_to_a_container_that_ends_goes_before_anybody_else_gets_the_number() -> None:
+    """It was killed after it had written down that the container ends, and before it took a right away."""
+    world = started(ONE, TWO)
+    in_use(world)
+    left = world.plugged[FIRST].number
+    world.revoke_fails = True
+    world.ask(events.Release, container=ONE)
+    world.restart()
+    assert (ONE, left) in world.state.revoking
+    world.revoke_fails = False
+    world.look()
+    assert not world.state.revoking
+    assert not world.maps[ONE]

@@ -19,14 +19,19 @@ def check_maps(world: "World") -> None:
     assert len(open_to_some) == len(set(open_to_some))
 
 
+def owner_of(world: "World", port: Port) -> VmId | None:
+    """Whose port it is; one that gave its hub back and whose agent could not record it may go on with it."""
+    owner = next((name for name, lease in world.mounts.items() if lease and lease.covers(port.hub, port.rhport)), None)
+    known = world.state.owner(port)
+    return known.name if owner is None and known is not None and world.began_outdated else owner
+
+
 def note_exposed(world: "World") -> None:
     """Whatever number of a device another container may open at this moment."""
     for port, plugged in world.plugged.items():
-        for name, rights in world.maps.items():
-            lease = world.mounts.get(name)
-            if lease is None or not lease.covers(port.hub, port.rhport):
-                for right in plugged.numbers & rights:
-                    plugged.expose(name, right)
+        for name in world.maps.keys() - {owner_of(world, port)}:
+            for right in plugged.numbers & world.maps[name]:
+                plugged.expose(name, right)
 
 
 def check_condemned(world: "World", before: State, event: events.Event) -> None:
@@ -46,7 +51,8 @@ def check_condemned(world: "World", before: State, event: events.Event) -> None:
 
 def check_authorise(world: "World", port: Port, plugged: Plugged) -> None:
     """Only what was judged and written down, has its right, and whose number is open to nobody else."""
-    owner = next(name for name, lease in world.mounts.items() if lease and lease.covers(port.hub, port.rhport))
+    owner = owner_of(world, port)
+    assert owner is not None
     assert not plugged.is_hub
     assert world.state.isochronous or not plugged.isochronous
     assert plugged.number in world.maps[owner]
