@@ -145,6 +145,7 @@ class World:
             return
         if not isinstance(action, actions.RememberSoon):
             self.written.append(action)
+        self.now += 0.001
         result = self._perform(action)
         check_maps(self)
         if result is not None and not self.results_lost:
@@ -171,7 +172,7 @@ class World:
         self.slow.clear()
         self.uevents.clear()
         self.brokers.clear()
-        self.looking, self.began_outdated = None, self.outdated
+        self.looking, self.began_outdated = None, self.began_outdated or self.outdated
         for plugged in self.plugged.values():  # what it took from others right before is not known any more
             plugged.exposed.clear()
         note_exposed(self)
