@@ -120,11 +120,13 @@ def gain(draft: Draft, port: Port, thing: Thing) -> None:
 
 
 def lose(draft: Draft, container: Container, port: Port, thing: Thing) -> None:
-    """Forget a thing below a port; who was told of it hears that it went."""
+    """Forget a thing below a port, and what is below it, whose going was missed; who was told hears that they went."""
     things = draft.state.things.get(port, {})
-    _put_things(draft, port, {path: other for path, other in things.items() if path != thing.devpath})
-    if thing.told:
-        say(draft, container, REMOVE, thing)
+    lost = {path: known for path, known in things.items() if f"{path}/".startswith(f"{thing.devpath}/")}
+    _put_things(draft, port, {path: known for path, known in things.items() if path not in lost})
+    for known in sorted(lost.values(), key=lambda known: -known.devpath.count("/")):
+        if known.told:
+            say(draft, container, REMOVE, known)
 
 
 def forget(draft: Draft, container: Container, port: Port) -> None:

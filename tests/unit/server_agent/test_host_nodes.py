@@ -201,9 +201,20 @@ def test_a_node_that_is_made_when_its_device_is_another_containers_tells_nobody(
     assert bench.made(USB) == []
 
 
-def test_a_thing_that_comes_twice_goes_in_between() -> None:
+def test_a_thing_that_comes_twice_goes_in_between_with_all_below_it() -> None:
     bench = Bench(stage=Stage.GRANTING).in_use()
-    assert announced(bench.hear(INTERFACE)) == [("remove", INTERFACE, ""), ("add", INTERFACE, "")]
+    gone = [("remove", TTY_PATH, "ttyACM0"), ("remove", INTERFACE, "")]
+    assert announced(bench.hear(INTERFACE)) == [*gone, ("add", INTERFACE, "")]
+    assert bench.told() == [ROOT, INTERFACE]
+
+
+def test_what_is_below_a_thing_that_went_has_gone_unheard() -> None:
+    bench = Bench(stage=Stage.GRANTING).in_use()
+    other = replace(THREE[2], devpath=f"{INTERFACE}0", told=True)
+    bench.state = replace(bench.state, things={PORT: {**bench.state.things[PORT], other.devpath: other}})
+    gone = [("remove", TTY_PATH, "ttyACM0"), ("remove", INTERFACE, "")]
+    assert announced(bench.hear(INTERFACE, "remove")) == gone
+    assert bench.told() == [ROOT, other.devpath], "a name that begins alike is something else"
 
 
 def test_a_container_whose_image_makes_nodes_is_left_alone() -> None:
@@ -279,13 +290,13 @@ def test_a_node_that_could_not_be_made_is_tried_again() -> None:
 def test_what_went_unheard_is_told_by_the_next_look_and_only_if_it_was_there_before_that_began() -> None:
     bench = Bench(stage=Stage.GRANTING).in_use()
     (found,) = bench.look_at().values()
-    less = {PORT: replace(found, things=(THREE[0], THREE[2]))}
+    less = {PORT: replace(found, things=(THREE[0], THREE[1]))}
     late = Bench(stage=Stage.GRANTING).in_use()
-    late.hear(INTERFACE)
+    late.hear(TTY_PATH)
     late.now -= 1
     assert announced(late.look(devices=less)) == []
-    assert announced(bench.look(devices=less)) == [("remove", INTERFACE, "")]
-    assert bench.told() == [ROOT, TTY_PATH]
+    assert announced(bench.look(devices=less)) == [("remove", TTY_PATH, "ttyACM0")]
+    assert bench.told() == [ROOT, INTERFACE]
 
 
 @pytest.mark.parametrize("before", [(), (Port(hub=HubId(1), half="hs", rhport=1),)])
