@@ -51,6 +51,7 @@ class World:
     disk_full: bool = False
     looks_wanted: int = 0
     results_lost: bool = False
+    results_were_lost: bool = False  # so that what was done may be done again later
     deaf: bool = False  # no event of the kernel arrives
     grants_fail: bool = False  # and come true all the same
     slow_rights: set[VmId] = field(default_factory=set)  # containers whose back end takes its time

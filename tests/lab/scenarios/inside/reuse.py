@@ -30,7 +30,7 @@ TENANTS = ("one", "two")
 NUMBERS = ("c:166:0", "c:166:1", "b:8:0", "b:8:16")
 SPIN = "/usr/local/bin/spin.py"
 PROGRESS = Path("/run/reuse.progress")
-SEEN = 0.03  # seconds a device is in use at least
+SEEN = 0.05  # seconds a device is in use at least
 UNGUARDED = 0.3  # how long the agent is still stopped, without a gate, once drivers have the device
 
 
