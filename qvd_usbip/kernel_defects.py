@@ -181,6 +181,22 @@ DEFECTS: tuple[Defect, ...] = (
         answer="the agent tries the next port",
     ),
     Defect(
+        code="detach-while-loading", side=Side.HOST,
+        what="a port that is emptied while the module is being loaded crashes the kernel",
+        answer="the agent asks nothing of a hub that has no buses yet",
+    ),
+    Defect(
+        code="stock-tools", side=Side.HOST,
+        what="`usbip attach` and `usbip port` know the first controller only",
+        answer="the agent asks the kernel itself and never calls them",
+    ),
+    Defect(
+        code="super-speed-plus", side=Side.HOST,
+        what="devices faster than SuperSpeed are refused",
+        fixed=((6, 12),),
+        answer="the agent attaches them as SuperSpeed",
+    ),
+    Defect(
         code="port-stuck", side=Side.HOST,
         what="a port stays disabled after a driver resets its device",
         fixed=((5, 15),),

@@ -13,6 +13,8 @@ from server_agent import actions, events
 from server_agent.state import Container, Device, Phase, Right, Stage, State
 
 DEFAULT_RULE, ISOCHRONOUS_RULE = "default", "isochronous-allowed"
+LEASE_RULE = "lease"  # nothing is known yet of what is attached: its container has the port
+EARLIER_RULE = "earlier"  # an agent that has ended let it through
 SAID_OF_DEVICES = {AckState.AUTHORISED: "authorise", AckState.READY: "ready"}
 
 
@@ -64,6 +66,7 @@ class Chronicle:
         self._granted: dict[tuple[VmId, Right], tuple[float, dict[str, str | int]]] = {}
         self._judged: dict[BusId, dict[str, str | int]] = {}
         self._attached: dict[tuple[VmId, str], float] = {}
+        self._asked: dict[int, float] = {}  # when what has no answer yet was asked for
 
     def follow(
         self, before: State, event: events.Event, after: State, todo: Sequence[actions.Action]
@@ -77,7 +80,7 @@ class Chronicle:
             todo: the actions that followed.
         """
         self._note(before, event)
-        yield from self._of_actions(event, todo)
+        yield from self._of_actions(before, event, todo)
         yield from self._of_event(before, event)
         if before.progress is not after.progress:
             yield from self._steps(before, event, after)
@@ -89,6 +92,9 @@ class Chronicle:
                 yield Entry(at=event.at, kind=Kind.QUARANTINE, words=words)
 
     def _note(self, before: State, event: events.Event) -> None:
+        request = getattr(event, "request", None)
+        if request is not None:
+            self._asked[request] = event.at
         if isinstance(event, events.UsbAdded | events.NodeAdded):
             owner = before.owner(event.port)
             right = event.number if isinstance(event, events.UsbAdded) else event.right
@@ -107,20 +113,31 @@ class Chronicle:
         self._granted = {key: words for key, words in self._granted.items() if key[0] != name}
         self._attached = {key: at for key, at in self._attached.items() if key[0] != name}
 
-    def _of_actions(self, event: events.Event, todo: Sequence[actions.Action]) -> Iterator[Entry]:
+    def _of_actions(self, before: State, event: events.Event, todo: Sequence[actions.Action]) -> Iterator[Entry]:
         for action in todo:
             if isinstance(action, actions.Judged):
-                rule = ISOCHRONOUS_RULE if action.isochronous else DEFAULT_RULE
-                identity = f"{action.vidpid}@{action.serial}" if action.serial else action.vidpid
-                words: dict[str, str | int] = {"device": str(action.busid), "identity": identity}
-                self._judged[action.busid] = {**words, "rule": action.problem or rule}
+                yield from self._verdict(before, event, action)
+            elif isinstance(action, actions.Answer):
+                took = {"ms": _milliseconds(event.at - self._asked.pop(action.request, event.at))}
                 if action.problem:
-                    words = {**self._judged[action.busid], "problem": action.problem}
-                    yield Entry(at=event.at, kind=Kind.REFUSAL, container=action.container, words=words)
-            elif isinstance(action, actions.Answer) and action.problem:
-                container = getattr(event, "container", None)
-                words = {"problem": action.problem, **{k: v for k, v in action.context.items() if k != "container"}}
-                yield Entry(at=event.at, kind=Kind.REFUSAL, container=container, words=words)
+                    container = getattr(event, "container", None)
+                    context = {key: value for key, value in action.context.items() if key != "container"}
+                    problem = {"problem": action.problem, "rule": action.problem}
+                    yield Entry(
+                        at=event.at, kind=Kind.REFUSAL, container=container, words={**problem, **context, **took}
+                    )
+
+    def _verdict(self, before: State, event: events.Event, judged: actions.Judged) -> Iterator[Entry]:
+        rule = ISOCHRONOUS_RULE if judged.isochronous else DEFAULT_RULE
+        identity = f"{judged.vidpid}@{judged.serial}" if judged.serial else judged.vidpid
+        words: dict[str, str | int] = {"device": str(judged.busid), "identity": identity}
+        self._judged[judged.busid] = {**words, "rule": judged.problem or rule}
+        if judged.problem:
+            device = next((d for d in before.devices_of(judged.container) if d.busid == judged.busid), None)
+            progress = before.progress.get(device.attach_id) if device is not None else None
+            took = {} if progress is None else {"ms": _milliseconds(event.at - progress.started)}
+            words = {**self._judged[judged.busid], "problem": judged.problem, **took}
+            yield Entry(at=event.at, kind=Kind.REFUSAL, container=judged.container, words=words)
 
     def _of_event(self, before: State, event: events.Event) -> Iterator[Entry]:
         if isinstance(event, events.Granted):
@@ -143,7 +160,8 @@ class Chronicle:
         device = before.holder(event.right)
         if key in self._granted or device is None:
             return  # written anew after a repair
-        words = {**self._about(device), "right": str(event.right), "node": f"/dev/{device.names.get(event.right, '?')}"}
+        node = f"/dev/{device.names.get(event.right, '?')}"
+        words = {**self._about(before, device), "right": str(event.right), "node": node}
         self._granted[key] = event.at, words
         took = {"ms": _milliseconds(event.at - self._seen.pop(key, event.at))}
         yield Entry(at=event.at, kind=Kind.GRANT, container=event.container, words={**words, **took})
@@ -151,7 +169,7 @@ class Chronicle:
     def _port(
         self, before: State, event: events.Attached | events.PortFree | events.DetachFailed, device: Device
     ) -> Iterator[Entry]:
-        words: dict[str, str | int] = {**self._about(device), "port": str(device.port)}
+        words: dict[str, str | int] = {**self._about(before, device), "port": str(device.port)}
         key = (device.container, str(device.port))
         if isinstance(event, events.Attached) and device.stage == Stage.ATTACHING:
             progress = before.progress.get(device.attach_id)
@@ -169,10 +187,13 @@ class Chronicle:
             words |= {"problem": "detach-failed", "reason": event.detail}
             yield Entry(at=event.at, kind=Kind.FAILURE, container=device.container, words=words)
 
-    def _about(self, device: Device) -> dict[str, str | int]:
-        if device.busid is None:
-            return {}
-        return self._judged.get(device.busid, {"device": str(device.busid)})
+    def _about(self, state: State, device: Device) -> dict[str, str | int]:
+        """What a device is and by which rule it is there; before it enumerates, only where that will be is known."""
+        place = device.busid or state.busid(device.port)
+        known = self._judged.get(device.busid) if device.busid is not None else None
+        if known is not None or place is None:
+            return known or {}
+        return {"device": str(place), "rule": LEASE_RULE if device.busid is None else EARLIER_RULE}
 
     def _steps(self, before: State, event: events.Event, after: State) -> Iterator[Entry]:
         for attach_id, progress in after.progress.items():
@@ -180,7 +201,8 @@ class Chronicle:
             if progress is known or progress.state is None or (known is not None and known.state == progress.state):
                 continue
             device = after.device_of_attach(progress.container, attach_id)
-            words = {**(self._about(device) if device is not None else {}), "ms": progress.at.get(progress.state, 0)}
+            about = self._about(after, device) if device is not None else {}
+            words = {**about, "ms": progress.at.get(progress.state, 0)}
             if progress.state in SAID_OF_DEVICES:
                 node = {"node": progress.node} if progress.state == AckState.READY else {}
                 kind = Kind(SAID_OF_DEVICES[progress.state])

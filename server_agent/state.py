@@ -254,6 +254,11 @@ class State:
                 return Port(hub=hub, half="ss", rhport=rhport)
         return None
 
+    def busid(self, port: Port) -> BusId | None:
+        """What a device on this port is called; None for a hub that is not there."""
+        buses = self.hubs.get(port.hub)
+        return None if buses is None else BusId(buses.hs if port.half == "hs" else buses.ss, (port.rhport + 1,))
+
     def free_lease(self, lending: Lending) -> Lease | None:
         """What can be lent next: a hub, or ports of a shared one, that nobody has and nothing is held against."""
         possible = possible_leases(self.hubs, self.ports_per_half, lending)

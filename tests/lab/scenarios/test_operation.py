@@ -49,10 +49,11 @@ def test_each_step_is_in_the_journal_in_the_figures_and_before_who_watches_and_i
     host.agent(f"revoke one {busid}")
     server.until(f"{AUDIT} QVD_CONTAINER=one QVD_EVENT=detach | grep -q held_ms")
     told = list(rows(server.run(f"{AUDIT} QVD_CONTAINER=one QVD_DEVICE={busid}").out))
-    attach = next(rows(server.run(f"{AUDIT} QVD_CONTAINER=one QVD_EVENT=attach").out))
-    assert Counter([attach["event"], *(row["event"] for row in told)]) == WAY
-    assert [told[0]["event"], told[-1]["event"]] == ["grant", "detach"]
-    assert {row.get("identity") for row in told} == {"0bda:58c2@1234"}
+    assert Counter(row["event"] for row in told) == WAY
+    assert [told[0]["event"], told[-1]["event"]] == ["attach", "detach"]
+    assert {row.get("identity") for row in told[1:]} == {"0bda:58c2@1234"}
+    assert [row["rule"] for row in told] == ["lease", *["default"] * (len(told) - 1)]
+    assert all("ms" in row for row in told if row["event"] in {"attach", "grant"})
     assert {row["node"].split("/")[2] for row in told if row["event"] == "grant"} == {"bus", "ttyACM0"}
     assert all("held_ms" in row for row in told if row["event"] in {"revoke", "detach"})
     watched = [row["event"] for row in rows(server.run("cat /run/watched").out)]
@@ -64,6 +65,9 @@ def test_each_step_is_in_the_journal_in_the_figures_and_before_who_watches_and_i
     refused = server.run(f"{looking} release one", check=False)
     assert refused.rc
     assert "may look at what qvd-usb-agent does, but not change it" in refused.out
+    server.run("qvd-usb-agent reserve one", check=False)
+    *_, refusal = rows(server.run(f"{AUDIT} QVD_CONTAINER=one QVD_EVENT=refusal").out)
+    assert (refusal["rule"], "ms" in refusal) == ("container-busy", True)
     assert server.run("runuser -u nobody -g daemon -- qvd-usb-agent status", check=False).rc == 71
 
 

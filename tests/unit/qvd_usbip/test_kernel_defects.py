@@ -82,6 +82,12 @@ def test_one_that_began_later_and_one_that_nobody_mended() -> None:
     assert judge(always, Kernel(version=(9, 9, 9), maker=Maker.OTHER)).verdict == Verdict.APPLIES
 
 
+def test_what_a_newer_kernel_takes_is_no_defect_of_it() -> None:
+    faster = next(defect for defect in DEFECTS if defect.code == "super-speed-plus")
+    assert judge(faster, kernel_of(*TRIXIE)).verdict == Verdict.FIXED
+    assert judge(faster, kernel_of(*BOOKWORM)).verdict == Verdict.APPLIES
+
+
 def test_each_end_hears_of_its_own_and_of_what_both_have() -> None:
     kernel = kernel_of(*TRIXIE)
     host, client = (findings(side, kernel) for side in (Side.HOST, Side.CLIENT))

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from qvd_usbip.ids import DevNum, HubId, VmId
 from server_agent import events
+from server_agent.actions import Answer
 from server_agent.chronicle import Chronicle, Entry, Kind
 from server_agent.decide import decide
-from server_agent.state import Port, Right
+from server_agent.state import Port, Right, Stage
 from tests.unit.server_agent.world import World
 from tests.unit.server_agent.world_hubs import busid_of
 
@@ -73,7 +74,9 @@ def test_the_way_in_is_told_step_by_step() -> None:
     assert child["node"] == "/dev/tty0"
     assert child["right"] == "c 166:0"
     assert own["ms"] > 0
-    assert world.of(Kind.ATTACH)[0]["port"] == "vhci_hcd.1/hs/0"
+    (attach,) = world.of(Kind.ATTACH)
+    assert (attach["port"], attach["device"], attach["rule"]) == ("vhci_hcd.1/hs/0", "3-1", "lease")
+    assert attach["ms"] >= 0
 
 
 def test_the_way_out_says_how_long_it_lasted() -> None:
@@ -98,6 +101,7 @@ def test_a_refused_device_names_the_rule() -> None:
     world.enumerate(PORT, is_hub=True)
     world.deliver_all()
     (refusal,) = world.of(Kind.REFUSAL)
+    assert refusal.pop("ms") > 0
     assert refusal == {
         "v": 1, "event": "refusal", "container": "one", "device": "3-1", "identity": "0bda:58c2",
         "rule": "device-is-hub", "problem": "device-is-hub",
@@ -111,9 +115,45 @@ def test_a_refused_request_and_a_start_without_usb_are_told() -> None:
         world.reserve(VmId(name))
     assert world.of(Kind.LEASE)[-1] == {"v": 1, "event": "lease", "container": "four", "problem": "no-free-hub"}
     world.attach(VmId("four"), "x")
-    assert world.of(Kind.REFUSAL) == [{"v": 1, "event": "refusal", "container": "four", "problem": "no-free-hub"}]
+    (refusal,) = world.of(Kind.REFUSAL)
+    rule = {"problem": "no-free-hub", "rule": "no-free-hub", "ms": 0}
+    assert refusal == {"v": 1, "event": "refusal", "container": "four", **rule}
     world.ask(events.Reserve, container=TWO, broker_gid=0, enabled=True, running=True)
     assert world.of(Kind.REFUSAL)[-1]["problem"] == "container-busy"
+
+
+def test_a_request_that_is_refused_late_says_after_how_long() -> None:
+    """The image waits for its attach while the kernel says of one port after the other that it is taken."""
+    world = Told()
+    world.reserve(ONE)
+    before = world.state
+    attach = events.Attach(at=world.now, container=ONE, attach_id="x", devid=65538, speed=3, request=77)
+    assert not list(world.chronicle.follow(before, attach, before, []))
+    busy = events.PortBusy(at=world.now + 2, port=PORT)
+    answers = [Answer(request=77, problem="no-free-port", context={}), Answer(request=77, problem="again", context={})]
+    first, second = world.chronicle.follow(before, busy, before, answers)
+    assert first.words == {"problem": "no-free-port", "rule": "no-free-port", "ms": 2000}
+    assert second.words["ms"] == 0, "it is not kept for ever"
+
+
+def test_what_an_earlier_agent_let_through_and_what_ended_before_it_was_seen_have_a_rule_too() -> None:
+    world = in_use()
+    world.chronicle = Chronicle()
+    world.told.clear()
+    world.vanish(PORT)
+    world.deliver_all()
+    (detach,) = world.of(Kind.DETACH)
+    assert (detach["device"], detach["rule"]) == ("3-1", "earlier")
+    world.attach(ONE, "b")
+    world.ask(events.DetachAsked, container=ONE, attach_id="b")
+    world.deliver_all()
+    ended = world.of(Kind.DETACH)[-1]
+    assert (ended["device"], ended["rule"]) == ("3-1", "lease")
+    world.attach(ONE, "c")
+    going = replace(world.state.devices[PORT], stage=Stage.DETACHING)
+    nowhere = replace(world.state, hubs={}, devices={PORT: going})
+    (entry,) = world.chronicle.follow(nowhere, events.PortFree(at=9, port=PORT), nowhere, [])
+    assert "device" not in entry.words, "its hub went with the module"
 
 
 def test_what_fails_is_told_and_so_is_a_hub_that_is_held_back() -> None:
