@@ -32,6 +32,8 @@ KEPT = ("udisks2 (UDISKS_IGNORE)", "lvm2 (", "ModemManager (", "NetworkManager (
 LOOSE = "FAIL  program: pcscd opens card readers: nothing keeps it off lent devices"
 #: An administrator's word that this is a modem; whether ModemManager finds that itself depends on what it hears first.
 KNOWN_MODEM = 'SUBSYSTEM=="tty", KERNEL=="ttyACM*", ENV{ID_MM_DEVICE_PROCESS}="1"\n'
+#: What usb_modeswitch and usbmount have: a rule that starts a program for what is plugged in.
+SWITCHER = 'ACTION=="add", SUBSYSTEM=="usb", ATTR{idVendor}=="1209", RUN+="/bin/touch /run/switched"\n'
 UDISKS = "org.freedesktop.UDisks2"
 PROPERTY = f"busctl get-property {UDISKS} /org/freedesktop/UDisks2/block_devices/{{}} {UDISKS}.Block {{}}"
 #: What `tempting.py` says once something was sent to both.
@@ -55,6 +57,8 @@ class Services:
         server.run("cat >/etc/systemd/network/90-any.network; networkctl reload", stdin=NETWORK)
         server.run("cat >/etc/systemd/system/mnt.mount; systemctl -q enable mnt.mount", stdin=MOUNT)
         server.run(f"mkdir -p {MODEM}; cat >{MODEM}/lab.conf", stdin=TALKATIVE)
+        server.run("cat >/etc/udev/rules.d/40-switcher.rules; udevadm control --reload", stdin=SWITCHER)
+        server.run("modprobe -rqa cdc_acm usb_storage; ! grep -E '^(cdc_acm|usb_storage) ' /proc/modules")
         server.run(f"systemctl -q unmask {SERVICES} && systemctl start {SERVICES}", timeout=180)
 
     def lend(self, medium: str) -> None:
@@ -90,6 +94,7 @@ class Services:
     def did(self) -> set[str]:
         """What services have done with the device by now."""
         signs = {
+            "switched over": "ls /run/switched",
             "named by label": "ls /dev/disk/by-label/GUARDED",
             "mounted": "grep ' /mnt ' /proc/mounts",
             "LVM activated": "dmsetup ls | grep guarded-volume",
@@ -108,8 +113,8 @@ class Services:
 
 
 EVERYTHING = {
-    "named by label", "mounted", "LVM activated", "udisks read it", "udisks offers it", "device unit", "adapter up",
-    "adapter has an address", "networkd has it", "NetworkManager has it", "terminal was spoken to",
+    "switched over", "named by label", "mounted", "LVM activated", "udisks read it", "udisks offers it", "device unit",
+    "adapter up", "adapter has an address", "networkd has it", "NetworkManager has it", "terminal was spoken to",
     "adapter was spoken to",
 }  # fmt: skip
 

@@ -25,6 +25,13 @@ lxc.cap.drop =
 lxc.cgroup2.devices.allow = a
 """
 FREE_HUB = 5
+EARLY = f"""[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'exec python3 {PROGRAM} >/root/early.json'
+"""
 
 
 class Prison:
@@ -74,6 +81,24 @@ def test_none_of_the_ways_is_open_to_a_process_of_the_container_and_to_lxc_attac
 
 
 @pytest.mark.deep
+def test_none_of_the_ways_is_open_while_the_container_starts(lab: Lab) -> None:
+    """Root of the container put something in its own system that runs before anything else of it."""
+    one = lab.container("one")
+    one.stop(kill=True)
+    one.put_file(PROGRAM, WAYS.read_text())
+    one.put_file("/etc/systemd/system/early.service", EARLY)
+    one.put_file("/etc/systemd/system/sysinit.target.d/early.conf", "[Unit]\nWants=early.service\n")
+    one.start()
+    one.wait()
+    ended = one.run("systemctl show -P ExecMainExitTimestampMonotonic early.service").out
+    rest = one.run("systemctl show -P ActiveEnterTimestampMonotonic sysinit.target").out
+    assert 0 < int(ended) < int(rest), "it was the first"
+    found = json.loads(one.run("cat /root/early.json").out)
+    assert sum(map(len, found.values())) > 100
+    assert_none_is_open(found)
+
+
+@pytest.mark.deep
 def test_its_system_and_its_udevd_run_and_a_lent_device_is_used_while_every_way_is_refused(lab: Lab) -> None:
     host = Host(lab)
     one = host.one
@@ -89,9 +114,7 @@ def test_its_system_and_its_udevd_run_and_a_lent_device_is_used_while_every_way_
     assert one.run(f"head -c 18 {node} | wc -c", user="user").out == "18", "its descriptor, through usbfs"
     assert one.run("exec 3<>/dev/ttyACM0", user="other", check=False).rc
 
-    prison = Prison(one)
-    for within in ("", SERVICE):
-        assert_none_is_open(prison.outcomes(within=within))
+    assert_none_is_open(Prison(one).outcomes(within=SERVICE))
     held = "exec 9</sys/devices/platform/vhci_hcd.*/; umount -l /sys/devices/platform/vhci_hcd.*"
     written = "for file in /proc/self/fd/9/usb*/authorized_default; do echo 1 >$file && echo written; done"
     assert "written" not in one.run(f"{held}; {written}", check=False).out

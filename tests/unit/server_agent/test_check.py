@@ -79,7 +79,7 @@ def test_a_host_that_has_everything(host: Path, capsys: pytest.CaptureFixture[st
         ("seccomp", None, "lxc", "lxc-config-missing", "make install ROLE=server"),
         ("usr/sbin/pcscd", "", "program", "host-program", "systemctl mask --now pcscd.socket pcscd.service"),
         ("usr/sbin/smartd", "", "program", "host-program", "systemctl mask --now smartmontools.service"),
-        ("usr/share/usbmount/usbmount", "", "program", "host-program", "Remove usbmount from this host."),
+        ("usr/bin/devmon", "", "program", "host-program", "Remove devmon from this host."),
         (check.RULES, None, "programs", "host-program", "make install ROLE=server"),
     ],
 )
