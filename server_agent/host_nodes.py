@@ -101,6 +101,7 @@ def heard(draft: Draft, event: events.Heard) -> None:
     if event.event == ADD:
         if known is not None:
             lose(draft, container, event.port, known)
+            device = draft.put_device(device)  # changed: a look that began before knows what is no more
         gain(draft, event.port, replace(event.thing, heard=event.at))
         tell(draft, container, device)
     elif known is None:
@@ -122,7 +123,8 @@ def gain(draft: Draft, port: Port, thing: Thing) -> None:
 def lose(draft: Draft, container: Container, port: Port, thing: Thing) -> None:
     """Forget a thing below a port, and what is below it, whose going was missed; who was told hears that they went."""
     things = draft.state.things.get(port, {})
-    lost = {path: known for path, known in things.items() if f"{path}/".startswith(f"{thing.devpath}/")}
+    below = f"{thing.devpath}/"
+    lost = {path: known for path, known in things.items() if path == thing.devpath or path.startswith(below)}
     _put_things(draft, port, {path: known for path, known in things.items() if path not in lost})
     for known in sorted(lost.values(), key=lambda known: -known.devpath.count("/")):
         if known.told:
@@ -223,7 +225,9 @@ def _heal_things(
     for path, thing in reversed(list(known.items())):
         if path not in there and thing.heard < seen.at:
             lose(draft, container, device.port, thing)
-            told.pop(path, None)
+    left = draft.state.things.get(device.port, {})
+    for path in known.keys() - left.keys():
+        told.pop(path, None)
     for path, thing in there.items():
-        if path not in known:
+        if path not in left:
             gain(draft, device.port, replace(thing, told=path in told, heard=seen.at))

@@ -94,17 +94,6 @@ def just_forgotten(draft: Draft, seen: Observed, what: Port | VmId) -> bool:
     return draft.state.forgotten.get(what, seen.at) > seen.at
 
 
-def just_lost(draft: Draft, seen: Observed, name: VmId) -> bool:
-    """Whether that is so of a container, or of a device on one of its ports."""
-    container = draft.state.containers.get(name)
-    mine = [
-        what
-        for what in draft.state.forgotten
-        if what == name or (container is not None and isinstance(what, Port) and container.has(what))
-    ]
-    return any(just_forgotten(draft, seen, what) for what in mine)
-
-
 def looked(draft: Draft, seen: Observed) -> None:
     """Later looks begin later: what was forgotten before this one began cannot be seen any more."""
     kept = {what: at for what, at in draft.state.forgotten.items() if at > seen.at}
@@ -112,11 +101,10 @@ def looked(draft: Draft, seen: Observed) -> None:
 
 
 def abandoned(draft: Draft, seen: Observed) -> None:
-    """A right that is left to a container which is in force no more, or unknown, blocks its number until it goes."""
-    for name in sorted(seen.rights):
-        container = draft.state.containers.get(name)
-        if container is None or (container.phase != Phase.IN_FORCE and container.since < seen.at):
-            strays(draft, seen, name)
+    """What a dead agent left to containers that it was releasing blocks its numbers until it is taken away."""
+    for container in list(draft.state.containers.values()):
+        if container.phase == Phase.RELEASING and container.since < seen.at:
+            strays(draft, seen, container.name)
 
 
 def lost(draft: Draft, container: Container) -> None:
@@ -280,13 +268,13 @@ def retry(draft: Draft, device: Device) -> None:
 
 
 def strays(draft: Draft, seen: Observed, name: VmId) -> None:
-    """A number in the map that no device accounts for is taken out."""
+    """A number in the map that no device accounts for is taken out, unless it went since the look began."""
     mine = list(draft.state.devices_of(name))
-    fresh = any(device.changed >= seen.at and device.changed != draft.now for device in mine)
-    if fresh or just_lost(draft, seen, name):
+    if any(device.changed >= seen.at and device.changed != draft.now for device in mine):
         return
     expected = {right for device in mine for right in device.rights}
     expected |= {right for owing, right in draft.state.revoking if owing == name}
+    expected |= {right for right, by in draft.state.taken.items() if name in by and by[name].at >= seen.at}
     for right in sorted((seen.rights.get(name) or frozenset()) - expected):
         draft.state = replace(draft.state, revoking=draft.state.revoking | {(name, right)})
         draft.do(Revoke(container=name, right=right))

@@ -152,7 +152,6 @@ class Anything(RuleBasedStateMachine):
     @rule(lost=st.booleans())
     def results(self, *, lost: bool) -> None:
         self.world.results_lost = lost
-        self.world.results_were_lost |= lost
 
     @rule(fails=st.booleans())
     def grant_fault(self, *, fails: bool) -> None:

@@ -208,6 +208,16 @@ def test_a_thing_that_comes_twice_goes_in_between_with_all_below_it() -> None:
     assert bench.told() == [ROOT, INTERFACE]
 
 
+def test_a_look_that_began_before_a_thing_came_anew_does_not_take_what_was_below_it_for_told() -> None:
+    bench = Bench(stage=Stage.GRANTING).in_use()
+    bench.hear(INTERFACE)
+    bench.now -= 2
+    bench.look()
+    bench.now += 5
+    assert announced(bench.look(told={NAME: THREE[:2]})) == [("add", TTY_PATH, "ttyACM0")]
+    assert bench.told() == [ROOT, INTERFACE, TTY_PATH]
+
+
 def test_what_is_below_a_thing_that_went_has_gone_unheard() -> None:
     bench = Bench(stage=Stage.GRANTING).in_use()
     other = replace(THREE[2], devpath=f"{INTERFACE}0", told=True)

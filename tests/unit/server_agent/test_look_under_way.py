@@ -63,6 +63,37 @@ def test_a_container_that_ended_has_no_hub_again() -> None:
     assert ONE not in world.maps
 
 
+def test_a_right_that_went_is_not_taken_again_from_who_has_it_no_more() -> None:
+    """It would seem to have been open to both, and the device would be taken from who has the number now."""
+    world = started(ONE, TWO)
+    in_use(world)
+    in_use(world, TWO, "b", OTHERS)
+    world.child(FIRST)
+    world.deliver_all()
+    world.slow_rights.add(ONE)
+    world.lose_child(FIRST)
+    world.deliver_uevent()
+    world.begin_look()
+    world.deliver_slow()
+    assert not world.state.revoking
+    world.end_look()
+    assert not world.state.revoking
+    world.child(OTHERS)
+    world.deliver_all()
+    assert world.state.devices[OTHERS].stage == Stage.AUTHORISED
+
+
+def test_what_went_is_remembered_for_one_look() -> None:
+    world = looks_and_loses_the_device()
+    world.ask(events.Release, container=TWO)
+    world.deliver_all()
+    assert set(world.state.forgotten) == {FIRST, TWO}
+    world.end_look()
+    assert set(world.state.forgotten) == {FIRST, TWO}, "until a look begins that cannot see them"
+    world.look()
+    assert not world.state.forgotten
+
+
 def test_a_look_that_begins_later_finds_what_is_there() -> None:
     """Somebody attached by hand what the agent was never told of, to the port that has just become free."""
     world = looks_and_loses_the_device()

@@ -51,7 +51,7 @@ class World:
     disk_full: bool = False
     looks_wanted: int = 0
     results_lost: bool = False
-    results_were_lost: bool = False  # so that what was done may be done again later
+    revokes_lost: bool = False  # of what was done and is done again later
     deaf: bool = False  # no event of the kernel arrives
     grants_fail: bool = False  # and come true all the same
     slow_rights: set[VmId] = field(default_factory=set)  # containers whose back end takes its time
@@ -129,8 +129,7 @@ class World:
     def deliver_slow(self, which: int = 0) -> None:
         """Perform one slow action; those about containers keep their order, and so do the rights of each.
 
-        Authorise waits until no number is being taken from anyone and the ledger is written, and is not done once
-        nobody waits for it.
+        Authorise waits until no number is being taken and the ledger is written; it is not done once nobody waits.
         """
         ready = self._ready()
         if not ready:
@@ -149,6 +148,7 @@ class World:
         self.now += 0.001
         result = self._perform(action)
         check_maps(self)
+        self.revokes_lost |= self.results_lost and isinstance(action, actions.Revoke)
         if result is not None and not self.results_lost:
             self.submit(result)
 
@@ -192,7 +192,7 @@ class World:
             self.looking = self.observe()
 
     def end_look(self, *, events_first: bool = False, rights_last: bool = False) -> None:
-        """What was found is judged, after what the kernel has told meanwhile; rights may be looked at in the end."""
+        """What was found is judged, after the kernel's events; rights may be looked at in the end."""
         while events_first and self.uevents:
             self.deliver_uevent()
         seen, self.looking = self.looking, None

@@ -20,7 +20,7 @@ class Plugged:
     authorised: bool = False
     children: set[Right] = field(default_factory=set)
     exposed: set[tuple[VmId, Right]] = field(default_factory=set)  # who else could open which of its numbers once
-    ever_exposed: bool = False  # or a number that it has lost since
+    ever_exposed: set[Right] = field(default_factory=set)  # numbers that it has lost since, too
 
     @property
     def numbers(self) -> frozenset[Right]:
@@ -30,7 +30,7 @@ class Plugged:
     def expose(self, name: VmId, right: Right) -> None:
         """That container may have it open for as long as both are there."""
         self.exposed.add((name, right))
-        self.ever_exposed = True
+        self.ever_exposed.add(right)
 
     def lose(self, right: Right) -> None:
         """What was open of a child that goes is dead."""

@@ -42,7 +42,7 @@ def note_exposed(world: "World") -> None:
 
 def check_condemned(world: "World", before: State, event: events.Event) -> None:
     """Nothing is taken away for a number that nobody else could open."""
-    if not isinstance(event, events.UsbAdded | events.NodeAdded) or event.since is None or world.results_were_lost:
+    if not isinstance(event, events.UsbAdded | events.NodeAdded) or event.since is None or world.revokes_lost:
         return
     device, plugged = world.state.devices.get(event.port), world.plugged.get(event.port)
     if device is None or plugged is None or device.stage != Stage.DETACHING:
@@ -52,7 +52,8 @@ def check_condemned(world: "World", before: State, event: events.Event) -> None:
         return
     progress = world.state.progress.get(device.attach_id)
     if progress is not None and progress.problem == exposure.PROBLEM:
-        assert plugged.ever_exposed
+        right = event.number if isinstance(event, events.UsbAdded) else event.right
+        assert right in plugged.ever_exposed
 
 
 def check_authorise(world: "World", port: Port, plugged: Plugged) -> None:

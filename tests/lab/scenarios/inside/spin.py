@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 ROUNDS = 50  # between two looks at standard input
-QUICK = 0.02  # seconds; less than a device is there for, so that in that time none can have come and gone
+QUICK = 0.04  # seconds; less than a device is there for, so that in that time none can have come and gone
 NOT_THERE = frozenset({errno.ENXIO, errno.ENODEV, errno.EIO, errno.ENOMEDIUM, errno.EAGAIN, errno.EBUSY})
 
 
