@@ -58,7 +58,7 @@ class Services:
         server.run("cat >/etc/systemd/system/mnt.mount; systemctl -q enable mnt.mount", stdin=MOUNT)
         server.run(f"mkdir -p {MODEM}; cat >{MODEM}/lab.conf", stdin=TALKATIVE)
         server.run("cat >/etc/udev/rules.d/40-switcher.rules; udevadm control --reload", stdin=SWITCHER)
-        server.run("modprobe -rqa cdc_acm usb_storage; ! grep -E '^(cdc_acm|usb_storage) ' /proc/modules")
+        server.run("modprobe -rqa cdc_acm uas usb_storage; ! grep -E '^(cdc_acm|usb_storage) ' /proc/modules")
         server.run(f"systemctl -q unmask {SERVICES} && systemctl start {SERVICES}", timeout=180)
 
     def lend(self, medium: str) -> None:
