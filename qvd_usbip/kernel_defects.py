@@ -187,7 +187,7 @@ DEFECTS: tuple[Defect, ...] = (
     ),
     Defect(
         code="stock-tools", side=Side.HOST,
-        what="`usbip attach` and `usbip port` know the first controller only",
+        what="`usbip attach` and `usbip port` speak to the first controller only, which on a patched kernel is not all",
         answer="the agent asks the kernel itself and never calls them",
     ),
     Defect(

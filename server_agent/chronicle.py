@@ -66,7 +66,7 @@ class Chronicle:
         self._granted: dict[tuple[VmId, Right], tuple[float, dict[str, str | int]]] = {}
         self._judged: dict[BusId, dict[str, str | int]] = {}
         self._attached: dict[tuple[VmId, str], float] = {}
-        self._asked: dict[int, float] = {}  # when what has no answer yet was asked for
+        self._asked: dict[int, tuple[float, VmId | None]] = {}  # when, and about whom, what has no answer yet was asked
 
     def follow(
         self, before: State, event: events.Event, after: State, todo: Sequence[actions.Action]
@@ -94,7 +94,7 @@ class Chronicle:
     def _note(self, before: State, event: events.Event) -> None:
         request = getattr(event, "request", None)
         if request is not None:
-            self._asked[request] = event.at
+            self._asked[request] = event.at, getattr(event, "container", None)
         if isinstance(event, events.UsbAdded | events.NodeAdded):
             owner = before.owner(event.port)
             right = event.number if isinstance(event, events.UsbAdded) else event.right
@@ -117,10 +117,12 @@ class Chronicle:
         for action in todo:
             if isinstance(action, actions.Judged):
                 yield from self._verdict(before, event, action)
+            elif isinstance(action, actions.Inspect):  # what an earlier device on this port was judged to be is over
+                self._judged[action.busid] = {"device": str(action.busid), "rule": LEASE_RULE}
             elif isinstance(action, actions.Answer):
-                took = {"ms": _milliseconds(event.at - self._asked.pop(action.request, event.at))}
+                since, container = self._asked.pop(action.request, (event.at, getattr(event, "container", None)))
+                took = {"ms": _milliseconds(event.at - since)}
                 if action.problem:
-                    container = getattr(event, "container", None)
                     context = {key: value for key, value in action.context.items() if key != "container"}
                     problem = {"problem": action.problem, "rule": action.problem}
                     yield Entry(

@@ -105,11 +105,11 @@ def _lately(recent: Iterable[Row], word: str, value: str) -> Iterator[str]:
     for row in recent:
         if row.get(word) != value:
             continue
-        when, rule = row.get("time", ""), row.get("rule", row.get("problem", DEFAULT_RULE))
-        if row.get("problem"):
-            yield f"{when}: {row['event']} by rule '{rule}': {_sentence(row)}"
+        when, problem = row.get("time", ""), row.get("problem")
+        if problem:
+            yield f"{when}: {row['event']} by rule '{problem}': {_sentence(row)}"
         elif row.get("event") == Kind.GRANT:
-            yield f"{when}: right given by rule '{rule}': {row.get('node')}."
+            yield f"{when}: right given by rule '{row.get('rule', DEFAULT_RULE)}': {row.get('node')}."
 
 
 def _sentence(row: Row) -> str:

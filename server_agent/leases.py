@@ -182,6 +182,8 @@ def torn_down(draft: Draft, event: events.TornDown) -> None:
     container = draft.state.containers.get(event.container)
     if container is None or container.phase != Phase.TEARING:
         return
+    for device in draft.state.devices_of(container.name):  # one that would not go: who waits for it hears of the end
+        draft.answer(device.requests)
     draft.drop_container(container)
     if not event.reason:
         settled = frozenset(pair for pair in draft.state.revoking if pair[0] != container.name)

@@ -127,12 +127,13 @@ def test_a_request_that_is_refused_late_says_after_how_long() -> None:
     world = Told()
     world.reserve(ONE)
     before = world.state
-    attach = events.Attach(at=world.now, container=ONE, attach_id="x", devid=65538, speed=3, request=77)
+    attach = events.Attach(at=world.now, container=TWO, attach_id="x", devid=65538, speed=3, request=77)
     assert not list(world.chronicle.follow(before, attach, before, []))
     busy = events.PortBusy(at=world.now + 2, port=PORT)
     answers = [Answer(request=77, problem="no-free-port", context={}), Answer(request=77, problem="again", context={})]
     first, second = world.chronicle.follow(before, busy, before, answers)
     assert first.words == {"problem": "no-free-port", "rule": "no-free-port", "ms": 2000}
+    assert first.container == TWO
     assert second.words["ms"] == 0, "it is not kept for ever"
 
 
@@ -154,6 +155,20 @@ def test_what_an_earlier_agent_let_through_and_what_ended_before_it_was_seen_hav
     nowhere = replace(world.state, hubs={}, devices={PORT: going})
     (entry,) = world.chronicle.follow(nowhere, events.PortFree(at=9, port=PORT), nowhere, [])
     assert "device" not in entry.words, "its hub went with the module"
+
+
+def test_a_device_that_went_before_it_was_judged_was_let_through_by_nobody() -> None:
+    world = in_use()
+    world.vanish(PORT)
+    world.deliver_all()
+    world.attach(ONE, "b")
+    world.enumerate(PORT)
+    world.deliver_uevent()
+    world.vanish(PORT)
+    world.told.clear()
+    world.deliver_all()
+    (detach,) = world.of(Kind.DETACH)
+    assert (detach["device"], detach["rule"]) == ("3-1", "lease")
 
 
 def test_what_fails_is_told_and_so_is_a_hub_that_is_held_back() -> None:

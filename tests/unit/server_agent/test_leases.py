@@ -216,6 +216,14 @@ def test_once_undone_it_is_forgotten_and_ports_that_are_not_empty_are_held_back(
     assert state == known(quarantine=held, forgotten=FORGOTTEN)
 
 
+def test_who_waits_for_a_device_that_would_not_go_hears_of_the_end_of_its_container() -> None:
+    stuck = device(stage=Stage.DETACHING, rights={}, stuck=True, requests=(8,))
+    event = events.TornDown(at=NOW, container=ONE, reason="in use")
+    state, todo = decide(known(starting(Phase.TEARING), stuck), event)
+    assert answers(to=(8,))[0] in todo
+    assert not state.devices
+
+
 def test_who_waited_to_start_again_does_so_then() -> None:
     ending = starting(Phase.TEARING, again=(5, 6), lending=WHOLE, broker_open=True)
     state, todo = decide(known(ending, hubs=HUBS), events.TornDown(at=NOW, container=ONE, reason=""))
