@@ -87,9 +87,7 @@ def test_systemd_holds_the_agent_to_little_and_to_being_alive(host: Host) -> Non
     server.until(f"test $(systemctl show -P WatchdogTimestampMonotonic qvd-usb-agent) -gt {beat}", 40)
 
 
-def test_2_1_the_module_is_needed_and_with_one_line_a_container_has_usb_again(
-    host: Host,
-) -> None:
+def test_2_1_the_module_is_needed_and_with_one_line_a_container_has_usb_again(host: Host) -> None:
     """§2.1, §2.6: the module is available and loaded, here without a reboot; and the agent survives its going."""
     server = host.server
     for name in ("one", "two"):

@@ -62,6 +62,19 @@ def test_a_host_that_has_everything(host: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
+    ("file", "name"), [("usr/sbin/usb_modeswitch", "usb_modeswitch"), ("usr/share/usbmount/usbmount", "usbmount")]
+)
+def test_what_is_only_run_by_a_rule_is_kept_off(
+    host: Path, capsys: pytest.CaptureFixture[str], file: str, name: str
+) -> None:
+    (host / file).parent.mkdir(parents=True, exist_ok=True)
+    (host / file).touch()
+    assert lacks(capsys) == (0, {})
+    cli.main(["check"])
+    assert f"{name} (RUN)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("place", "content", "name", "code", "remedy"),
     [
         ("node.conf", "", "setting", "hubs-disabled", "value=1"),

@@ -7,7 +7,7 @@ from server_agent import events
 from server_agent.explain import explain_busid, explain_container, explain_device
 from server_agent.lending import Lease
 from server_agent.records import Row
-from server_agent.state import Container, Device, Hold, Phase, Right, Stage, State
+from server_agent.state import APPEAR_SECONDS, Container, Device, Hold, Phase, Right, Stage, State
 from tests.unit.server_agent.test_chronicle import ONE, PORT, Told, in_use
 
 
@@ -62,6 +62,19 @@ def test_a_refused_device_is_explained_by_its_rule_with_the_remedy() -> None:
         assert "Share the devices plugged into it." in said
     assert "Nothing is at 3-1 now.\nThat place belongs to one, which has vhci_hcd.1." in device(world, "3-1")
     assert "Bus 99 belongs to no hub" in device(world, "99-1")
+
+
+def test_what_failed_is_explained_by_what_was_wrong_and_not_by_the_rule_that_let_it_come() -> None:
+    """It has its port by the lease, and nothing enumerates there."""
+    world = Told()
+    world.reserve(ONE)
+    world.attach(ONE, "a")
+    world.deliver_all()
+    world.now += APPEAR_SECONDS
+    world.submit(events.Clock(at=world.now))
+    said = container(world, "one")
+    assert "failure by rule 'device-timeout': " in said
+    assert "'lease'" not in said
 
 
 def test_what_is_owed_and_stuck_is_said() -> None:

@@ -68,6 +68,13 @@ def test_while_it_is_released_a_container_loses_the_devices_whose_ports_are_free
     assert look(known(ending, device(changed=AT)), seen(hubs=hub(FIRST))).actions == late.actions
 
 
+def test_what_is_left_to_a_container_that_is_released_is_taken_unless_its_life_began_after_the_look() -> None:
+    at_it = seen(rights={ONE: frozenset({USB})})
+    taken = actions.Revoke(container=ONE, right=USB)
+    assert taken in look(known(container(phase=Phase.RELEASING)), at_it).actions
+    assert taken not in look(known(container(phase=Phase.RELEASING, since=AT)), at_it).actions
+
+
 def test_with_its_hub_everything_on_it_is_gone() -> None:
     gone = [actions.Revoke(container=ONE, right=USB), *DETACH]
     assert look(known(container(), device()), seen(hubs={})).actions == gone

@@ -42,6 +42,14 @@ def test_rules_run_only_installed_programs_and_only_below_a_virtual_hub(reposito
     assert effective[-1] == f'LABEL="{effective[0].split(chr(34))[3]}"'
 
 
+def test_no_program_of_another_package_runs_for_what_is_plugged_in_below_a_virtual_hub(repository: Path) -> None:
+    """Whatever the kernel names or does not name, one line makes the list of programs final."""
+    text = (repository / "resources/udev/10-qvd-usbip-host.rules").read_text(encoding="utf-8")
+    final = [line for line in text.splitlines() if 'RUN{builtin}:="' in line]
+    assert final[-1].startswith('ACTION!="remove", RUN{builtin}:="')
+    assert all('ACTION=="add"' in line for line in final[:-1])
+
+
 def test_agent_may_do_what_it_keeps_and_no_more(repository: Path) -> None:
     assert set(unit(repository, "qvd-usb-agent.service")["CapabilityBoundingSet"].split()) == {*NEEDED, "CAP_SETPCAP"}
 
