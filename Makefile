@@ -97,8 +97,8 @@ test-deep: setup venv ## what `make test` leaves out: fault injection, every sce
 CYCLES ?= 10000
 MINUTES ?= 60
 SEED ?=
-campaign: setup venv ## numbers used again CYCLES=10000 times, MINUTES=60 of steps at random [SEED=n] (two hours; 0: not)
-	$(VENV)/python -m tests.lab.campaign --reuse $(CYCLES) --random $(MINUTES) $(if $(SEED),--seed $(SEED))
+campaign: setup venv ## numbers used again CYCLES=10000 times, MINUTES=60 of steps at random [SEED=n] [GO_ON=1] (hours; 0: not)
+	$(VENV)/python -m tests.lab.campaign --reuse $(CYCLES) $(if $(GO_ON),--go-on) --random $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 ONLY ?=
 mutation: ## is each break of the deciding code noticed by a unit test? [ONLY=module]

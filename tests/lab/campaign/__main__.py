@@ -5,27 +5,35 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.lab import Lab, processes
-from tests.lab.campaign import path
+from tests.lab.campaign import legs, path
 from tests.lab.campaign.model import State, Step
 from tests.lab.campaign.reuse import Reuse
 from tests.lab.campaign.walk import BrokenPromiseError, Walk
 from tests.lab.progress import say
 
-EVIDENCE = Path(__file__).resolve().parents[3] / "build/lab"
+BUILD = Path(__file__).resolve().parents[3] / "build"
+EVIDENCE, REUSE = BUILD / "lab", BUILD / "campaign/reuse.jsonl"
 
 
-def reuse(cycles: int) -> int:
+def reuse(cycles: int, *, go_on: bool) -> int:
     """Device numbers used again; 1 where one was opened by the wrong container."""
+    found = legs.Legs(REUSE, go_on=go_on)
+    status = legs.run(cycles, found, _leg)
+    print(f"{found.summary()} ({REUSE})")
+    return status
+
+
+def _leg(cycles: int, seed: int) -> dict[str, Any]:
     with Lab.open(name="campaign") as lab:
         campaign = Reuse(lab)
         campaign.prepare()
-        done = campaign.run(cycles, patience=cycles * 5 + 600)
+        done = campaign.run(cycles, seed=seed, patience=cycles * 5 + 600)
         lab.health()
     say(json.dumps(done))
-    print(f"{len(done['wrong'])} opens by the wrong container in {done['cycles']} cycles ({done['seconds']} s)")
-    return 1 if done["wrong"] or done["cycles"] != cycles else 0
+    return done
 
 
 def walk(minutes: float, seed: int, steps: list[Step]) -> int:
@@ -48,6 +56,7 @@ def main() -> int:
     """Runs one campaign; its exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.lab.campaign", description=__doc__)
     parser.add_argument("--reuse", type=int, default=0, metavar="CYCLES", help="numbers used again, so many times")
+    parser.add_argument("--go-on", action="store_true", help="count what earlier runs found, and do what is missing")
     parser.add_argument("--random", type=float, default=0, metavar="MINUTES", help="a walk at random, for so long")
     parser.add_argument("--seed", type=int, help="of the walk; by default a new one")
     parser.add_argument("--steps", type=path.read, default=[], metavar="'STEP; …'", help="instead of random ones")
@@ -55,7 +64,7 @@ def main() -> int:
     processes.signals_raise_exit()
     if not (given.reuse or given.random or given.steps):
         parser.error("which campaign? --reuse, --random, --steps")
-    status = reuse(given.reuse) if given.reuse else 0
+    status = reuse(given.reuse, go_on=given.go_on) if given.reuse else 0
     if given.random or given.steps:
         seed = path.new_seed() if given.seed is None else given.seed
         status = walk(given.random, seed, given.steps) or status

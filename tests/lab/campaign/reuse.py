@@ -43,18 +43,19 @@ class Reuse:
         self.server.run(f"modprobe -a cdc-acm usb-storage sd-mod; {NO_UDEVD}")
         self.server.run("echo 0 >/sys/module/usb_storage/parameters/delay_use")
 
-    def run(self, cycles: int, *, gate_off: bool = False, patience: float = 600) -> dict[str, Any]:
+    def run(self, cycles: int, *, seed: int = 0, gate_off: bool = False, patience: float = 600) -> dict[str, Any]:
         """Goes through the cycles; what was counted, with every open by the wrong container under `wrong`.
 
         Args:
             cycles: how many devices come and go.
+            seed: of what is left to chance.
             gate_off: without the gate, as a counter-proof.
             patience: seconds after which it is given up.
 
         Returns:
             For each wrong open, under `agent`, what the agent said around that moment, too.
         """
-        words = f"python3 /usr/local/bin/reuse.py {cycles}{' --gate-off' if gate_off else ''}"
+        words = f"python3 /usr/local/bin/reuse.py {cycles} --seed {seed}{' --gate-off' if gate_off else ''}"
         self.server.run(f"rm -f {RESULT} /run/reuse.progress")
         self.server.spawn(f"{words} >{RESULT}.new; echo $? >{RESULT}.status; mv {RESULT}.new {RESULT}", UNIT)
         end = time.monotonic() + patience

@@ -1,4 +1,4 @@
-"""EFFECT: reuse.py CYCLES [--gate-off]: devices for two containers in turn, each with the numbers of the one before.
+"""EFFECT: reuse.py CYCLES [--seed N] [--gate-off]: devices for two containers in turn, each with numbers just used.
 
 Runs on the host. Each device is a serial adapter and a stick in one (tests/kit/usbip_device). The next one is attached,
 and held back in the middle of its enumeration, while the one before is still in use in the other container; then that
@@ -50,9 +50,9 @@ class Spinner:
         return said
 
 
-def cycles(count: int, *, gate_off: bool, result: dict[str, Any]) -> None:
+def cycles(count: int, *, seed: int, gate_off: bool, result: dict[str, Any]) -> None:
     """Go through all cycles; what was counted is in `result`."""
-    chance, pid = random.Random(count), agent()
+    chance, pid = random.Random(seed), agent()
 
     def start(number: int) -> Loan:
         return Loan(TENANTS[number % 2], f"reuse-{number}", contextlib.ExitStack())
@@ -96,12 +96,13 @@ def cycles(count: int, *, gate_off: bool, result: dict[str, Any]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cycles", type=int)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--gate-off", action="store_true")
     options = parser.parse_args()
     result: dict[str, Any] = {"cycles": 0, "reused": 0, "stopped": 0, "seconds": 0}
     trying = [Spinner(tenant) for tenant in TENANTS]
     try:
-        cycles(options.cycles, gate_off=options.gate_off, result=result)
+        cycles(options.cycles, seed=options.seed, gate_off=options.gate_off, result=result)
     finally:
         said = {each.tenant: each.end() for each in trying}
     result["tried"] = sum(each["refused"] + each["absent"] + sum(each["opened"].values()) for each in said.values())
