@@ -49,9 +49,8 @@ class Legs:
 
     def __init__(self, file: Path, *, go_on: bool) -> None:
         self.file = file
-        self.done = (
-            [Leg(**json.loads(line)) for line in file.read_text().splitlines()] if go_on and file.exists() else []
-        )
+        lines = file.read_text(encoding="utf-8").splitlines() if go_on and file.exists() else []
+        self.done = [Leg(**json.loads(line)) for line in lines]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(map(_line, self.done)), encoding="utf-8")
 
