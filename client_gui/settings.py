@@ -159,18 +159,21 @@ def load(files: Files) -> Settings:
 
 
 def _layer(path: str) -> dict[str, str]:
-    """One file's settings; bytes that are no UTF-8 are nobody's business but in a value that is ours."""
+    """One file's settings; what is no text is nobody's business but in a value that is ours."""
     text = _read(path)
     values = properties.parse(text)
-    if any(_is_foreign(values[key]) for key in DEFAULTS if key in values):
-        offset = next(at for at, char in enumerate(text) if _is_foreign(char))
-        raise QvdUsbError(CONFIG_NOT_TEXT, path=path, offset=len(text[:offset].encode()))
+    for key in DEFAULTS:
+        if not _is_text(values.get(key, "")):
+            start, end = properties.places(text)[key]
+            at = next((at for at in range(start, end) if not _is_text(text[at])), start)  # or it is an escape's doing
+            offset = len(text[:at].encode("utf-8", "surrogateescape"))
+            raise QvdUsbError(CONFIG_NOT_TEXT, path=path, offset=offset)
     return values
 
 
-def _is_foreign(text: str) -> bool:
-    """Whether it holds a byte that was no UTF-8, as `surrogateescape` keeps it."""
-    return any(0xDC80 <= ord(char) <= 0xDCFF for char in text)
+def _is_text(value: str) -> bool:
+    """Whether it has no NUL and no half of a character, as which `surrogateescape` keeps a byte that is no UTF-8."""
+    return not any(char == "\0" or 0xD800 <= ord(char) <= 0xDFFF for char in value)
 
 
 def defaults() -> Settings:
@@ -184,6 +187,9 @@ def interpret(values: Mapping[str, str]) -> Settings:
     Raises:
         QvdUsbError: settings-malformed, share-list-malformed.
     """
+    for key in DEFAULTS:
+        if not _is_text(values[key]):  # by way of ${another.key}
+            raise QvdUsbError(SETTINGS_MALFORMED, reason=f"{key} is no text once what it refers to is filled in")
     needed = ""
     if not _switch(values, "client.usb.enable"):
         needed = "client.usb.enable=1"

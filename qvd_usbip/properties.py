@@ -110,15 +110,20 @@ def edit(text: str, key: str, value: str) -> str:
     Raises: QvdUsbError settings-malformed if the content cannot be read.
     """
     newline = "\r\n" if "\r\n" in text else "\n"
-    found = [(start, end) for start, end, logical in _logical_lines(text) if _split(logical)[0] == key]
     line = f"{_written(key, ' =:')}={_written(value, '')}"
-    if not found:
+    place = places(text).get(key)
+    if place is None:
         gap = "" if not text or text.endswith(("\n", "\r")) else newline
         if _is_continued(text.rstrip("\r\n")):  # the last line waits for more, which must not be ours
             gap += "\r" if text.endswith("\r") else newline  # which "\n" would only make one end of
         return f"{text}{gap}{line}{newline}"
-    start, end = found[-1]
+    start, end = place
     return text[:start] + line + text[end:]
+
+
+def places(text: str) -> "dict[str, tuple[int, int]]":
+    """Where the line that counts for each key stands: start and end, without the line end."""
+    return {_split(logical)[0]: (start, end) for start, end, logical in _logical_lines(text)}
 
 
 def _logical_lines(text: str) -> "Iterator[tuple[int, int, str]]":

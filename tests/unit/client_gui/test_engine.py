@@ -233,10 +233,11 @@ def test_the_list_cannot_be_written_and_that_is_said(bench: Bench) -> None:
     assert all(problem.remedy for problem in seen.problems)
 
 
-def test_a_file_that_breaks_meanwhile_takes_no_device_away(bench: Bench) -> None:
+@pytest.mark.parametrize("broken", [b"\xff\xfe", rb"0bda:58c2@\uDC80"])
+def test_a_file_that_breaks_meanwhile_takes_no_device_away(bench: Bench, broken: bytes) -> None:
     share(bench)
     bench.wait_state(DeviceState.IN_USE)
-    Path(bench.files.user).write_bytes(b"client.usb.share_list=\xff\xfe\n")
+    Path(bench.files.user).write_bytes(b"client.usb.share_list=%s\n" % broken)
     bench.wait(lambda seen: [problem.code for problem in seen.problems] == ["config-not-text"], "told of the file")
     bench.wait_state(DeviceState.IN_USE)
     bench.configure(ENTRY)

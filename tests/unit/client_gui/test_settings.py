@@ -6,6 +6,7 @@ import fcntl
 import os
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from client_gui import settings, wishes
 from client_gui.settings import Files, Settings, change_wishes, load
 from client_gui.wishes import Wishes
-from qvd_usbip import properties, share_list
+from qvd_usbip import share_list
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.system import folder_lock
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 ENTRY = share_list.parse("0bda:58c2@1234").entries[0]
 UNPRIVILEGED = 65534
+ESCAPES = [b"\\uDC80", b"\\uD83D", b"\\u0000", b"\\u00e9", b"\\", b"${other.key}", b"\xff", "\u00e9".encode()]
+ANY_VALUE = st.lists(st.sampled_from([*ESCAPES, b"0441:0012", b"@", b"1", b"/sys"]) | st.binary(), max_size=4).map(
+    b"".join
+)
 
 
 @pytest.fixture
@@ -88,6 +93,10 @@ def test_what_switches_sharing_off_is_named(files: Files, line: str, needed: str
         ("client.usb.share_list=0bda:58c2@", "share-list-malformed"),
         ("client.usb.share_ports=0bda:58c2/x", "settings-malformed"),
         (b"client.usb.share_list=\xff", "config-not-text"),
+        ("client.usb.share_list=0441:0012@\\uDC80", "config-not-text"),
+        ("client.usb.on-share=/bin/a\\uD800", "config-not-text"),
+        ("path.usb.usbroot=/sys\\u0000", "config-not-text"),
+        ("other.key=\\u0000\npath.usb.usbroot=/sys/${other.key}", "settings-malformed"),
         (b"a=\0", "config-not-text"),
         ("a=" + "x" * (1 << 20), "config-too-large"),
     ],
@@ -98,6 +107,21 @@ def test_a_file_that_cannot_be_used_is_named_and_left_as_it_is(files: Files, tex
     assert code_of(lambda: load(files)) == code
     assert code_of(lambda: change_wishes(files, add)) == code
     assert Path(files.user).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "offset"),
+    [
+        (b"# caf\xe9\nclient.usb.share_list=\xff", 29),
+        (b"# caf\xe9\nclient.usb.share_list=\\uDC80\n", 7),
+        (b"client.usb.share_list=\xfe\n \xc3\xa9=\nclient.usb.share_list=a\\\n\xff", 54),
+    ],
+)
+def test_what_is_no_text_is_told_where_it_stands_in_a_value_of_ours(files: Files, text: bytes, offset: int) -> None:
+    write(files, text)
+    with pytest.raises(QvdUsbError) as caught:
+        load(files)
+    assert caught.value.context["offset"] == str(offset)
 
 
 def test_a_huge_file_is_not_read_at_all(files: Files) -> None:
@@ -289,13 +313,16 @@ def test_a_file_or_folder_that_may_not_be_written(files: Files) -> None:
     assert Path(files.user).read_text() == "# mine\n"
 
 
-@given(st.text())
-def test_whatever_the_file_holds_it_is_read_or_refused(text: str) -> None:
-    try:
-        values = properties.expand(properties.layered(settings.DEFAULTS, properties.parse(text)))
-        settings.interpret(values)
-    except QvdUsbError as error:
-        refused = error.problem.code
-    else:
-        refused = ""
-    assert refused in {"", "settings-malformed", "share-list-malformed"}
+@given(st.lists(st.tuples(st.sampled_from((*settings.DEFAULTS, "other.key")), ANY_VALUE), max_size=4))
+def test_whatever_the_file_holds_it_is_read_or_refused(lines: list[tuple[str, bytes]]) -> None:
+    with TemporaryDirectory() as folder:
+        files = Files(system=f"{folder}/none", user=f"{folder}/client.conf")
+        Path(files.user).write_bytes(b"".join(b"%s=%s\n" % (key.encode(), value) for key, value in lines))
+        code = ""
+        try:
+            read = load(files)
+            for text in (read.helper, read.usbroot, read.database, *read.commands.values()):
+                assert "\0" not in text.encode().decode()
+        except QvdUsbError as error:
+            code = error.problem.code
+    assert code in {"", "config-not-text", "settings-malformed", "share-list-malformed"}
