@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+TRIES = 5
+"""How often a change is made anew because another program wrote the file meanwhile."""
 LAYERS = ("/etc/qvd/client.conf", "~/.qvd/client.conf")
 ABOUT = """The keys of QVD's client that are about USB devices. A key of the user's own file comes before the machine's,
 and ${key} in a value stands for the value of that key.
@@ -154,13 +156,20 @@ def load(files: Files) -> Settings:
     Raises:
         QvdUsbError: config-…, settings-malformed, share-list-malformed.
     """
-    layers = [_layer(path) for path in (files.system, files.user)]
+    return _settings_in(files, _texts(files))
+
+
+def _texts(files: Files) -> tuple[str, str]:
+    return _read(files.system), _read(files.user)
+
+
+def _settings_in(files: Files, texts: tuple[str, str]) -> Settings:
+    layers = [_layer(path, text) for path, text in zip((files.system, files.user), texts, strict=True)]
     return interpret(properties.expand(properties.layered(DEFAULTS, *layers)))
 
 
-def _layer(path: str) -> dict[str, str]:
+def _layer(path: str, text: str) -> dict[str, str]:
     """One file's settings; what is no text is nobody's business but in a value that is ours."""
-    text = _read(path)
     values = properties.parse(text)
     for key in DEFAULTS:
         if not _is_text(values.get(key, "")):
@@ -222,11 +231,13 @@ def _switch(values: Mapping[str, str], key: str) -> bool:
 
 
 def change_wishes(files: Files, change: Callable[[Settings], Wishes]) -> Settings:
-    """Changes what is shared in the user's file, and nothing else in it, while no other program does.
+    """Changes what is shared in the user's file, and nothing else in it, while no other program of ours does.
+
+    An editor or QVD's client does not know our lock: what they write meanwhile is read anew, and changed.
 
     Args:
         files: where to read and write.
-        change: from the settings in force to the new wishes.
+        change: from the settings in force to the new wishes; called again where the file changed meanwhile.
 
     Returns:
         The settings after the change.
@@ -235,16 +246,27 @@ def change_wishes(files: Files, change: Callable[[Settings], Wishes]) -> Setting
         QvdUsbError: config-…, or what `change` raises; the file is then as it was.
     """
     with locked_folder(os.path.dirname(os.path.realpath(files.user))):
-        before = load(files)
-        after = change(before)
-        if after != before.wishes:
-            text = _read(files.user)
-            if after.share_list != before.wishes.share_list:
-                text = properties.edit(text, "client.usb.share_list", str(after.share_list))
-            if after.ports != before.wishes.ports:
-                text = properties.edit(text, "client.usb.share_ports", format_ports(after.ports))
-            _save(files.user, text)
-        return load(files)
+        for _ in range(TRIES):
+            after = _change_once(files, change)
+            if after is not None:
+                return after
+    raise QvdUsbError(CONFIG_UNWRITABLE, path=files.user, reason="another program writes it all the time")
+
+
+def _change_once(files: Files, change: Callable[[Settings], Wishes]) -> Settings | None:
+    """Changes what stands in the files now; None, and nothing is written, where they changed meanwhile."""
+    texts = _texts(files)
+    before = _settings_in(files, texts)
+    after = change(before)
+    if after == before.wishes:
+        return before
+    text = texts[1]
+    if after.share_list != before.wishes.share_list:
+        text = properties.edit(text, "client.usb.share_list", str(after.share_list))
+    if after.ports != before.wishes.ports:
+        text = properties.edit(text, "client.usb.share_ports", format_ports(after.ports))
+    saved = _save(files.user, text, lambda: _texts(files) == texts)
+    return load(files) if saved else None
 
 
 def _read(path: str) -> str:
@@ -258,11 +280,12 @@ def _read(path: str) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _save(path: str, text: str) -> None:
+def _save(path: str, text: str, still: Callable[[], bool]) -> bool:
+    """Replaces the file, unless right before that it is not `still` the one that was read; whether it did."""
     mode, owner = 0o600, None
     if os.path.exists(path):
         found = os.stat(path)
         mode, owner = stat.S_IMODE(found.st_mode), (found.st_uid, found.st_gid)
         if not os.access(path, os.W_OK):  # replacing it would go behind the back of whoever made it read-only
             raise QvdUsbError(CONFIG_UNWRITABLE, path=path, reason="it is read-only")
-    save_atomic(path, text.encode("utf-8", "surrogateescape"), mode, owner)
+    return save_atomic(path, text.encode("utf-8", "surrogateescape"), mode, owner, still)

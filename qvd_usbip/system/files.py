@@ -11,6 +11,8 @@ from qvd_usbip import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     Location = str | os.PathLike[str]
 
 LIMIT = 1 << 20
@@ -73,13 +75,20 @@ def read_text(path: "Location", limit: int = LIMIT) -> str:
     return text
 
 
-def save_atomic(path: "Location", data: bytes, mode: int, owner: "tuple[int, int] | None" = None) -> None:
+def save_atomic(
+    path: "Location",
+    data: bytes,
+    mode: int,
+    owner: "tuple[int, int] | None" = None,
+    still: "Callable[[], bool] | None" = None,
+) -> bool:
     """Replace or make the file: whatever happens, power loss included, it is the old or the new one, never a part.
 
     A symbolic link stays and its target is replaced. A missing folder is made, for its owner only.
     Args: mode: the file's permission bits, whatever the umask; owner: its uid and gid, where they are to be kept. A
-    group that the caller is not in cannot be; the file then lets its new group do no more than everybody.
-    Raises: QvdUsbError config-unwritable; the old file is then as it was.
+    group that the caller is not in cannot be; the file then lets its new group do no more than everybody; still: asked
+    when the new file is ready, whether it is to take the old one's place.
+    Returns: whether it did. Raises: QvdUsbError config-unwritable; the old file is then as it was.
     """
     try:
         target = os.path.realpath(path)
@@ -87,7 +96,7 @@ def save_atomic(path: "Location", data: bytes, mode: int, owner: "tuple[int, int
         if os.path.isdir(target):
             raise errors.QvdUsbError(errors.CONFIG_IS_FOLDER, path=os.fsdecode(path))
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        _replace(folder, name, data, mode, owner)
+        return _replace(folder, name, data, mode, owner, still)
     except (OSError, ValueError) as error:
         raise errors.QvdUsbError(errors.CONFIG_UNWRITABLE, path=os.fsdecode(path), reason=_reason(error)) from error
 
@@ -111,18 +120,29 @@ def remove(path: "Location") -> None:
         raise errors.QvdUsbError(errors.CONFIG_UNWRITABLE, path=os.fsdecode(path), reason=_reason(error)) from error
 
 
-def _replace(folder: str, name: str, data: bytes, mode: int, owner: "tuple[int, int] | None") -> None:
+def _replace(
+    folder: str,
+    name: str,
+    data: bytes,
+    mode: int,
+    owner: "tuple[int, int] | None",
+    still: "Callable[[], bool] | None",
+) -> bool:
     folder_descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     temporary = f".{name}.{os.urandom(6).hex()}{_TEMPORARY}"
     try:
         try:
             written = _write_new(temporary, folder_descriptor, data, mode, owner)
+            if still is not None and not still():
+                _unlink(temporary, folder_descriptor)
+                return False
             os.rename(temporary, name, src_dir_fd=folder_descriptor, dst_dir_fd=folder_descriptor)
         except BaseException:
             _unlink(temporary, folder_descriptor)
             raise
         _sync_folder(folder_descriptor)
         _sweep(name, folder_descriptor, written)
+        return True
     finally:
         os.close(folder_descriptor)
 

@@ -252,6 +252,48 @@ def test_two_programs_at_once_lose_no_change(files: Files) -> None:
     assert set(load(files).wishes.share_list.entries) == set(entries)
 
 
+def test_what_a_program_without_our_lock_writes_meanwhile_is_kept(files: Files) -> None:
+    write(files, "client.usb.share_list=0441:0012\n")
+    theirs = ["client.usb.share_list=0441:0013\n", "# new\nclient.usb.share_list=0441:0013, 0441:0014\n"]
+
+    def add_late(now: Settings) -> Wishes:
+        after = add(now)
+        if theirs:
+            write(files, theirs.pop(0))
+        return after
+
+    after = change_wishes(files, add_late)
+    assert str(after.wishes.share_list) == "0441:0013, 0441:0014, 0bda:58c2@1234"
+    assert Path(files.user).read_text() == "# new\nclient.usb.share_list=0441:0013, 0441:0014, 0bda:58c2@1234\n"
+    assert list(Path(files.user).parent.iterdir()) == [Path(files.user)]
+
+
+def test_what_is_written_while_the_new_file_is_made_is_kept_too(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(files, "client.usb.share_list=0441:0012\n")
+    sync, theirs = os.fsync, ["client.usb.share_list=0441:0013\n"]
+
+    def slow(descriptor: int) -> None:
+        sync(descriptor)
+        if theirs:
+            write(files, theirs.pop())
+
+    monkeypatch.setattr(os, "fsync", slow)
+    assert str(change_wishes(files, add).wishes.share_list) == "0441:0013, 0bda:58c2@1234"
+
+
+def test_a_file_that_changes_all_the_time_is_given_up_as_it_is(files: Files) -> None:
+    changes = 0
+
+    def add_late(now: Settings) -> Wishes:
+        nonlocal changes
+        changes += 1
+        write(files, f"# change {changes}\n")
+        return add(now)
+
+    assert code_of(lambda: change_wishes(files, add_late)) == "config-unwritable"
+    assert Path(files.user).read_text() == f"# change {changes}\n"
+
+
 def test_a_program_that_keeps_the_lock_is_not_waited_for_for_ever(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
