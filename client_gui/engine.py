@@ -74,6 +74,7 @@ class Engine:
         self._snapshot = Snapshot()
         self._subscribers: list[Subscriber] = []
         self._news = False
+        self._answer_due = False
         self._rescan_due = False
         self._stopping_until: float | None = None
         self._hooks = Hooks(self._loop)
@@ -203,6 +204,7 @@ class Engine:
                 self._presence.release()
 
     def _obey(self, order: Order) -> None:
+        self._answer_due = True  # whoever asked shows its wish already: where nothing came of it, that is news to it
         key, desk = order.key, self._desk
         match order.op:
             case "toggle":
@@ -277,11 +279,12 @@ class Engine:
         self._news = True
 
     def _publish(self) -> None:
-        if self._neighbours.is_mirroring or (not self._news and not self._desk.resting()):
+        if self._neighbours.is_mirroring or not (self._news or self._answer_due or self._desk.resting()):
             return
         self._news = False
         fresh = self._desk.snapshot(self._snapshot.generation)
-        if fresh != self._snapshot:
+        if fresh != self._snapshot or self._answer_due:
+            self._answer_due = False
             self._show(fresh)
 
     def _show_theirs(self, snapshot: Snapshot | None) -> None:

@@ -14,6 +14,7 @@ from client_gui.engine import Engine
 from client_gui.ui import accessible
 from client_gui.ui.bridge import Bridge
 from client_gui.ui.look import Look
+from client_gui.ui.model import ROW_ROLE
 from client_gui.ui.picker import Picker
 from qvd_usbip.errors import QvdUsbError
 from tests.gui.seen import Seen
@@ -73,6 +74,18 @@ def test_tick_is_in_the_file_and_the_device_waits_for_a_session(used: Used) -> N
     used.seen.click("Share Adapter 1111")
     used.until(lambda: "share_list=0bda:58c2@1111" in used.file().replace(" ", ""))
     used.until(lambda: used.row("Adapter 1111").endswith("Waiting for session"))
+
+
+def test_switch_goes_back_each_time_the_engine_refuses(used: Used) -> None:
+    used.bench.configure(client__usb__share_all="1")
+    used.until(lambda: used.seen.checked("Share Adapter 1111"))
+    ticks: list[bool] = []
+    used.picker.model.dataChanged.connect(lambda index: ticks.append(index.data(ROW_ROLE).ticked))
+    for clicks in range(1, 4):
+        used.seen.click("Share Adapter 1111")
+        used.until(lambda clicks=clicks: ticks.count(True) == clicks)
+    assert ticks == [False, True] * 3
+    assert any("client.usb.share_all" in text for text in used.seen.texts())
 
 
 def test_tick_of_a_session_becomes_a_share_and_its_steps_are_seen(used: Used) -> None:
