@@ -23,15 +23,17 @@ if TYPE_CHECKING:
     from qvd_usbip.system.files import Location
 
 FOLDER = "qvd-usbip"
+RUN = "/run/user"
 
 
-def runtime_folder(environment: Mapping[str, str], uid: int, run: Location = "/run/user") -> str:
+def runtime_folder(environment: Mapping[str, str], uid: int) -> str:
     """Decides where this user's lock and status file stand.
 
-    $XDG_RUNTIME_DIR if it is a folder of this user's alone, else /run/user/UID, else ~/.cache.
+    /run/user/UID if it is a folder of this user's alone, else $XDG_RUNTIME_DIR, else ~/.cache. What every program of
+    the user finds comes first: a desktop inside another one has a variable of its own.
     """
     given = environment.get("XDG_RUNTIME_DIR", "")
-    for folder in (given if given.startswith("/") else "", os.path.join(run, str(uid))):
+    for folder in (os.path.join(RUN, str(uid)), given if given.startswith("/") else ""):
         if folder and _is_private(folder, uid):
             return os.path.join(folder, FOLDER)
     home = environment.get("HOME", "")

@@ -77,6 +77,7 @@ def opened() -> dict[str, float]:
     from PySide6.QtCore import QTimer  # noqa: PLC0415
     from PySide6.QtWidgets import QApplication  # noqa: PLC0415
 
+    from client_gui import presence  # noqa: PLC0415
     from client_gui.ui import app  # noqa: PLC0415
     from client_gui.ui.picker import Picker  # noqa: PLC0415
 
@@ -97,6 +98,7 @@ def opened() -> dict[str, float]:
     app.Picker = Watched  # type: ignore[attr-defined]  # the same window, but it tells when it was painted
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(HOME=home, XDG_CONFIG_HOME=home, XDG_RUNTIME_DIR=home)
+        presence.RUN = home  # a picker that runs on this machine is not met
         app.run(None, background=False)
     QApplication.processEvents()
     return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from client_gui import connect
+from client_gui import connect, presence
 from client_gui.settings import Files
 from tests.unit.client_gui.bench import Bench
 
@@ -28,4 +28,5 @@ def at_home(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Files, "of_user", classmethod(lambda _: bench.files))
     monkeypatch.setattr(connect, "check", lambda _: None)
     bench.runtime.mkdir(mode=0o700)
+    monkeypatch.setattr(presence, "RUN", str(bench.folder / "run-user"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(bench.runtime))

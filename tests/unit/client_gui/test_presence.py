@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from client_gui import presence
 from client_gui.presence import Presence, read_status, runtime_folder
 from qvd_usbip.errors import QvdUsbError
 
@@ -18,12 +19,31 @@ def private(folder: Path) -> Path:
     return folder
 
 
-def test_the_runtime_folder_of_the_session_comes_first(tmp_path: Path) -> None:
-    given, run = private(tmp_path / "given"), private(tmp_path / "run" / str(UID)).parent
+@pytest.fixture(autouse=True)
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the runtime folders of all users are."""
+    monkeypatch.setattr(presence, "RUN", str(tmp_path / "run-user"))
+    return tmp_path / "run-user"
+
+
+def test_the_runtime_folder_of_the_user_comes_first_whatever_the_session_says(tmp_path: Path, run: Path) -> None:
+    """A session inside another one, or a confined program, is told of another folder than the rest."""
+    given = private(tmp_path / "given")
     environment = {"XDG_RUNTIME_DIR": str(given), "HOME": str(tmp_path)}
-    assert Path(runtime_folder(environment, UID, run)) == given / "qvd-usbip"
-    assert Path(runtime_folder({"HOME": str(tmp_path)}, UID, run)) == run / str(UID) / "qvd-usbip"
-    assert Path(runtime_folder({"HOME": str(tmp_path)}, UID, tmp_path / "none")) == tmp_path / ".cache/qvd-usbip"
+    assert Path(runtime_folder(environment, UID)) == given / "qvd-usbip"
+    assert Path(runtime_folder({"HOME": str(tmp_path)}, UID)) == tmp_path / ".cache/qvd-usbip"
+    private(run / str(UID))
+    assert Path(runtime_folder(environment, UID)) == run / str(UID) / "qvd-usbip"
+    assert Path(runtime_folder({"HOME": str(tmp_path)}, UID)) == run / str(UID) / "qvd-usbip"
+
+
+def test_programs_with_different_environments_see_the_one_that_shares(tmp_path: Path, run: Path) -> None:
+    private(run / str(UID))
+    first = Presence.claim(runtime_folder({"XDG_RUNTIME_DIR": str(private(tmp_path / "one"))}, UID))
+    with pytest.raises(QvdUsbError) as caught:
+        Presence.claim(runtime_folder({"XDG_RUNTIME_DIR": str(private(tmp_path / "two"))}, UID))
+    assert caught.value.problem.code == "session-exists"
+    first.release()
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
@@ -31,18 +51,18 @@ def test_a_folder_that_others_may_write_is_not_used(tmp_path: Path, mode: int) -
     given = private(tmp_path / "given")
     given.chmod(mode)
     environment = {"XDG_RUNTIME_DIR": str(given), "HOME": str(tmp_path)}
-    assert Path(runtime_folder(environment, UID, tmp_path / "none")) == tmp_path / ".cache/qvd-usbip"
+    assert Path(runtime_folder(environment, UID)) == tmp_path / ".cache/qvd-usbip"
 
 
 @pytest.mark.parametrize("value", ["", "relative", "/nonexistent", "/etc/passwd"])
 def test_a_value_that_is_no_folder_of_ours_is_not_used(tmp_path: Path, value: str) -> None:
     environment = {"XDG_RUNTIME_DIR": value, "HOME": str(tmp_path)}
-    assert Path(runtime_folder(environment, UID, tmp_path / "none")) == tmp_path / ".cache/qvd-usbip"
+    assert Path(runtime_folder(environment, UID)) == tmp_path / ".cache/qvd-usbip"
 
 
 def test_without_any_folder_that_is_said(tmp_path: Path) -> None:
     with pytest.raises(QvdUsbError) as caught:
-        runtime_folder({}, UID, tmp_path / "none")
+        runtime_folder({}, UID)
     assert caught.value.problem.code == "config-unwritable"
 
 
