@@ -17,11 +17,12 @@ from client_gui.presence import read_status, runtime_folder
 from client_gui.reported import rows_of_status, session_of_status
 from client_gui.scan import Scanner
 from client_gui.settings import Files
-from client_gui.state import Asked
+from client_gui.state import Asked, Mode
 from client_gui.targets import names, parse_target
 from client_gui.targets import share as share_target
 from client_gui.targets import unshare as unshare_target
 from client_gui.unmount import unmount
+from client_gui.wishes import is_ticked
 from qvd_usbip.errors import NO_SESSION, SHARING_DISABLED, STORAGE_IN_USE, QvdUsbError, printable
 from qvd_usbip.kinds import faces_of, keeps_data
 
@@ -75,11 +76,17 @@ def _change(targets: Sequence[str], *, on: bool, agree: bool, as_json: bool) -> 
             after = share_target(target, devices, locks, after) if on else unshare_target(target, devices, after)
         return after
 
+    new = [device for device in meant if on and not is_ticked(device, read.wishes)]
+    notes = _choose(advisor, new)
     after = settings.change_wishes(files, change)
-    notes = list(_notes(parsed, devices, after)) if on else []
-    asking = [device for device in meant if assessments[device.busid].judgement.question is not None]
     if on:
-        notes += [f"{device.busid} waits for your OK: qvd-usb share --agree {device.busid}" for device in asking]
+        running = _reported()
+        assessments = advisor.assess(devices, after.wishes, usbroot)
+        manual = [device.busid for device in meant if assessments[device.busid].known.mode is Mode.MANUAL]
+        reported = {row.busid: row.key for row in running if row.busid is not None}
+        _call_up(manual, {**selection.keys_of(devices), **reported})
+        notes += _notes(parsed, devices, after)
+        notes += _conditions(meant, assessments, in_session=bool(running))
     if as_json:
         _print_json({"v": 1, "share_list": str(after.wishes.share_list), "notes": notes})
         return 0
@@ -87,6 +94,35 @@ def _change(targets: Sequence[str], *, on: bool, agree: bool, as_json: bool) -> 
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     return 0
+
+
+def _choose(advisor: Advisor, devices: Sequence[UsbDevice]) -> list[str]:
+    """Who ticks a device means what it is now, and has asked for it by hand; what of that cannot be written down."""
+    notes: list[str] = []
+    for device in devices:
+        advisor.arm(device)
+        try:
+            advisor.chosen(device)
+        except QvdUsbError as error:
+            notes.append(f"{error} {error.remedy()}")
+    return notes
+
+
+def _call_up(manual: Sequence[BusId], keys: Mapping[BusId, str]) -> None:
+    """Has the engine that runs share what it does not take from the list by itself once it was plugged in again."""
+    for busid in manual:
+        give_order(Path(runtime_folder(os.environ, os.geteuid())), Order(op="toggle", key=keys[busid], on=True))
+
+
+def _conditions(
+    devices: Sequence[UsbDevice], assessments: Mapping[BusId, Assessment], *, in_session: bool
+) -> Iterator[str]:
+    for device in devices:
+        about = assessments[device.busid]
+        if about.judgement.question is not None:
+            yield f"{device.busid} waits for your OK: qvd-usb share --agree {device.busid}"
+        elif about.known.mode is Mode.MANUAL and not in_session:
+            yield f"{device.busid} is shared by hand only: say this again once the session runs."
 
 
 def _agree(advisor: Advisor, device: UsbDevice, look: Callable[[], Mapping[BusId, Assessment]]) -> None:

@@ -75,6 +75,68 @@ def test_what_is_chosen_holds_in_the_engine_that_shares_at_once(
     assert row.consent.asked is Asked.PLUGGED
 
 
+@pytest.fixture
+def shared(bench: Bench) -> Bench:
+    """A device is in the remote desktop, where a command finds the engine."""
+    bench.runtime = bench.runtime / "qvd-usbip"
+    bench.bus.plug()
+    bench.configure(ENTRY)
+    bench.run().set_session(bench.session())
+    bench.wait_state(DeviceState.IN_USE)
+    return bench
+
+
+def replug(bench: Bench, interface: str = "02 02 01") -> None:
+    assert bench.engine is not None
+    bench.bus.unplug()
+    bench.engine.rescan()
+    bench.wait_state_absent()
+    bench.bus.plug(interface=interface)
+    bench.engine.rescan()
+
+
+def test_a_manual_device_that_was_plugged_in_again_is_shared_by_the_command(
+    shared: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "mode", "1-4", "manual")
+    replug(shared)
+    shared.wait_state(DeviceState.NOT_SHARED)
+    assert run(capsys, "share", "1-4")[0] == 0
+    assert shared.wait_state(DeviceState.IN_USE).ticked
+
+
+def test_a_device_that_is_to_be_asked_about_is_not_shared_by_the_command_without_a_yes(
+    shared: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "mode", "1-4", "ask")
+    replug(shared)
+    shared.wait_state(DeviceState.CONFIRM)
+    assert "qvd-usb share --agree 1-4" in run(capsys, "share", "1-4")[2]
+    assert shared.seen[-1].rows[0].state is DeviceState.CONFIRM
+    run(capsys, "share", "--agree", "1-4")
+    shared.wait_state(DeviceState.IN_USE)
+
+
+def test_a_device_that_became_another_is_what_it_is_now_when_the_command_ticks_it(
+    shared: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replug(shared, interface="08 06 50")
+    assert "--agree" in run(capsys, "share", "1-4")[2], "it is ticked, and was something else then"
+    shared.wait_state(DeviceState.CONFIRM)
+    run(capsys, "unshare", "1-4")
+    shared.wait_state(DeviceState.NOT_SHARED)
+    assert "--agree" not in run(capsys, "share", "1-4")[2]
+    shared.wait_state(DeviceState.IN_USE)
+
+
+def test_a_manual_device_needs_a_session_that_runs_and_that_is_said(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.bus.plug()
+    run(capsys, "mode", "1-4", "manual")
+    assert "once the session runs" in run(capsys, "share", "1-4")[2]
+
+
 def test_a_device_that_is_not_plugged_in_is_named_as_it_is_remembered(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
