@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from qvd_usbip.system.files import Location
     from qvd_usbip.usb import UsbDevice
 
+BACK_WITHIN = 60.0
+"""How long after the computer woke a device may take to be there again, in seconds."""
+
 Incarnation = tuple["BusId", int, int]
 """A device from plugging to unplugging: its port and its numbers there."""
 
@@ -81,6 +84,8 @@ class Advisor:
         self._armed: set[Incarnation] = set()
         self._followed: dict[Incarnation, int] = {}
         self._vacant: dict[BusId, tuple[float, int]] = {}
+        self._slept: dict[BusId, tuple[str, frozenset[Asked]]] = {}
+        self._slept_until = 0.0
         self._unmount_faults: dict[Incarnation, Fault] = {}
         self._found: dict[Incarnation, frozenset[str]] = {}
         self.filesystems: dict[BusId, tuple[Filesystem, ...]] = {}
@@ -160,12 +165,38 @@ class Advisor:
         known = {incarnation_of(device) for device in self._present}
         new = {name: self._vacant[name[0]][1] for name in names - known if name[0] in self._vacant}
         self._followed = {name: seconds for name, seconds in {**self._followed, **new}.items() if name in names}
-        self._armed &= names
+        self._armed = {name for name in self._armed if name in names} | self._awakened(present, now)
         self._agreed = {name: agreed for name, agreed in self._agreed.items() if name in names}
         self._unmount_faults = {name: fault for name, fault in self._unmount_faults.items() if name in names}
         self._found = {name: kinds for name, kinds in self._found.items() if name in names}
         self._present = tuple(present)
         self._keys = keys_of(present)
+
+    def _awakened(self, present: Sequence[UsbDevice], now: float) -> set[Incarnation]:
+        """The devices that were asked for by hand before the computer slept, and came back by another number."""
+        if now > self._slept_until:
+            self._slept = {}
+        found = set()
+        for device in present:
+            fingerprint, agreed = self._slept.get(device.busid, ("", frozenset()))
+            if fingerprint and device.interfaces and device.fingerprint == fingerprint:
+                name = incarnation_of(device)
+                found.add(name)
+                self._agreed[name] = self._agreed.get(name, agreed)
+        return found
+
+    def sleep(self, asleep: bool) -> None:
+        """Notes that the computer is about to sleep, or woke: what its user asked for before holds after."""
+        self._slept_until = float("inf") if asleep else time.monotonic() + BACK_WITHIN
+        if asleep:
+            self._slept = {
+                device.busid: (
+                    device.fingerprint,
+                    self._agreed.get(name, frozenset()) if device.serial else frozenset(),
+                )
+                for device in self._present
+                if (name := incarnation_of(device)) in self._armed
+            }
 
     # What its user says.
 
@@ -181,6 +212,7 @@ class Advisor:
     def session_ended(self) -> None:
         """What was asked for by hand was asked for that session."""
         self._armed.clear()
+        self._slept.clear()
 
     def agree(self, device: UsbDevice, asked: Asked) -> None:
         """Notes a yes; one to what the device is, is remembered.

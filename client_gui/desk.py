@@ -335,6 +335,7 @@ class Desk:
     def sleep(self, asleep: bool) -> None:
         """Brings every device home before the computer sleeps; shares them again after it woke."""
         self._asleep = asleep
+        self._advisor.sleep(asleep)
         self.refresh()
 
     @property

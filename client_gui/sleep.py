@@ -41,7 +41,8 @@ class SleepWatch:
 
     Args:
         loop: the engine's loop.
-        on_sleep: called with True before the computer sleeps; `ready` says that it may. With False after it woke.
+        on_sleep: called with True before the computer sleeps; `ready` says that it may. With False after it woke, and
+            where that cannot be heard any more.
         path: the system bus.
     """
 
@@ -53,6 +54,7 @@ class SleepWatch:
         self._data = b""
         self._lines_left = dbus.ACCEPTED_LINES
         self._lock = -1
+        self._asleep = False
 
     def start(self) -> None:
         """Begins to listen; where there is no bus, it is tried again from time to time."""
@@ -146,8 +148,14 @@ class SleepWatch:
         if message.kind == dbus.SIGNAL and (message.interface, message.member) == (_MANAGER, "PrepareForSleep"):
             if not message.flag:
                 self._inhibit()
-            self._on_sleep(message.flag)
+            self._tell(message.flag)
+
+    def _tell(self, asleep: bool) -> None:
+        if asleep != self._asleep:
+            self._asleep = asleep
+            self._on_sleep(asleep)
 
     def _lost(self, reason: str) -> None:
         self.stop()
+        self._tell(False)  # nobody would say any more that it woke
         self._try_again(reason)

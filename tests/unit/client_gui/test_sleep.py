@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,15 @@ from client_gui import sleep as sleeping
 from client_gui.engine import Engine
 from client_gui.loop import Loop
 from client_gui.sleep import SleepWatch
-from client_gui.state import DeviceState
+from client_gui.state import Asked, DeviceState, Mode
 from qvd_usbip.errors import QvdUsbError
 from tests.unit.client_gui.bench import Bench
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+ENTRY = "0bda:58c2@1234"
 MANAGER = "org.freedesktop.login1.Manager"
 
 
@@ -119,9 +121,11 @@ def logind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Logind]:
     bus.close()
 
 
-def test_devices_come_home_before_the_computer_sleeps_and_go_out_after(bench: Bench, logind: Logind) -> None:
+@pytest.fixture
+def shared(bench: Bench, logind: Logind) -> Bench:
+    """A device is in the remote desktop, and logind would say when the computer is about to sleep."""
     bench.bus.plug()
-    bench.configure("0bda:58c2@1234")
+    bench.configure(ENTRY)
     accepting = threading.Thread(target=logind.accept)
     accepting.start()
     bench.engine = Engine(bench.files, runtime=bench.runtime, check=lambda _: None)
@@ -130,15 +134,92 @@ def test_devices_come_home_before_the_computer_sleeps_and_go_out_after(bench: Be
     bench.engine.set_session(bench.session())
     bench.wait_state(DeviceState.IN_USE)
     accepting.join()
+    return bench
+
+
+def test_devices_come_home_before_the_computer_sleeps_and_go_out_after(shared: Bench, logind: Logind) -> None:
     assert logind.is_locked
     logind.prepare(asleep=True)
     logind.wait_unlocked()
-    assert "asked to return" in bench.helper.diary()
-    bench.wait_state(DeviceState.WAITING)
+    assert "asked to return" in shared.helper.diary()
+    shared.wait_state(DeviceState.WAITING)
     logind.prepare(asleep=False)
     logind.give_lock()
-    bench.wait_state(DeviceState.IN_USE)
+    shared.wait_state(DeviceState.IN_USE)
     assert logind.is_locked
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_what_was_shared_by_hand_is_shared_again_though_it_comes_back_by_another_number(
+    shared: Bench, logind: Logind, mode: Mode
+) -> None:
+    """Many a device loses its power meanwhile: for the kernel it is plugged in anew."""
+    engine = shared.engine
+    assert engine is not None
+    engine.set_mode(ENTRY, mode)
+    engine.agree(ENTRY, Asked.PLUGGED)
+    shared.wait(lambda seen: seen.rows[0].mode is mode and seen.rows[0].state is DeviceState.IN_USE, "by hand")
+    logind.prepare(asleep=True)
+    logind.wait_unlocked()
+    shared.bus.unplug()
+    engine.rescan()
+    shared.wait_state_absent()
+    logind.prepare(asleep=False)
+    logind.give_lock()
+    shared.bus.plug()
+    engine.rescan()
+    shared.wait_state(DeviceState.IN_USE)
+
+
+@pytest.mark.parametrize("what", ["another", "changed", "late"])
+def test_what_is_plugged_in_while_the_computer_sleeps_or_later_is_as_at_any_time(
+    shared: Bench, logind: Logind, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if what == "late":
+        monkeypatch.setattr("client_gui.advisor.BACK_WITHIN", 0.0)
+    engine = shared.engine
+    assert engine is not None
+    engine.set_mode(ENTRY, Mode.ASK)
+    engine.agree(ENTRY, Asked.PLUGGED)
+    shared.wait(lambda seen: seen.rows[0].mode is Mode.ASK and seen.rows[0].state is DeviceState.IN_USE, "by hand")
+    logind.prepare(asleep=True)
+    logind.wait_unlocked()
+    shared.bus.unplug()
+    engine.rescan()
+    shared.wait_state_absent()
+    logind.prepare(asleep=False)
+    logind.give_lock()
+    shared.bus.plug("1-2" if what == "another" else "1-4", interface="08 06 50" if what == "changed" else "02 02 01")
+    engine.rescan()
+    shared.wait_state(DeviceState.CONFIRM, "1-2" if what == "another" else "1-4")
+
+
+def until(loop: Loop, holds: Callable[[], bool]) -> None:
+    """Turns the loop until it holds."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        loop.turn(0.02)
+
+
+def test_a_bus_that_goes_while_the_computer_sleeps_leaves_nothing_asleep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It will never say that the computer woke."""
+    monkeypatch.setattr(sleeping, "AGAIN", 60)
+    with ExitStack() as stack:
+        loop = Loop()
+        stack.callback(loop.close)
+        heard: list[bool] = []
+        watch = SleepWatch(loop, heard.append, str(tmp_path / "bus.sock"))
+        bus = Logind(tmp_path / "bus.sock")
+        watch.start()
+        stack.callback(watch.stop)
+        bus.accept()
+        bus.prepare(asleep=True)
+        until(loop, lambda: heard == [True])
+        bus.close()
+        until(loop, lambda: heard == [True, False])
 
 
 def test_a_bus_that_is_not_there_or_goes_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
