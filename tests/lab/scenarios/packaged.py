@@ -14,9 +14,9 @@ from tests.lab.recipe import suite_named
 
 IMAGE = "/srv/ctroot"
 OLDER = "0.0.1"
-_PLACE = "/var/tmp/packages"
+PLACE = "/var/tmp/packages"
 _APT = "DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet --yes"
-_LIMIT = 600
+LIMIT = 600
 #: Where others write while packages come and go: apt, dpkg, systemd, logs, people, the lab itself. The empty folder of
 #: AppArmor is taken away by debhelper's own lines for a purge.
 _NOT_OURS = (
@@ -61,37 +61,40 @@ class Packaged:
         make_older(new, old)
         self._both = lab.pair.both
         self._both(lambda guest: self._bring(guest, old, new))
-        self.server.run(f"mkdir -p {IMAGE}{_PLACE} && cp -r {_PLACE}/* {IMAGE}{_PLACE}")
+        self.server.run(f"mkdir -p {IMAGE}{PLACE} && cp -r {PLACE}/* {IMAGE}{PLACE}")
 
     def _bring(self, guest: Guest, old: Path, new: Path) -> None:
-        guest.push(old, f"{_PLACE}/old")
-        guest.push(new, f"{_PLACE}/new")
+        guest.push(old, f"{PLACE}/old")
+        guest.push(new, f"{PLACE}/new")
         guest.run(f"{_FILES} | sort >{_BEFORE}")
 
     # come and go
 
     def _install(self, role: str, version: str) -> str:
-        files = " ".join(f"{_PLACE}/{version}/qvd-usbip-{name}_*.deb" for name in self._roles[role])
+        files = " ".join(f"{PLACE}/{version}/qvd-usbip-{name}_*.deb" for name in self._roles[role])
         return f"{_APT} install {files} </dev/null"
 
     def install(self) -> None:
         """Puts the old version on both guests and into the image, which has no group of that name yet."""
-        self._both(lambda guest: guest.run(self._install(guest.name, "old"), _LIMIT))
-        inside = f"groupdel qvduser; {self._install('one', 'old')}; usermod -aG qvduser user"
-        self.server.run(["unshare", "--mount", "sh", "-ec", f'{_IN_IMAGE} "$0"', inside], _LIMIT)
+        self._both(lambda guest: guest.run(self._install(guest.name, "old"), LIMIT))
+        self.in_image(f"groupdel qvduser; {self._install('one', 'old')}; usermod -aG qvduser user")
+
+    def in_image(self, line: str) -> None:
+        """Runs a line of a shell in the image, as whoever builds it does."""
+        self.server.run(["unshare", "--mount", "sh", "-ec", f'{_IN_IMAGE} "$0"', line], LIMIT)
 
     def upgrade(self) -> None:
         """Puts the new version in its place everywhere, while everything runs."""
-        self._both(lambda guest: guest.run(self._install(guest.name, "new"), _LIMIT))
-        self.one.run(self._install("one", "new"), timeout=_LIMIT)
+        self._both(lambda guest: guest.run(self._install(guest.name, "new"), LIMIT))
+        self.one.run(self._install("one", "new"), timeout=LIMIT)
 
     def purge(self) -> None:
         """Takes all of it away: first inside, then, with the container gone, on both guests."""
-        self.one.run(f"rm /etc/qvd/slave.key; {self._purge('one')}", timeout=_LIMIT)  # the key is the administrator's
-        left_inside = self.one.run(f"find / -xdev -path {_PLACE} -prune -o -name '*qvd*' -print").out
+        self.one.run(f"rm /etc/qvd/slave.key; {self._purge('one')}", timeout=LIMIT)  # the key is the administrator's
+        left_inside = self.one.run(f"find / -xdev -path {PLACE} -prune -o -name '*qvd*' -print").out
         assert not left_inside, left_inside
         self.one.stop(kill=True)
-        self._both(lambda guest: guest.run(self._purge(guest.name), _LIMIT))
+        self._both(lambda guest: guest.run(self._purge(guest.name), LIMIT))
 
     def _purge(self, role: str) -> str:
         names = " ".join(f"qvd-usbip-{name}" for name in self._roles[role])

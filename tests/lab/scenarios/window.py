@@ -66,21 +66,21 @@ class Window:
     def open(self) -> None:
         """Sets the desk up, opens the picker, and waits until its session is there."""
         self.desk.prepare()
-        self._furnish()
-        self.client.push(_HAND, f"{FOLDER}/hand.py")
-        self.desk.start("hand", f"python3 {FOLDER}/hand.py {_PORT}")
-        self.client.until(f"ss -Hltn sport = :{_PORT} | grep -q .", PATIENCE)
+        self.furnish()
         self.start_picker()
         self.click("Got it")
 
-    def _furnish(self) -> None:
-        """A window manager with a tray, and what Debian's own rules let a person at the machine's seat do."""
+    def furnish(self) -> None:
+        """A window manager with a tray, what Debian's own rules let a person at the machine's seat do, and a hand."""
         folder, quiet = f"/home/{USER}/.icewm", "".join(f"TaskBarShow{name}=0\n" for name in _GAUGES)
         self.client.run(f"install -d -o {USER} {folder}; cat >{folder}/preferences", stdin=quiet)
         self.client.run("cat >/etc/polkit-1/rules.d/40-seat.rules", stdin=_SEAT)
         self.desk.start("manager", "icewm")
         asked = f"runuser -u {USER} -- env {ENVIRONMENT} xprop -root _NET_SUPPORTING_WM_CHECK"
         self.client.until(f"{asked} | grep 0x", PATIENCE)
+        self.client.push(_HAND, f"{FOLDER}/hand.py")
+        self.desk.start("hand", f"python3 {FOLDER}/hand.py {_PORT}")
+        self.client.until(f"ss -Hltn sport = :{_PORT} | grep -q .", PATIENCE)
 
     def start_picker(self) -> None:
         """Starts the picker, and waits until its session is there."""
