@@ -17,10 +17,10 @@ TYPE_CHECKING = False  # importing typing would cost the helper's start as much 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_KEEPALIVE_IDLE = 3
-_KEEPALIVE_INTERVAL = 2
+_KEEPALIVE_IDLE = 1
+_KEEPALIVE_INTERVAL = 1
 _KEEPALIVE_COUNT = 3
-_USER_TIMEOUT = 8000  # milliseconds
+_USER_TIMEOUT = 3500  # milliseconds; with the keepalive 4 s of silence, and the device has 1 s to be home within 5 s
 _INT = array.array("i").itemsize
 _CREDENTIALS = struct.Struct("=iII")  # struct ucred
 
@@ -42,7 +42,7 @@ def peer_credentials(connection: socket.socket) -> tuple[int, int, int]:
 
 
 def tune(connection: socket.socket) -> None:
-    """Make a TCP connection quick, and dead within 9 s of its peer's silence; kernel sockets keep these settings.
+    """Make a TCP connection quick, and dead after 4 s of its peer's silence; kernel sockets keep these settings.
 
     Must be called before the kernel gets the socket. Does nothing to a unix socket, which needs none of it.
     Source: tcp(7); a half-open connection leaves the device busy for good, USB/IP has no heartbeat.

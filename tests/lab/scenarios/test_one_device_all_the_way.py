@@ -13,7 +13,7 @@ import pytest
 from tests.lab import Lab
 from tests.lab.demo.back import INTRUDE
 from tests.lab.demo.there import OPEN
-from tests.lab.demo.witness import Facts, Witness
+from tests.lab.demo.witness import Facts, Sight, Witness
 from tests.lab.scenarios.rights_seen import PINS, READ_WRITE, Right, rights
 from tests.lab.scenarios.terminal import SHARE_LIST_FILE, USER, Terminal
 
@@ -61,9 +61,13 @@ class Road:
 
     def sees(self, side: Witness, holds: Callable[[Facts], object], what: str) -> Facts:
         """Waits until a witness sees it; its facts at that moment."""
+        return self.sight(side, holds, what).facts
+
+    def sight(self, side: Witness, holds: Callable[[Facts], object], what: str) -> Sight:
+        """Waits until a witness sees it; what it saw, and when."""
         sight = side.first(IDENTITY, holds, since=self.since, patience=PATIENCE)
         assert sight, f"not {what}; the {side.side}'s kernel says {side.latest(IDENTITY)}\n{self.terminal.said()}"
-        return sight.facts
+        return sight
 
     def lent(self) -> Facts:
         """It has left its driver and is in the container, with its rights and nodes; the server's facts."""

@@ -98,7 +98,7 @@ def test_the_connection_is_quick_and_notices_a_vanished_peer(dial: Callable[[], 
     passed = agent.connections[0]
     assert passed.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
     assert passed.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-    assert passed.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 8000
+    assert 0 < passed.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) < 4000
 
 
 def test_the_server_keeps_no_copy_of_a_device_connection(dial: Callable[[], Peer], agent: FakeBroker) -> None:

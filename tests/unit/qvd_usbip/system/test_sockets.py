@@ -59,10 +59,12 @@ def test_tcp_is_tuned() -> None:
         sockets.tune(connection)
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
-        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 3
-        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 2
-        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3
-        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 8000
+        idle, interval, count, answer = (
+            connection.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+        )
+        assert idle + interval * count <= 4, "a silent peer is given up in time to have the device home within 5 s"
+        assert 3000 <= answer < 4000, "so is one that acknowledges nothing; a network may lose a few packets in a row"
 
 
 def test_a_unix_socket_needs_no_tuning() -> None:
