@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -17,6 +17,7 @@ from server_agent.broker import Broker, Desk
 from server_agent.chronicle import Chronicle, Entry, Kind
 from server_agent.decide import decide
 from server_agent.executor import CONTAINER_ACTIONS, QUICK_ACTIONS, RIGHTS_ACTIONS, SLOW_ACTIONS, Executor
+from server_agent.granting import Granting
 from server_agent.kernel import udev
 from server_agent.kernel.observe import Observer
 from server_agent.ledger import Ledger
@@ -29,7 +30,6 @@ LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0
 OWED_SECONDS = 3.0  # after that long what could not be revoked is tried again, if a device waits for it
 HINT_SECONDS = 0.2  # hints come in bursts: one look answers them all
-RIGHTS_THREADS = 16  # a container's own rights wait for one another, so that one that hangs holds one of them
 READ_AT_ONCE = 256  # events; in a storm everybody else has a turn in between
 CATCH_UP = 20_000  # events that are read at once where all must be known
 THREADS = 64  # a device of a dead peer can hold each for some seconds
@@ -67,9 +67,7 @@ class Daemon:
         self._look_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slow = ThreadPoolExecutor(THREADS, "device")
-        self._rights = ThreadPoolExecutor(RIGHTS_THREADS, "rights")
-        self._lanes: defaultdict[VmId, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._being_revoked: set[actions.Action] = set()
+        self._granting = Granting(wiring.executor, self._keep, self._done)
         self._scribe = Scribe(wiring.ledger, lambda error: self.submit(self._not_remembered(error)))
         self._announcer = Announcer(wiring.executor.uevents, self._slow, self._not_told)
         self._chronicle = Chronicle()
@@ -93,6 +91,7 @@ class Daemon:
         self.state = replace(
             wiring.ledger.load(self.now), isochronous=wiring.isochronous, disk_request_kib=wiring.disk_request_kib
         )
+        wiring.executor.freezer.thaw_all()
         self._loop.add_reader(self._wiring.monitor.start(), self._read_monitor)
         await self.look()
         self._looks = self._loop.create_task(self._look_again())
@@ -109,7 +108,8 @@ class Daemon:
         self._announcer.stop()
         await self._scribe.settled()
         self._scribe.close()
-        for pool in (self._slow, self._rights, self._containers):
+        self._granting.shutdown()
+        for pool in (self._slow, self._containers):
             pool.shutdown(wait=False, cancel_futures=True)
 
     # events in -------------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ class Daemon:
         if isinstance(action, QUICK_ACTIONS):
             self._done(self._wiring.executor.perform(action))
         elif isinstance(action, RIGHTS_ACTIONS):
-            self._set_right(action)
+            self._granting.perform(action)
         elif isinstance(action, SLOW_ACTIONS):
             self._beside(self._slow, action)
         elif isinstance(action, CONTAINER_ACTIONS):
@@ -210,26 +210,6 @@ class Daemon:
             if hasattr(event, "detail"):
                 LOG.warning("result=%s", event)
             self.submit(event)
-
-    def _set_right(self, action: actions.Grant | actions.Revoke) -> None:
-        """Now, or beside the loop in the order decided: what one container is given and what is taken from it."""
-        if action in self._being_revoked:
-            return
-        lane = self._lanes[action.container]
-        if not lane.locked() and not self._wiring.executor.takes_long(action):
-            self._done(self._wiring.executor.perform(action))
-            return
-
-        async def run() -> None:
-            try:
-                async with lane:
-                    await self._perform_in(self._rights, action)
-            finally:
-                self._being_revoked.discard(action)
-
-        if isinstance(action, actions.Revoke):  # asked for again it is not done twice: it could take what came after
-            self._being_revoked.add(action)
-        self._keep(run())
 
     def _beside(self, pool: ThreadPoolExecutor, action: actions.Action) -> None:
         async def run() -> None:

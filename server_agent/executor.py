@@ -14,6 +14,7 @@ from qvd_usbip.system.files import save_atomic
 from server_agent import actions, events
 from server_agent.backend import Backend
 from server_agent.kernel.disks import Disks
+from server_agent.kernel.freezer import Freezer
 from server_agent.kernel.gate import ChangedError, Gate
 from server_agent.kernel.hub_mount import HubMounts
 from server_agent.kernel.nodes import NodeFolders
@@ -42,6 +43,7 @@ class Executor:
     vhci: Vhci
     gate: Gate
     rights: ByContainer
+    freezer: Freezer
     mounts: HubMounts
     nodes: NodeFolders
     uevents: Uevents
@@ -58,6 +60,23 @@ class Executor:
     def takes_long(self, action: actions.Grant | actions.Revoke) -> bool:
         """Whether a right of this container takes more than a few system calls."""
         return self.rights.backend(action.container) != Backend.MAP
+
+    def no_open_under_way(self, name: VmId) -> bool:
+        """Whether every open that a container began before this call is over.
+
+        Raises:
+            OSError, QvdUsbError: it cannot be found out.
+        """
+        try:
+            return not self.rights.has_processes(name) or self.freezer.no_call_under_way(name)
+        except FileNotFoundError:
+            if self.rights.has_processes(name):
+                raise
+            return True
+
+    def events_counted(self) -> int:
+        """How many events the kernel has counted."""
+        return int((self.gate.sysfs / "kernel/uevent_seqnum").read_text(encoding="ascii"))
 
     # devices ---------------------------------------------------------------------------------------------------------
     @perform.register
@@ -130,15 +149,14 @@ class Executor:
         return events.Granted(at=self.clock(), container=action.container, right=action.right)
 
     @perform.register
-    def _(self, action: actions.Revoke) -> events.Event:
+    def _(self, action: actions.Revoke) -> events.Event | None:
         try:
             self.rights.deny(action.container, action.right)
-            count = int((self.gate.sysfs / "kernel/uevent_seqnum").read_text(encoding="ascii"))
         except (OSError, QvdUsbError) as error:
             return events.RevokeFailed(
                 at=self.clock(), container=action.container, right=action.right, detail=_words(error)
             )
-        return events.Revoked(at=self.clock(), container=action.container, right=action.right, count=count)
+        return None  # it is closed; whether an open that was let in before is still under way, `granting` finds out
 
     @perform.register
     def _(self, action: actions.MakeNode) -> events.Event:

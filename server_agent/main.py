@@ -26,6 +26,7 @@ from server_agent.kernel.cgroup_v1 import DeviceFiles
 from server_agent.kernel.cgroup_v2_lxc import LxcLists
 from server_agent.kernel.cgroup_v2_map import DeviceMaps
 from server_agent.kernel.disks import Disks
+from server_agent.kernel.freezer import Freezer, FreezerFiles, Unified
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
 from server_agent.kernel.inits import Inits
@@ -134,9 +135,12 @@ def wire(found: settings.Settings, sockets: dict[str, int], records: Records) ->
             Backend.MAP: DeviceMaps(cgroups=CGROUPS / PARENT, pins=PINS),
         }
     )
+    freezer = Freezer(
+        hierarchies=(FreezerFiles(cgroups=CGROUPS / "freezer" / PARENT), Unified(cgroups=CGROUPS / PARENT))
+    )
     return Wiring(
         executor=Executor(
-            vhci=vhci, gate=gate, rights=rights, mounts=mounts, nodes=nodes, uevents=uevents,
+            vhci=vhci, gate=gate, rights=rights, freezer=freezer, mounts=mounts, nodes=nodes, uevents=uevents,
             disks=Disks(sysfs=SYSFS), brokers=brokers, sockets=sockets.__getitem__, clock=time.monotonic,
         ),
         observer=Observer(

@@ -18,6 +18,7 @@ from server_agent.backend import Backend
 from server_agent.daemon import Daemon, Wiring
 from server_agent.executor import Executor
 from server_agent.kernel.disks import Disks
+from server_agent.kernel.freezer import Freezer
 from server_agent.kernel.gate import Gate
 from server_agent.kernel.hub_mount import HubMounts
 from server_agent.kernel.inits import Inits
@@ -31,7 +32,7 @@ from server_agent.kernel.vhci import Vhci
 from server_agent.ledger import Ledger
 from server_agent.records import Records
 from server_agent.state import Container, Phase, Port, Right, State
-from tests.kit.crowd.rights import FileRights
+from tests.kit.crowd.rights import AtRest, FileRights
 from tests.kit.usbfs import number_of
 from tests.unit.server_agent.fake_vhci import FakeVhci
 
@@ -251,9 +252,9 @@ class Crowd:
         uevents = Uevents(injector=Injector(), inits=Inits(cgroups=self.folder / "cgroups"), told=told)
         return Wiring(
             executor=Executor(
-                vhci=vhci, gate=gate, rights=rights, mounts=mounts, nodes=nodes, uevents=uevents,
-                disks=Disks(sysfs=self.sysfs.root), brokers=self.brokers, sockets=NO_SOCKETS.__getitem__,
-                clock=time.monotonic,
+                vhci=vhci, gate=gate, rights=rights, freezer=Freezer(hierarchies=(AtRest(),)), mounts=mounts,
+                nodes=nodes, uevents=uevents, disks=Disks(sysfs=self.sysfs.root), brokers=self.brokers,
+                sockets=NO_SOCKETS.__getitem__, clock=time.monotonic,
             ),
             observer=Observer(
                 vhci=vhci, gate=gate, rights=rights, mounts=mounts, brokers=self.brokers, nodes=nodes, told=told

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.deep, pytest.mark.long]
 
 CYCLES = 200
 WITHOUT_GATE = 6
-_HANDED_ON = Path(__file__).with_name("inside") / "handed_on.py"
+INSIDE = Path(__file__).with_name("inside")
 
 
 def test_no_open_by_the_wrong_container_in_200_cycles_of_reuse(lab: Lab) -> None:
@@ -37,9 +37,18 @@ def test_a_device_that_got_a_number_while_it_was_open_to_another_container_goes_
     """No gate can help here: drivers had the one device already when the other one lost the number."""
     closed = {name: rights(lab, name) for name in ("one", "two")}
     software.put_kit(lab.server)
-    lab.server.push(_HANDED_ON, "/usr/local/bin/handed_on.py")
+    lab.server.push(INSIDE / "handed_on.py", "/usr/local/bin/handed_on.py")
     done = json.loads(lab.server.run("python3 /usr/local/bin/handed_on.py", timeout=180).out)
     assert done["opened"] == "opened", "nothing was at stake"
     assert (done["became"]["state"], done["became"]["problem"]) == ("failed", "number-exposed")
     assert done["afterwards"] == "dead"
     assert {name: rights(lab, name) for name in ("one", "two")} == closed
+
+
+def test_an_open_that_was_let_in_and_waits_in_the_kernel_does_not_find_the_next_ones_device(lab: Lab) -> None:
+    """The kernel asks for the right first and looks for the device then; in between it may wait as long as modprobe."""
+    software.put_kit(lab.server)
+    lab.server.push(INSIDE / "let_in.py", "/usr/local/bin/let_in.py")
+    done = json.loads(lab.server.run("python3 /usr/local/bin/let_in.py", timeout=180).out)
+    assert done["open"] == "ENXIO", done
+    assert "c:166:0" in done["numbers"], "nothing was at stake"

@@ -39,7 +39,6 @@ ANSWERS: dict[type[actions.Action], Callable[[Any], events.Event]] = {
     actions.Inspect: lambda a: events.Inspected(at=0, port=a.port, number=a.number, device=usb_device(a.port)),
     actions.Authorise: lambda a: events.Authorised(at=0, port=a.port, number=a.number),
     actions.Grant: lambda a: events.Granted(at=0, container=a.container, right=a.right),
-    actions.Revoke: lambda a: events.Revoked(at=0, container=a.container, right=a.right, count=0),
 }
 
 
@@ -49,6 +48,7 @@ class FakeKernel:
 
     performed: list[actions.Action] = field(default_factory=list)
     looks: int = 0
+    thawed: int = 0
     incoming: list[Uevent | type[LostEventsError]] = field(default_factory=list)
     may_authorise: threading.Event = field(default_factory=threading.Event)
     may_set_rights: threading.Event = field(default_factory=threading.Event)
@@ -75,6 +75,19 @@ class FakeKernel:
 
     def has_processes(self, _: VmId) -> bool:
         return self.running
+
+    @property
+    def freezer(self) -> "FakeKernel":
+        return self
+
+    def thaw_all(self) -> None:
+        self.thawed += 1
+
+    def no_open_under_way(self, _: VmId) -> bool:
+        return True
+
+    def events_counted(self) -> int:
+        return 0
 
     def perform(self, action: actions.Action) -> events.Event | None:
         self.performed.append(action)

@@ -169,6 +169,13 @@ def test_a_driver_that_takes_its_time_holds_nobody_up(run: Run) -> None:
     run(work)
 
 
+def test_containers_that_a_killed_agent_left_frozen_go_on_at_its_start(run: Run) -> None:
+    async def work(bench: Bench) -> None:
+        assert bench.kernel.thawed == 1
+
+    run(work)
+
+
 def test_a_back_end_that_hangs_holds_nobody_up_and_keeps_the_order(run: Run) -> None:
     async def work(bench: Bench) -> None:
         bench.kernel.slow_rights = True

@@ -1,0 +1,70 @@
+"""EFFECT: let_in.py: an open is let in, waits in the kernel, and its number goes to a device of another container.
+
+Runs on the host. Root of `one` opens the number of a device that has just gone, before the agent took the right: the
+kernel lets it in, finds no device and asks modprobe, which takes its time here. Meanwhile the agent goes on, and the
+device of container `two`, which was waiting in the middle of its enumeration, may have the number. When modprobe ends
+the kernel looks for the device once more. Prints a JSON object: what came of the open, and what `two` has.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, "/usr/local/lib/kit")
+
+from tests.kit.usbip_device.loan import Loan, agent, until
+
+TERMINAL = "c:166:0"
+ASKED = Path("/run/modprobe-asked")
+SWITCH, SLOW = Path("/proc/sys/kernel/modprobe"), Path("/run/slow-modprobe")
+SECONDS = 5  # much longer than a device needs from its enumeration to its drivers
+PROGRAM = f"""#!/bin/sh
+case "$*" in *char-major-166*) touch {ASKED}; sleep {SECONDS};; esac
+exec /sbin/modprobe "$@"
+"""
+OPENER = """
+import errno, os
+node = "/root/let-in"
+os.mknod(node, 0o020600, os.makedev(166, 0))
+try:
+    os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
+except OSError as error:
+    print(errno.errorcode[error.errno], flush=True)
+else:
+    print(os.readlink("/sys/dev/char/166:0"), flush=True)
+"""
+
+
+def main() -> dict[str, Any]:
+    SLOW.write_text(PROGRAM)
+    SLOW.chmod(0o755)
+    usual = SWITCH.read_text()
+    with contextlib.ExitStack() as stack:
+        stack.callback(SWITCH.write_text, usual)
+        first = Loan("one", "first", stack)
+        first.go_on()
+        assert TERMINAL in first.in_use()
+        second = Loan("two", "second", stack)
+        second.held()
+        SWITCH.write_text(str(SLOW))
+        pid = agent()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            first.end("unplugged")
+            words = ["lxc-attach", "-n", "one", "--clear-env", "--", "/usr/bin/python3", "-I", "-c", OPENER]
+            opener = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+            until(ASKED.exists, "the open waits for modprobe")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        second.go_on()
+        numbers = second.in_use()
+        assert opener.stdout is not None
+        return {"open": opener.stdout.readline().strip(), "numbers": numbers}
+
+
+print(json.dumps(main()))
