@@ -24,7 +24,7 @@ from server_agent.ledger import Ledger
 from server_agent.records import Records
 from server_agent.requests import Requests
 from server_agent.scribe import Scribe
-from server_agent.state import SETTLE_SECONDS, Stage, State
+from server_agent.state import SETTLE_SECONDS, Phase, Stage, State
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0
@@ -94,6 +94,7 @@ class Daemon:
         wiring.executor.freezer.thaw_all()
         self._loop.add_reader(self._wiring.monitor.start(), self._read_monitor)
         await self.look()
+        self._granting.begin(name for name, found in self.state.containers.items() if found.phase == Phase.IN_FORCE)
         self._looks = self._loop.create_task(self._look_again())
 
     async def stop(self) -> None:
@@ -242,6 +243,7 @@ class Daemon:
             device = state.devices.get(action.port)
             return device is not None and (device.number, device.stage) == (action.number, Stage.AUTHORISING)
 
+        await self._granting.sure()
         if not await self._catch_up():
             return False
         while not await self.wait_until(lambda state: not (state.revoking and waits(state)), OWED_SECONDS):

@@ -7,7 +7,7 @@ once, however many numbers it is.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from qvd_usbip.errors import QvdUsbError
@@ -20,6 +20,7 @@ THREADS = 16  # a container's own rights wait for one another, so that one that 
 #: Seconds between the tries to find a container outside the kernel. A process may stay there for as long as it likes,
 #: but not in the middle of an open: nothing that it waits for there takes as long as all of these together.
 PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+AGAIN_SECONDS = 5.0
 
 
 class Granting:
@@ -43,6 +44,9 @@ class Granting:
         self._lanes: defaultdict[VmId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._being_revoked: set[actions.Action] = set()
         self._denied: dict[VmId, list[actions.Revoke]] = {}
+        self._unsure: set[VmId] = set()
+        self._sure = asyncio.Event()
+        self._sure.set()
 
     def shutdown(self) -> None:
         """Nothing more is begun."""
@@ -84,6 +88,25 @@ class Granting:
         self._denied.setdefault(action.container, []).append(action)
         if not begun:
             self._keep(self._crossing(action.container))
+
+    def begin(self, running: Iterable[VmId]) -> None:
+        """An agent before this one may have taken rights and not lived to see these containers out of the kernel."""
+        self._unsure = set(running)
+        for name in sorted(self._unsure):
+            self._sure.clear()
+            self._keep(self._begin(name))
+
+    async def _begin(self, name: VmId) -> None:
+        while failed := await self._out_of_the_kernel(name):
+            LOG.warning("opens may be under way, so no device is authorised container=%s error=%s", name, failed)
+            await asyncio.sleep(AGAIN_SECONDS)
+        self._unsure.discard(name)
+        if not self._unsure:
+            self._sure.set()
+
+    async def sure(self) -> None:
+        """Wait until no open can be under way that an agent before this one let in."""
+        await self._sure.wait()
 
     async def _crossing(self, name: VmId) -> None:
         while waiting := self._denied[name]:

@@ -45,10 +45,19 @@ def test_a_device_that_got_a_number_while_it_was_open_to_another_container_goes_
     assert {name: rights(lab, name) for name in ("one", "two")} == closed
 
 
-def test_an_open_that_was_let_in_and_waits_in_the_kernel_does_not_find_the_next_ones_device(lab: Lab) -> None:
+@pytest.mark.parametrize("killed", [False, True], ids=["agent-lives", "agent-killed-while-it-waits"])
+def test_an_open_that_was_let_in_and_waits_in_the_kernel_does_not_find_the_next_ones_device(
+    lab: Lab, killed: bool
+) -> None:
+    if killed:
+        lab.expected_failures.add("qvd-usb-agent.service")
+    opens_nothing_of_the_next_one(lab, kill=killed)
+
+
+def opens_nothing_of_the_next_one(lab: Lab, *, kill: bool = False) -> None:
     """The kernel asks for the right first and looks for the device then; in between it may wait as long as modprobe."""
     software.put_kit(lab.server)
     lab.server.push(INSIDE / "let_in.py", "/usr/local/bin/let_in.py")
-    done = json.loads(lab.server.run("python3 /usr/local/bin/let_in.py", timeout=180).out)
+    done = json.loads(lab.server.run(f"python3 /usr/local/bin/let_in.py {'--kill' * kill}", timeout=180).out)
     assert done["open"] == "ENXIO", done
     assert "c:166:0" in done["numbers"], "nothing was at stake"

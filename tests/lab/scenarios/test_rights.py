@@ -14,6 +14,7 @@ from tests.lab.containers import base_config
 from tests.lab.lab import CGROUP_V1
 from tests.lab.scenarios.agent_asked import until_agent_says, until_agent_says_no_more
 from tests.lab.scenarios.test_agent import Host
+from tests.lab.scenarios.test_numbers_used_again import opens_nothing_of_the_next_one
 
 _CASES = Path(__file__).with_name("inside") / "rights_cases.py"
 _TOOLS = "/usr/local/lib/lab"
@@ -70,6 +71,7 @@ def test_the_map_and_lxcs_own_list_keep_the_same_promises(lab: Lab) -> None:
     host.one.wait()
     assert (backend_of(host), backend_of(host, "two")) == ("lxc", "map")
     contract(host, "lxc")
+    opens_nothing_of_the_next_one(lab)
     a_device_comes_and_goes(host)
 
 
@@ -90,5 +92,6 @@ def test_on_a_host_with_cgroup_v1_the_files_keep_them_too(lab: Lab) -> None:
     mount = "mkdir -p /sys/fs/cgroup/devices && mount -t cgroup -o devices none /sys/fs/cgroup/devices"
     assert host.one.run(mount, check=False).rc, "a devices.allow of its own is out of its reach"
     assert not host.opens("one")
+    opens_nothing_of_the_next_one(lab)
     host.one.stop(kill=True)
     host.server.run("! ls -d /sys/fs/cgroup/*/qvd/one")

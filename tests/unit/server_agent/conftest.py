@@ -49,6 +49,7 @@ class FakeKernel:
     performed: list[actions.Action] = field(default_factory=list)
     looks: int = 0
     thawed: int = 0
+    inside: bool = False
     incoming: list[Uevent | type[LostEventsError]] = field(default_factory=list)
     may_authorise: threading.Event = field(default_factory=threading.Event)
     may_set_rights: threading.Event = field(default_factory=threading.Event)
@@ -84,7 +85,7 @@ class FakeKernel:
         self.thawed += 1
 
     def no_open_under_way(self, _: VmId) -> bool:
-        return True
+        return not self.inside
 
     def events_counted(self) -> int:
         return 0

@@ -176,6 +176,21 @@ def test_containers_that_a_killed_agent_left_frozen_go_on_at_its_start(run: Run)
     run(work)
 
 
+def test_nothing_is_authorised_before_each_container_was_out_of_the_kernel_since_the_start(run: Run) -> None:
+    async def work(bench: Bench) -> None:
+        bench.kernel.may_authorise.set()
+        bench.kernel.inside = True
+        bench.daemon._granting.begin((VmId("two"),))
+        await bench.attach()
+        await bench.until(lambda: bench.daemon.state.devices[PORT].stage == "authorising")
+        await asyncio.sleep(0.05)
+        assert not any(isinstance(action, actions.Authorise) for action in bench.kernel.performed)
+        bench.kernel.inside = False
+        await bench.until(lambda: any(isinstance(action, actions.Authorise) for action in bench.kernel.performed))
+
+    run(work)
+
+
 def test_a_back_end_that_hangs_holds_nobody_up_and_keeps_the_order(run: Run) -> None:
     async def work(bench: Bench) -> None:
         bench.kernel.slow_rights = True

@@ -70,7 +70,6 @@ class Bench:
     async def rest(self) -> None:
         while any(not task.done() for task in self.tasks):
             await asyncio.gather(*self.tasks)
-        self.granting.shutdown()
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +82,7 @@ def run(scenario: Callable[[Bench], Awaitable[None]], kernel: Kernel) -> Bench:
         bench = Bench(kernel)
         await scenario(bench)
         await bench.rest()
+        bench.granting.shutdown()
         return bench
 
     return asyncio.run(main())
@@ -180,3 +180,34 @@ def test_a_back_end_that_takes_long_keeps_the_order_and_waits_as_well() -> None:
     came = run(scenario, kernel).came
     assert [word for word in kernel.asked if word != "out one"] == ["revoke 0", "grant 1"]
     assert {type(each) for each in came} == {events.Revoked, events.Granted}
+
+
+def test_after_a_start_no_device_is_let_through_before_each_container_was_out_of_the_kernel_once() -> None:
+    kernel = Kernel()
+    kernel.stays = 1
+
+    async def scenario(bench: Bench) -> None:
+        await bench.granting.sure()
+        bench.granting.begin((ONE, TWO))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bench.granting.sure(), 0)
+        await bench.granting.sure()
+        assert sorted(kernel.asked) == ["out one", "out one", "out two"]
+
+    assert run(scenario, kernel).came == []
+
+
+def test_nor_while_one_of_them_cannot_be_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(granting, "AGAIN_SECONDS", 0.001)
+    kernel = Kernel()
+    kernel.error = OSError("no cgroup to freeze it by")
+
+    async def scenario(bench: Bench) -> None:
+        bench.granting.begin((ONE,))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bench.granting.sure(), 0.05)
+        assert len(kernel.asked) > 1
+        kernel.error = None
+        await bench.granting.sure()
+
+    run(scenario, kernel)

@@ -1,9 +1,10 @@
-"""EFFECT: let_in.py: an open is let in, waits in the kernel, and its number goes to a device of another container.
+"""EFFECT: let_in.py [--kill]: an open is let in, waits in the kernel, and its number goes to a device of another container.
 
 Runs on the host. Root of `one` opens the number of a device that has just gone, before the agent took the right: the
 kernel lets it in, finds no device and asks modprobe, which takes its time here. Meanwhile the agent goes on, and the
 device of container `two`, which was waiting in the middle of its enumeration, may have the number. When modprobe ends
-the kernel looks for the device once more. Prints a JSON object: what came of the open, and what `two` has.
+the kernel looks for the device once more. With --kill the agent is killed while it has container `one` frozen, waiting
+for that open, so that it is another agent that lets the device of `two` through. Prints a JSON object: what came of the open, and what `two` has.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from tests.kit.usbip_device.loan import Loan, agent, until
 TERMINAL = "c:166:0"
 ASKED = Path("/run/modprobe-asked")
 SWITCH, SLOW = Path("/proc/sys/kernel/modprobe"), Path("/run/slow-modprobe")
-SECONDS = 5  # much longer than a device needs from its enumeration to its drivers
+SECONDS = 4  # much longer than a device needs from its enumeration to its drivers
 PROGRAM = f"""#!/bin/sh
 case "$*" in *char-major-166*) touch {ASKED}; sleep {SECONDS};; esac
 exec /sbin/modprobe "$@"
@@ -40,7 +41,29 @@ else:
 """
 
 
-def main() -> dict[str, Any]:
+def agent_is_ready() -> bool:
+    return not subprocess.run(["systemctl", "is-active", "--quiet", "qvd-usb-agent"], check=False).returncode
+
+
+def kill_while_frozen(pid: int) -> None:
+    """The container stands still, and who would let it go on is no more."""
+    (switch,) = Path("/sys/fs/cgroup").glob("qvd/one/cgroup.freeze")
+
+    def stopped_in_time() -> bool:
+        if switch.read_text().strip() != "1":
+            return False
+        os.kill(pid, signal.SIGSTOP)
+        frozen = switch.read_text().strip() == "1"
+        os.kill(pid, signal.SIGKILL if frozen else signal.SIGCONT)
+        return frozen
+
+    until(stopped_in_time, "the agent freezes container one")
+    until(lambda: not agent_is_ready(), "the agent is gone")
+    assert switch.read_text().strip() == "1"
+    until(lambda: switch.read_text().strip() == "0", "container one goes on")
+
+
+def main(*, kill: bool) -> dict[str, Any]:
     SLOW.write_text(PROGRAM)
     SLOW.chmod(0o755)
     usual = SWITCH.read_text()
@@ -62,9 +85,12 @@ def main() -> dict[str, Any]:
         finally:
             os.kill(pid, signal.SIGCONT)
         second.go_on()
+        if kill:
+            kill_while_frozen(pid)
+            until(agent_is_ready, "another agent is ready")
         numbers = second.in_use()
         assert opener.stdout is not None
         return {"open": opener.stdout.readline().strip(), "numbers": numbers}
 
 
-print(json.dumps(main()))
+print(json.dumps(main(kill="--kill" in sys.argv[1:])))
