@@ -5,20 +5,19 @@ import json
 import logging
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from qvd_usbip.errors import CONFIG_UNWRITABLE, QvdUsbError
-from qvd_usbip.ids import BusId, DevNum, VmId
+from qvd_usbip.ids import BusId
 from qvd_usbip.uevent import from_environment
 from server_agent import actions, asking, events
 from server_agent.backend import Backend
 from server_agent.daemon import READ_AT_ONCE
 from server_agent.kernel.udev import LostEventsError
 from server_agent.ledger import Ledger
-from server_agent.state import Right, State
+from server_agent.state import State
 from tests.unit.server_agent.conftest import NUMBER, ONE, PORT, Bench, FakeKernel, Run
 
 
@@ -165,70 +164,6 @@ def test_a_driver_that_takes_its_time_holds_nobody_up(run: Run) -> None:
         await bench.daemon.wait_until(lambda state: state.devices[PORT].stage == "authorised", 5)
         await bench.ask(op="revoke", container="one", busid="3-1")
         assert not bench.daemon.state.devices
-
-    run(work)
-
-
-def test_containers_that_a_killed_agent_left_frozen_go_on_at_its_start(run: Run) -> None:
-    async def work(bench: Bench) -> None:
-        assert bench.kernel.thawed == 1
-
-    run(work)
-
-
-def test_nothing_is_authorised_before_each_container_was_out_of_the_kernel_since_the_start(run: Run) -> None:
-    async def work(bench: Bench) -> None:
-        bench.kernel.may_authorise.set()
-        bench.kernel.inside = True
-        bench.daemon._granting.begin((VmId("two"),))
-        await bench.attach()
-        await bench.until(lambda: bench.daemon.state.devices[PORT].stage == "authorising")
-        await asyncio.sleep(0.05)
-        assert not any(isinstance(action, actions.Authorise) for action in bench.kernel.performed)
-        bench.kernel.inside = False
-        await bench.until(lambda: any(isinstance(action, actions.Authorise) for action in bench.kernel.performed))
-
-    run(work)
-
-
-def test_a_back_end_that_hangs_holds_nobody_up_and_keeps_the_order(run: Run) -> None:
-    async def work(bench: Bench) -> None:
-        bench.kernel.slow_rights = True
-        await bench.attach()
-        await bench.until(lambda: any(isinstance(a, actions.Grant) for a in bench.kernel.performed))
-        revoking = asyncio.ensure_future(bench.ask(op="revoke", container="one", busid="3-1"))
-        await bench.until(lambda: bool(bench.daemon.state.revoking))
-        assert (await bench.ask(op="status"))["revoking"] == ["one c 189:257"]
-        assert bench.kernel.set_rights == []
-        bench.kernel.may_set_rights.set()
-        await revoking
-        await bench.until(lambda: not bench.daemon.state.revoking)
-        assert [type(action) for action in bench.kernel.set_rights] == [actions.Grant, actions.Revoke]
-
-    run(work)
-
-
-@pytest.mark.parametrize("given_up", [False, True])
-def test_nothing_is_authorised_while_a_number_is_still_being_taken_from_anyone(run: Run, given_up: bool) -> None:
-    def authorised(bench: Bench) -> bool:
-        return any(isinstance(action, actions.Authorise) for action in bench.kernel.performed)
-
-    async def work(bench: Bench) -> None:
-        bench.kernel.may_authorise.set()
-        tty = Right(kind="c", number=DevNum(166, 0))
-        bench.daemon.state = replace(bench.daemon.state, revoking=frozenset({(VmId("two"), tty)}))
-        await bench.attach()
-        await bench.until(lambda: bench.daemon.state.devices[PORT].stage == "authorising")
-        await asyncio.sleep(0.05)
-        assert not authorised(bench)
-        if given_up:
-            await bench.ask(op="revoke", container="one", busid="3-1")
-        bench.daemon.submit(events.Revoked(at=bench.daemon.now, container=VmId("two"), right=tty, count=0))
-        if given_up:
-            await asyncio.sleep(0.05)
-            assert not authorised(bench)
-        else:
-            await bench.until(lambda: authorised(bench))
 
     run(work)
 
