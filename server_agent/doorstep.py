@@ -77,10 +77,14 @@ def _secured(connection: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocke
     plain = connection.dup()
     with plain:
         try:
-            return context.wrap_socket(connection, server_side=True)
+            tls = context.wrap_socket(connection, server_side=True)
         except (ssl.SSLError, ConnectionError, TimeoutError) as error:
             _linger(plain)
             raise QvdUsbError(SLAVE_PROTOCOL, reason=f"no TLS came about: {error}") from error
+    if tls.version() is None:  # it was gone already: nobody shook hands
+        tls.close()
+        raise QvdUsbError(PEER_GONE)
+    return tls
 
 
 def _request(tls: ssl.SSLSocket, server: wire.Server) -> wire.Request:
