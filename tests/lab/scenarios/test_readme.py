@@ -16,7 +16,7 @@ from tests.lab.product import SLAVE_KEYS
 from tests.lab.progress import stage
 from tests.lab.scenarios.newcomer import README, Console, Line, blocks
 from tests.lab.scenarios.packaged import LIMIT, PLACE, Packaged
-from tests.lab.scenarios.window import IN_USE, NOT_SHARED, STICK, Window
+from tests.lab.scenarios.window import NOT_SHARED, STICK, Window
 
 pytestmark = [pytest.mark.packages, pytest.mark.picker]
 
@@ -24,6 +24,7 @@ PAGE = blocks(README.read_text(encoding="utf-8"))
 HERE, HOST, IMAGE = "The user's computer", "The host of the containers", "The image of the containers"
 TOGETHER, ON_THE_HOST, ON_THE_COMPUTER = "The two together", "on the host", "on the user's computer"
 PICKER, DIGITS = "qvd-usb-picker", "[0-9]{3} [0-9]{3}"
+ATTACHED = "Attached"
 FOLDER = f"cd {PLACE}/new; "
 
 
@@ -108,7 +109,7 @@ def test_with_the_page_alone_a_stick_is_shared_from_the_window_used_in_the_conta
     window.share(STICK)
     window.is_ticked(STICK)
     session = newcomer.together()
-    window.row(STICK, IN_USE)
+    window.row(STICK, ATTACHED)  # nobody on the host sees into a privileged container, whose image made the node
     window.in_container("/dev/sda")
     session.answer("\\003")  # Ctrl-C
     session.shows("^left")
