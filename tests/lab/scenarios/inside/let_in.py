@@ -1,10 +1,11 @@
-"""EFFECT: let_in.py [--kill]: an open is let in, waits in the kernel, and its number goes to a device of another container.
+"""EFFECT: let_in.py [--kill]: an open is let in, waits, and its number goes to a device of another container.
 
 Runs on the host. Root of `one` opens the number of a device that has just gone, before the agent took the right: the
 kernel lets it in, finds no device and asks modprobe, which takes its time here. Meanwhile the agent goes on, and the
 device of container `two`, which was waiting in the middle of its enumeration, may have the number. When modprobe ends
 the kernel looks for the device once more. With --kill the agent is killed while it has container `one` frozen, waiting
-for that open, so that it is another agent that lets the device of `two` through. Prints a JSON object: what came of the open, and what `two` has.
+for that open, so that another agent lets the device of `two` through. Prints a JSON object: what came of the open, and
+the number, if `two` has got it.
 """
 
 import contextlib
@@ -20,7 +21,6 @@ sys.path.insert(0, "/usr/local/lib/kit")
 
 from tests.kit.usbip_device.loan import Loan, agent, until
 
-TERMINAL = "c:166:0"
 ASKED = Path("/run/modprobe-asked")
 SWITCH, SLOW = Path("/proc/sys/kernel/modprobe"), Path("/run/slow-modprobe")
 SECONDS = 4  # much longer than a device needs from its enumeration to its drivers
@@ -29,15 +29,15 @@ case "$*" in *char-major-166*) touch {ASKED}; sleep {SECONDS};; esac
 exec /sbin/modprobe "$@"
 """
 OPENER = """
-import errno, os
-node = "/root/let-in"
-os.mknod(node, 0o020600, os.makedev(166, 0))
+import errno, os, sys
+node, number = "/root/let-in", sys.argv[1]
+os.mknod(node, 0o020600, os.makedev(*map(int, number.split(":"))))
 try:
     os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
 except OSError as error:
     print(errno.errorcode[error.errno], flush=True)
 else:
-    print(os.readlink("/sys/dev/char/166:0"), flush=True)
+    print(os.readlink(f"/sys/dev/char/{number}"), flush=True)
 """
 
 
@@ -71,7 +71,8 @@ def main(*, kill: bool) -> dict[str, Any]:
         stack.callback(SWITCH.write_text, usual)
         first = Loan("one", "first", stack)
         first.go_on()
-        assert TERMINAL in first.in_use()
+        first.in_use()
+        (terminal,) = first.terminals()
         second = Loan("two", "second", stack)
         second.held()
         SWITCH.write_text(str(SLOW))
@@ -79,7 +80,18 @@ def main(*, kill: bool) -> dict[str, Any]:
         os.kill(pid, signal.SIGSTOP)
         try:
             first.end("unplugged")
-            words = ["lxc-attach", "-n", "one", "--clear-env", "--", "/usr/bin/python3", "-I", "-c", OPENER]
+            words = [
+                "lxc-attach",
+                "-n",
+                "one",
+                "--clear-env",
+                "--",
+                "/usr/bin/python3",
+                "-I",
+                "-c",
+                OPENER,
+                terminal[2:],
+            ]
             opener = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
             until(ASKED.exists, "the open waits for modprobe")
         finally:
@@ -90,7 +102,7 @@ def main(*, kill: bool) -> dict[str, Any]:
             until(agent_is_ready, "another agent is ready")
         numbers = second.in_use()
         assert opener.stdout is not None
-        return {"open": opener.stdout.readline().strip(), "numbers": numbers}
+        return {"open": opener.stdout.readline().strip(), "number": terminal if terminal in numbers else ""}
 
 
 print(json.dumps(main(kill="--kill" in sys.argv[1:])))
