@@ -15,6 +15,8 @@ import time
 from typing import TYPE_CHECKING
 
 from client_gui.state import DeviceState
+from client_gui.steps import NOT_HOME
+from qvd_usbip.errors import ALREADY_IN_USE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,13 +38,19 @@ LOOK_EVERY = 0.5
 _SHARED = frozenset({DeviceState.ATTACHED, DeviceState.IN_USE})
 _MOVING = frozenset({DeviceState.RELEASING, DeviceState.CONNECTING, DeviceState.RETURNING})
 _FAILED = frozenset({DeviceState.FAILED, DeviceState.BLOCKED})
+_AWAY = NOT_HOME | {ALREADY_IN_USE.code}
+"""Problems of a device that is neither in the remote desktop nor back with its driver."""
 
 
 class Course:
-    """What has been told of each device, so that each thing is told once."""
+    """What has been told of each device, so that each thing is told once.
+
+    One that was pulled, or that its helper could not give back, has not returned.
+    """
 
     def __init__(self) -> None:
-        self._shared: dict[str, Row] = {}
+        self._shared: set[str] = set()
+        self._astray: set[str] = set()
         self._failing: dict[str, str] = {}
         self._moved: set[str] = set()
 
@@ -52,21 +60,29 @@ class Course:
         for row in rows:
             seen.add(row.key)
             yield from self._of(row)
-        for key in [key for key in self._shared if key not in seen]:
-            yield RETURN, self._shared.pop(key)
+        self._shared &= seen
+        self._astray &= seen
 
     def _of(self, row: Row) -> Iterator[tuple[str, Row]]:
         if row.state in _SHARED:
             self._failing.pop(row.key, None)
+            self._astray.discard(row.key)
             if row.key not in self._shared:
                 yield SHARE, row
-            self._shared[row.key] = row
+            self._shared.add(row.key)
         elif row.state in _MOVING:
             self._moved.add(row.key)
             return
-        elif row.key in self._shared:
-            self._shared.pop(row.key)
-            yield RETURN, row
+        elif row.state is DeviceState.ABSENT:
+            self._shared.discard(row.key)
+            self._astray.discard(row.key)
+        elif row.key in self._shared | self._astray:
+            self._shared.discard(row.key)
+            if row.problem in _AWAY:
+                self._astray.add(row.key)
+            else:
+                self._astray.discard(row.key)
+                yield RETURN, row
         if row.state in _FAILED and row.key in self._moved and self._failing.get(row.key) != row.problem:
             self._failing[row.key] = row.problem
             yield FAIL, row

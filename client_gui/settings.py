@@ -49,9 +49,12 @@ KEYS: Mapping[str, Key] = {
     "client.usb.on-fail": Key(
         default="",
         about="A command that is run when a device could not be shared. It finds what happened in its environment: "
-        "QVD_USB_EVENT, QVD_USB_BUSID, QVD_USB_DEVICE, QVD_USB_NAME, QVD_USB_PROBLEM.",
+        "QVD_USB_EVENT, QVD_USB_BUSID, QVD_USB_DEVICE, QVD_USB_VIDPID, QVD_USB_NAME, QVD_USB_KIND, QVD_USB_STATE, "
+        "QVD_USB_PROBLEM.",
     ),
-    "client.usb.on-return": Key(default="", about="A command that is run when a device is back on this computer."),
+    "client.usb.on-return": Key(
+        default="", about="A command that is run when a device is back on this computer; not for one that was pulled."
+    ),
     "client.usb.on-share": Key(default="", about="A command that is run when a device is in the remote desktop."),
     "client.usb.share_all": Key(default="0", about="1: every device is shared that may be, whatever the list says."),
     "client.usb.share_list": Key(

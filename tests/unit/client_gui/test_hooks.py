@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from client_gui import hooks
 from client_gui.hooks import FAIL, RETURN, SHARE, Course, Hooks, environment
 from client_gui.loop import Loop
 from client_gui.selection import rows_of
+from client_gui.settings import KEYS
 from client_gui.state import DeviceState
 from tests.unit.client_gui.bench import Bench
 from tests.unit.client_gui.devices import device, situation
@@ -37,8 +39,14 @@ def course(*states: str) -> list[str]:
     [
         (("not-shared", "releasing", "connecting", "attached", "in-use", "attached", "in-use"), [SHARE]),
         (("in-use", "returning", "not-shared"), [SHARE, RETURN]),
-        (("in-use", ""), [SHARE, RETURN]),
-        (("in-use", "absent", "in-use"), [SHARE, RETURN, SHARE]),
+        (("in-use", ""), [SHARE]),
+        (("in-use", "absent", "in-use"), [SHARE, SHARE]),
+        (("in-use", "absent", "not-shared"), [SHARE]),
+        (("in-use", "returning", "failed:return-failed", "failed:return-failed"), [SHARE, FAIL]),
+        (("in-use", "returning", "failed:helper-died", "not-shared", "not-shared"), [SHARE, FAIL, RETURN]),
+        (("in-use", "returning", "failed:return-failed", "releasing", "in-use"), [SHARE, FAIL, SHARE]),
+        (("in-use", "returning", "failed:return-failed", "", "not-shared"), [SHARE, FAIL]),
+        (("in-use", "returning", "blocked:already-in-use", "waiting"), [SHARE, FAIL, RETURN]),
         (("releasing", "failed:peer-gone", "failed:peer-gone"), [FAIL]),
         (("releasing", "failed:a", "releasing", "failed:a", "releasing", "failed:b"), [FAIL, FAIL]),
         (("in-use", "returning", "failed:a"), [SHARE, RETURN, FAIL]),
@@ -139,3 +147,8 @@ def test_what_a_device_calls_itself_reaches_the_command_as_one_line() -> None:
     (row,) = rows_of([device(product="x\n\0y", serial="a\0b")], situation(device()))
     told = environment(SHARE, row)
     assert all("\0" not in value and "\n" not in value for value in told.values())
+
+
+def test_what_a_command_is_told_is_what_the_settings_page_says() -> None:
+    told = KEYS["client.usb.on-fail"].about
+    assert set(re.findall(r"QVD_USB_[A-Z]+", told)) == environment(FAIL, ROW).keys()
