@@ -24,7 +24,7 @@ from server_agent.ledger import Ledger
 from server_agent.records import Records
 from server_agent.requests import Requests
 from server_agent.scribe import Scribe
-from server_agent.state import SETTLE_SECONDS, Phase, Stage, State
+from server_agent.state import SETTLE_SECONDS, Stage, State
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0
@@ -94,7 +94,7 @@ class Daemon:
         wiring.executor.freezer.thaw_all()
         self._loop.add_reader(self._wiring.monitor.start(), self._read_monitor)
         await self.look()
-        self._granting.begin(name for name, found in self.state.containers.items() if found.phase == Phase.IN_FORCE)
+        self._granting.begin(self.state.containers)
         self._looks = self._loop.create_task(self._look_again())
 
     async def stop(self) -> None:

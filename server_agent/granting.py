@@ -7,8 +7,9 @@ once, however many numbers it is.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from qvd_usbip.errors import QvdUsbError
 from qvd_usbip.ids import VmId
@@ -62,17 +63,24 @@ class Granting:
         lane = self._lanes[action.container]
         if lane.locked() or self._executor.takes_long(action):
             self._keep(self._beside(lane, action))
-        else:
-            self._came(action, self._executor.perform(action))
+            return
+        with self._still_to_be_revoked_after_an_error((action,)):
+            event = self._executor.perform(action)
+        self._came(action, event)
 
     async def _beside(self, lane: asyncio.Lock, action: actions.Grant | actions.Revoke) -> None:
-        try:
+        with self._still_to_be_revoked_after_an_error((action,)):
             async with lane:
                 event = await self._loop.run_in_executor(self._pool, self._executor.perform, action)
-        except BaseException:
-            self._being_revoked.discard(action)
-            raise
         self._came(action, event)
+
+    @contextmanager
+    def _still_to_be_revoked_after_an_error(self, waiting: Iterable[actions.Action]) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:  # the next look around asks for it again
+            self._being_revoked.difference_update(waiting)
+            raise
 
     def _came(self, action: actions.Grant | actions.Revoke, event: events.Event | None) -> None:
         if isinstance(action, actions.Revoke) and event is None:
@@ -109,13 +117,16 @@ class Granting:
         await self._sure.wait()
 
     async def _crossing(self, name: VmId) -> None:
-        while waiting := self._denied[name]:
-            self._denied[name] = []
-            failed = await self._out_of_the_kernel(name)
-            for action in waiting:
-                self._being_revoked.discard(action)
-                self._done(self._failed(action, failed) if failed else self._revoked(action))
-        del self._denied[name]
+        try:
+            while waiting := self._denied[name]:
+                self._denied[name] = []
+                with self._still_to_be_revoked_after_an_error(waiting):
+                    failed = await self._out_of_the_kernel(name)
+                for action in waiting:
+                    self._being_revoked.discard(action)
+                    self._done(self._failed(action, failed) if failed else self._revoked(action))
+        finally:
+            self._being_revoked.difference_update(self._denied.pop(name))
 
     async def _out_of_the_kernel(self, name: VmId) -> str:
         """Wait until each process of a container was outside the kernel. Returns: what failed, in words."""

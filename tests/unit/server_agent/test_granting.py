@@ -1,6 +1,7 @@
 """A right that was taken counts as gone only when no open that it let in can be under way any more."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable
@@ -28,18 +29,25 @@ class Kernel:
         self.counted = 70
         self.takes_long_for: set[VmId] = set()
         self.out = threading.Event()
+        self.surprises: dict[str, int] = {}
+
+    def note(self, call: str) -> None:
+        self.asked.append(call)
+        if self.surprises.get(call, 0):
+            self.surprises[call] -= 1
+            raise RuntimeError(call)
 
     def takes_long(self, action: actions.Grant | actions.Revoke) -> bool:
         return action.container in self.takes_long_for
 
     def perform(self, action: actions.Grant | actions.Revoke) -> events.Event | None:
-        self.asked.append(f"{type(action).__name__.lower()} {action.right.number.minor}")
+        self.note(f"{type(action).__name__.lower()} {action.right.number.minor}")
         if isinstance(action, actions.Grant):
             return events.Granted(at=0, container=action.container, right=action.right)
         return None
 
     def no_open_under_way(self, name: VmId) -> bool:
-        self.asked.append(f"out {name}")
+        self.note(f"out {name}")
         self.counted += 1
         self.out.set()
         if self.error is not None:
@@ -166,6 +174,25 @@ def test_asked_for_again_meanwhile_it_is_done_once_and_later_once_more() -> None
 
     assert len(run(scenario, kernel).came) == 2
     assert kernel.asked.count("revoke 0") == 2
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_failure_that_nobody_thought_of_leaves_it_to_be_asked_for_again(long: bool) -> None:
+    kernel = Kernel()
+    kernel.takes_long_for = {ONE} if long else set()
+    kernel.surprises = {"revoke 0": 1, "out one": 1}
+
+    async def scenario(bench: Bench) -> None:
+        for _ in range(2):
+            with contextlib.suppress(RuntimeError):
+                bench.revoke(NUMBERS[0])
+            while any(not task.done() for task in bench.tasks):
+                await asyncio.gather(*bench.tasks, return_exceptions=True)
+            bench.tasks.clear()
+        bench.revoke(NUMBERS[0])
+
+    (gone,) = run(scenario, kernel).came
+    assert isinstance(gone, events.Revoked)
 
 
 def test_a_back_end_that_takes_long_keeps_the_order_and_waits_as_well() -> None:
