@@ -67,7 +67,10 @@ def _text(path: str) -> str:
 
 
 class Advisor:
-    """What is known of the devices; `book_fault` and `memory_fault` say which of the files cannot be used."""
+    """What is known of the devices; `book_fault` and `memory_fault` say which of the files cannot be used.
+
+    `keys` are the rows' keys of those that are plugged in: each keeps its own until it is unplugged.
+    """
 
     def __init__(self, files: Files, database: str = "") -> None:
         self._files = files
@@ -78,7 +81,7 @@ class Advisor:
         self.book = DEFAULT_BOOK
         self.book_fault: QvdUsbError | None = None
         self._present: tuple[UsbDevice, ...] = ()
-        self._keys: dict[BusId, str] = {}
+        self.keys: dict[BusId, str] = {}
         self._wished: frozenset[Incarnation] = frozenset()
         self._agreed: dict[Incarnation, frozenset[Asked]] = {}
         self._armed: set[Incarnation] = set()
@@ -169,8 +172,9 @@ class Advisor:
         self._agreed = {name: agreed for name, agreed in self._agreed.items() if name in names}
         self._unmount_faults = {name: fault for name, fault in self._unmount_faults.items() if name in names}
         self._found = {name: kinds for name, kinds in self._found.items() if name in names}
+        stayed = {device.busid: self.keys[device.busid] for device in self._present if incarnation_of(device) in names}
         self._present = tuple(present)
-        self._keys = keys_of(present)
+        self.keys = keys_of(present, stayed)
 
     def _awakened(self, present: Sequence[UsbDevice], now: float) -> set[Incarnation]:
         """The devices that were asked for by hand before the computer slept, and came back by another number."""
@@ -260,7 +264,7 @@ class Advisor:
 
     def of_present(self, device: UsbDevice) -> Remembered:
         """What is remembered of a device that is plugged in."""
-        return self._memory.of(*self._names_of(device))
+        return self._memory.of(*_names_of(device))
 
     def of_absent(self, key: str) -> Remembered:
         """What is remembered of a device that is not plugged in."""
@@ -281,14 +285,15 @@ class Advisor:
             self._memory.change_all([self._change_of(device, change)])
 
     def _change_of(self, device: UsbDevice, change: Callable[[Remembered], Remembered]) -> Change:
-        key, identity = self._names_of(device)
-        apart = Company(self._present).has_twin(device) or self._memory.of(key) != NOTHING
-        return Change(key=key if apart else identity, known_as=(key, identity), change=change)
+        here, identity = _names_of(device)
+        apart = Company(self._present).has_twin(device) or self._memory.of(here) != NOTHING
+        return Change(key=here if apart else identity, known_as=(here, identity), change=change)
 
-    def _names_of(self, device: UsbDevice) -> tuple[str, str]:
-        """Under what a device may be remembered: its row's key, and its share list entry."""
-        identity = identity_of(device)
-        return self._keys.get(device.busid, identity), identity
+
+def _names_of(device: UsbDevice) -> tuple[str, str]:
+    """Under what a device may be remembered: its share list entry at this port, as twins are told apart; and alone."""
+    identity = identity_of(device)
+    return f"{identity}/{device.busid}", identity
 
 
 def _chosen(known: Remembered, device: UsbDevice) -> Remembered:

@@ -126,6 +126,7 @@ class Desk:
             assessments=self._assessments,
             standings=self._standings(),
             remembered=self._advisor.of_absent,
+            keys=self._advisor.keys,
         )
 
     def _standings(self) -> dict[BusId, Standing]:
@@ -292,7 +293,7 @@ class Desk:
         return selection.listed(self._devices)
 
     def _device_of(self, key: str) -> UsbDevice | None:
-        busid = next((busid for busid, found in selection.keys_of(self._listed()).items() if found == key), None)
+        busid = next((busid for busid, found in self._advisor.keys.items() if found == key), None)
         return next((found for found in self._devices if found.busid == busid), None)
 
     def agree(self, key: str, asked: Asked) -> None:

@@ -47,8 +47,8 @@ def rows_of_status(status: Mapping[str, object]) -> tuple[Row, ...]:
 
 def with_reported(rows: Sequence[Row], status: Mapping[str, object]) -> tuple[Row, ...]:
     """The rows with the state that the engine reports for the same device at the same port."""
-    reported = {(row.key, row.busid): row for row in rows_of_status(status)}
-    return tuple(_updated(row, reported.get((row.key, row.busid))) for row in rows)
+    reported = {(row.identity, row.busid): row for row in rows_of_status(status)}
+    return tuple(_updated(row, reported.get((row.identity, row.busid))) for row in rows)
 
 
 def _updated(row: Row, reported: Row | None) -> Row:

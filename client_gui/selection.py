@@ -32,7 +32,8 @@ class Situation:
     """What besides the device decides its state.
 
     `obstacle` stands in the way of every device (sharing is off, no helper). `assessments` has one for each device that
-    is listed; `remembered` what is known of those that are not plugged in, by their row's key.
+    is listed; `remembered` what is known of those that are not plugged in, by their row's key. `keys` are those that
+    devices have already.
     """
 
     wishes: Wishes
@@ -41,6 +42,7 @@ class Situation:
     assessments: Mapping[BusId, Assessment] = field(default_factory=dict)
     remembered: Callable[[str], Remembered] = lambda _: NOTHING
     standings: Mapping[BusId, Standing] = field(default_factory=dict)
+    keys: Mapping[BusId, str] = field(default_factory=dict)
 
 
 def listed(devices: Iterable[UsbDevice]) -> tuple[UsbDevice, ...]:
@@ -48,22 +50,28 @@ def listed(devices: Iterable[UsbDevice]) -> tuple[UsbDevice, ...]:
     return tuple(device for device in devices if not is_hub(device.cls, device.interfaces) and not device.below_vhci)
 
 
-def keys_of(devices: Sequence[UsbDevice]) -> dict[BusId, str]:
-    """Decides a unique key for each device: its share list entry, with the port where that is no name for one alone."""
-    keys: dict[BusId, str] = {}
-    used: set[str] = set()
+def keys_of(devices: Sequence[UsbDevice], kept: Mapping[BusId, str] | None = None) -> dict[BusId, str]:
+    """Decides a unique key for each device: its share list entry, with the port where that is no name for one alone.
+
+    `kept` are the keys that devices have already: a twin that comes later takes none away.
+    """
+    keys = dict(kept or {})
+    used = set(keys.values())
     for device in sorted(devices, key=lambda found: found.busid):
-        identity = identity_of(device)
-        alone = bool(device.serial) and identity not in used
-        keys[device.busid] = identity if alone else f"{identity}/{device.busid}"
-        used.add(identity)
+        if device.busid not in keys:
+            identity = identity_of(device)
+            key = identity if device.serial and identity not in used else f"{identity}/{device.busid}"
+            while key in used and key != identity:  # some device says this is its serial number
+                key = f"{key}/{device.busid}"
+            keys[device.busid] = key
+            used |= {identity, key}
     return keys
 
 
 def rows_of(devices: Sequence[UsbDevice], situation: Situation) -> tuple[Row, ...]:
     """Decides the rows: one for each device that is plugged in, one for each entry of the share list that is not."""
     present = listed(devices)
-    keys = keys_of(present)
+    keys = keys_of(present, situation.keys)
     company = Company(present)
     rows = [_row(device, keys[device.busid], company, situation) for device in present]
     ticked = [device for device in present if is_ticked(device, situation.wishes)]

@@ -211,6 +211,20 @@ def test_twins_are_shared_one_by_one(bench: Bench) -> None:
     assert bench.wait_state(DeviceState.NOT_SHARED, "1-1").twin
 
 
+def test_a_device_keeps_its_key_when_a_twin_with_its_serial_number_comes(bench: Bench) -> None:
+    """What a person points at, or a command is run for, is the same device as before."""
+    share(bench)
+    key = bench.wait_state(DeviceState.IN_USE).key
+    bench.bus.plug("1-2")
+    look(bench)
+    bench.wait_state(DeviceState.IN_USE, "1-2")
+    assert bench.wait_state(DeviceState.IN_USE, "1-4").key == key
+    assert bench.engine is not None
+    bench.engine.toggle(key, False)
+    bench.wait_state(DeviceState.NOT_SHARED, "1-4")
+    bench.wait_state(DeviceState.IN_USE, "1-2")
+
+
 def test_a_keyboard_is_locked_and_cannot_be_ticked(bench: Bench) -> None:
     bench.bus.plug(interface="03 01 01")
     engine = bench.run()

@@ -109,6 +109,7 @@ def test_the_state_of_the_running_engine_is_shown_for_the_same_device_only() -> 
     present = device(), device("1-5", serial="9")
     now = rows_of(present, situation(*present, wishes=Wishes(share_all=True)))
     told = [json_of_row(row) | {"state": "in-use"} for row in now]
+    told[0]["key"] = "as the engine calls it since a twin was there"
     told[1]["busid"] = "1-6"
     states = {row.key: row.state for row in with_reported(now, {"devices": told})}
     assert states == {now[0].key: DeviceState.IN_USE, now[1].key: DeviceState.WAITING}

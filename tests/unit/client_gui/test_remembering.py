@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("at_home")
 ENTRY = "0bda:58c2@1234"
+TWINS = {"": "0bda:58c2", "1234": ENTRY}
 
 
 def remembered(bench: Bench) -> dict[str, Remembered]:
@@ -184,13 +185,15 @@ def test_what_cannot_be_chosen_is_wrong_usage(
     assert remembered(bench) == {}
 
 
+@pytest.mark.parametrize("serial", ["", "1234"])
 def test_twins_are_told_apart_by_port_and_keep_their_names_when_one_is_unplugged(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    bench: Bench, capsys: pytest.CaptureFixture[str], serial: str
 ) -> None:
     for busid in ("1-1", "1-2"):
-        bench.bus.plug(busid, serial="")
+        bench.bus.plug(busid, serial=serial)
     for busid in ("1-1", "1-2"):
         run(capsys, "name", busid, f"at {busid}")
+    assert set(remembered(bench)) == {f"{TWINS[serial]}/1-1", f"{TWINS[serial]}/1-2"}
     assert [run(capsys, "name", busid)[1] for busid in ("1-1", "1-2")] == ["nickname: at 1-1\n", "nickname: at 1-2\n"]
     bench.bus.unplug("1-2")
     assert run(capsys, "name", "1-1", "the last one")[1] == "nickname: the last one\n"

@@ -128,13 +128,37 @@ def test_only_ticked_devices_are_wanted_and_only_in_a_session() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 9), st.sampled_from(["", "1", "1", "2"])), max_size=9, unique_by=lambda d: d[0])
+    st.lists(
+        st.tuples(st.integers(1, 9), st.sampled_from(["", "1", "1", "1/1-4", "1/1-4/1-4"])),
+        max_size=9,
+        unique_by=lambda d: d[0],
+    )
 )
 def test_keys_are_unique_and_do_not_depend_on_the_order_of_reading(found: list[tuple[int, str]]) -> None:
     devices = [device(f"1-{port}", serial=serial) for port, serial in found]
     keys = keys_of(devices)
     assert len(set(keys.values())) == len(devices)
     assert keys == keys_of(devices[::-1])
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 9), st.sampled_from(["", "1", "1", "1/1-4", "1/1-4/1-4"])),
+        max_size=9,
+        unique_by=lambda d: d[0],
+    ),
+    st.sets(st.integers(1, 9)),
+    st.sets(st.integers(1, 9)),
+)
+def test_a_device_keeps_its_key_whoever_comes_and_goes(
+    found: list[tuple[int, str]], before: set[int], after: set[int]
+) -> None:
+    devices = {port: device(f"1-{port}", serial=serial) for port, serial in found}
+    kept = keys_of([each for port, each in devices.items() if port in before])
+    stay = {busid: key for busid, key in kept.items() if busid.ports[0] in after}
+    keys = keys_of([each for port, each in devices.items() if port in after], stay)
+    assert len(set(keys.values())) == len(keys) == len(devices.keys() & after)
+    assert stay.items() <= keys.items()
 
 
 def test_rows_are_sorted_by_the_name_that_is_shown_whether_plugged_in_or_not() -> None:
