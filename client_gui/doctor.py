@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 from client_gui import requirements, settings
 from client_gui.advisor import read_rulebook
-from client_gui.helper.authorise import check_caller
-from client_gui.helper.caller import identify, read_policy
 from client_gui.memory import Memory
 from client_gui.presence import read_status, runtime_folder
 from client_gui.reported import snapshot_of_status
@@ -19,7 +17,7 @@ from client_gui.scan import Scanner
 from client_gui.settings import Files
 from client_gui.troubles import Fault
 from client_gui.unmount import UDISKSCTL
-from qvd_usbip.errors import SHARING_DISABLED, SLAVE_UNREACHABLE, QvdUsbError, problem_of
+from qvd_usbip.errors import NOT_PERMITTED, SHARING_DISABLED, SLAVE_UNREACHABLE, QvdUsbError, problem_of
 from qvd_usbip.finding import Finding
 from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
 
@@ -113,17 +111,15 @@ def _helper(helper: str) -> Finding:
 
 def _permission(root: Path) -> Finding:
     """By the same judgement as the helper's."""
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        policy = read_policy(descriptor)
-        caller = identify(descriptor, os.getuid(), os.getgid())
-    finally:
-        os.close(descriptor)
-    try:
-        check_caller(policy, caller)
+        policy, caller = requirements.lender(root)
     except QvdUsbError as error:
+        if error.problem is not NOT_PERMITTED:
+            raise
         user = os.environ.get("USER") or str(os.getuid())
-        remedy = f"As root: usermod -aG {policy.group or 'GROUP'} {user}; then log in again."
+        named = error.context["group"]
+        group = "GROUP" if named == "-" else named
+        remedy = f"As root: usermod -aG {group} {user}; then log in again."
         return Finding(name="permission", text=str(error), remedy=remedy, exit_status=error.problem.exit_status)
     if caller.uid == 0:
         return Finding(name="permission", text="root may lend devices")

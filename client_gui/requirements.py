@@ -1,4 +1,4 @@
-"""EFFECT: what this computer needs in order to lend a device: the setuid helper and the kernel's export side.
+"""EFFECT: what is needed in order to lend a device: the setuid helper, the kernel's export side, and leave to do it.
 
 Source: guide §1.1.
 """
@@ -9,6 +9,8 @@ import os
 import stat
 from pathlib import Path
 
+from client_gui.helper.authorise import Caller, Policy, check_caller
+from client_gui.helper.caller import identify, read_policy
 from client_gui.troubles import Fault, fault_of
 from qvd_usbip.errors import HELPER_MISSING, HELPER_NOT_SETUID, USBIP_HOST_UNAVAILABLE, QvdUsbError
 
@@ -49,6 +51,31 @@ def _names_module(index: Path) -> bool:
         return False  # no index, no module: the caller says so
 
 
+def lender(root: Path = Path("/")) -> tuple[Policy, Caller]:
+    """Decides, as the helper will, whether this account may lend devices now; by which policy, and who it is.
+
+    Raises:
+        QvdUsbError: not-permitted; policy-unsafe.
+    """
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        policy = read_policy(descriptor)
+        caller = identify(descriptor, os.getuid(), os.getgid())
+    finally:
+        os.close(descriptor)
+    check_caller(policy, caller)
+    return policy, caller
+
+
+def permission_fault(root: Path = Path("/")) -> Fault | None:
+    """Decides whether this account may lend devices now."""
+    try:
+        lender(root)
+    except QvdUsbError as error:
+        return fault_of(error)
+    return None
+
+
 def check(helper: str) -> Fault | None:
     """Decides what is missing first, if anything."""
-    return helper_fault(helper) or kernel_fault()
+    return helper_fault(helper) or kernel_fault() or permission_fault()

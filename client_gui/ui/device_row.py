@@ -107,7 +107,7 @@ class DeviceRow(QWidget):
 
     def _enable_switch(self) -> None:
         # What was ticked can always be taken back.
-        self.switch.setEnabled(self.row.state is not DeviceState.BLOCKED and (self._usable or self.row.ticked))
+        self.switch.setEnabled(self.row.ticked or (self._usable and self.row.state is not DeviceState.BLOCKED))
 
     def _name_parts(self) -> None:
         device, word = messages.device_name(self.row), messages.state_word(self.shown().state)

@@ -51,8 +51,12 @@ def vendor(row: Row) -> str:
 
 def secondary(row: Row) -> str:
     """Says the line below the name: the rule that blocks, what tells twins apart, or maker and what it is or holds."""
-    if row.state is DeviceState.BLOCKED and (
-        reason := blocked_by(row) or problem_words.sentence(row.problem, row.problem_text)
+    if (
+        row.state is DeviceState.BLOCKED
+        and not row.tries
+        and (  # after a try the strip says it
+            reason := blocked_by(row) or problem_words.sentence(row.problem, row.problem_text)
+        )
     ):
         return reason
     if row.state is DeviceState.ABSENT:

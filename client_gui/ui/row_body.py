@@ -50,7 +50,7 @@ class RowBody(QObject):
         before = self.parts()
         self._show_card(row, wanted=row.consent is not None and (asking or row.state is DeviceState.CONFIRM))
         self._show_caution(row, wanted=cautioning and self.card is None)
-        self._show_strip(row, wanted=row.state is DeviceState.FAILED)
+        self._show_strip(row, wanted=row.state is DeviceState.FAILED or row.tries > 0)
         self._show_panel(row, wanted=opened)
         return before != self.parts()
 

@@ -141,6 +141,25 @@ def test_blocked_device_cannot_be_ticked_and_says_why(seen: Seen, engine: FakeEn
     assert engine.asked == []
 
 
+def test_blocked_device_that_is_ticked_can_be_unticked(seen: Seen, engine: FakeEngine) -> None:
+    engine.show(replace(samples.STICK, state=DeviceState.BLOCKED, ticked=True, problem="plaintext-refused"))
+    seen.click("Share Ultra Fit")
+    assert engine.asked == [("toggle", samples.STICK.key, False)]
+
+
+def test_device_that_this_computer_refused_when_it_was_tried_can_be_tried_again(seen: Seen, engine: FakeEngine) -> None:
+    refused = "Ultra Fit is not the device that was chosen."
+    engine.show(
+        replace(
+            samples.STICK, state=DeviceState.BLOCKED, ticked=True, problem="device-changed", problem_text=refused,
+            tries=1,
+        )
+    )  # fmt: skip
+    seen.click("Retry Ultra Fit now")
+    seen.click("Stop sharing Ultra Fit")
+    assert engine.asked == [("retry", samples.STICK.key), ("toggle", samples.STICK.key, False)]
+
+
 def test_device_without_a_name_is_called_by_what_it_is(seen: Seen, engine: FakeEngine) -> None:
     engine.show(replace(samples.SERIAL, product="", vendor=""))
     assert seen.rows() == ["serial adapter 0403:6001, Unknown vendor, Connecting…"]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from client_gui import requirements
+from client_gui.helper.authorise import Caller
 from qvd_usbip.errors import USBIP_HOST_UNAVAILABLE
 from tests.unit.client_gui.fake_helper import FakeHelper
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_a_kernel_without_the_module_is_named(tmp_path: Path) -> None:
@@ -45,3 +46,24 @@ def test_a_helper_that_is_missing_or_no_program_is_named(tmp_path: Path) -> None
         assert fault is not None
         assert fault.code == "helper-missing"
         assert str(path) in fault.text
+
+
+@pytest.mark.parametrize(
+    ("caller", "code"),
+    [
+        (Caller(uid=1000, groups=frozenset(), seated=False), "not-permitted"),
+        (Caller(uid=1000, groups=frozenset({"qvdusb"}), seated=False), ""),
+        (Caller(uid=1000, groups=frozenset(), seated=True), ""),
+    ],
+    ids=["a stranger", "a member of the group", "at the seat"],
+)
+def test_who_may_not_lend_is_told_so_before_a_device_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caller: Caller, code: str
+) -> None:
+    monkeypatch.setattr(requirements, "identify", lambda *_: caller)
+    fault = requirements.permission_fault(tmp_path)
+    assert (fault.code if fault else "") == code
+    monkeypatch.setattr(requirements, "helper_fault", lambda _: None)
+    monkeypatch.setattr(requirements, "kernel_fault", lambda: None)
+    whole = requirements.check("helper")
+    assert (whole.code if whole else "") == code
