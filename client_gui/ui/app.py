@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLocale, QObject, QSettings, QSocketNotifier
@@ -14,6 +15,7 @@ from PySide6.QtWidgets import QApplication
 from client_gui.autostart import Autostart
 from client_gui.engine import Engine
 from client_gui.session import Session
+from client_gui.troubles import fault_of, trouble_of
 from client_gui.ui import accessible
 from client_gui.ui.bridge import Bridge, EngineLike
 from client_gui.ui.garbage import GarbageDuty
@@ -22,11 +24,12 @@ from client_gui.ui.look import Look
 from client_gui.ui.messages import tr
 from client_gui.ui.picker import Picker
 from client_gui.ui.session_input import SessionInput
-from qvd_usbip.errors import QvdUsbError, report
+from qvd_usbip.errors import SESSION_EXISTS, QvdUsbError, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from client_gui.state import Snapshot, Trouble
 
 TRANSLATIONS = INSTALLED
 """Where the translations are; below build/ for a picker that is not installed."""
@@ -65,10 +68,12 @@ class PickerRun(QObject):
         self._engine = engine
         self.bridge = Bridge(engine, self)
         self.picker = picker
-        self.bridge.changed.connect(self.picker.show_snapshot)
+        self.bridge.changed.connect(self._show)
         self.bridge.stopped.connect(self._finish)
         self.picker.leaving.connect(self.close)
         self._input: SessionInput | None = None
+        self._snapshot: Snapshot | None = None
+        self._refused: tuple[Trouble, ...] = ()
         if descriptor is not None:
             self._input = SessionInput(descriptor, self)
             self._input.given.connect(self._begin_session)
@@ -86,6 +91,10 @@ class PickerRun(QObject):
         """Brings every device home, then closes the window."""
         self.bridge.stop()
 
+    def _show(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.picker.show_snapshot(replace(snapshot, problems=(*self._refused, *snapshot.problems)))
+
     def _begin_session(self, session: Session) -> None:
         try:
             self._engine.set_session(session)
@@ -100,7 +109,12 @@ class PickerRun(QObject):
     def _refuse(self, error: QvdUsbError) -> None:
         print(report(error), file=sys.stderr)
         self.exit_status = error.problem.exit_status
-        self.close()
+        if error.problem is not SESSION_EXISTS or self.picker.in_background:
+            self.close()
+            return
+        self._refused = (trouble_of(fault_of(error)),)  # the window shows what the other session does
+        if self._snapshot is not None:
+            self._show(self._snapshot)
 
     def _finish(self) -> None:
         self.bridge.wait()

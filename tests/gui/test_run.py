@@ -20,6 +20,7 @@ from client_gui.ui.picker import Picker
 from qvd_usbip.errors import SESSION_EXISTS, QvdUsbError
 from tests.gui import samples
 from tests.gui.fake_engine import FakeEngine
+from tests.gui.seen import Seen
 from tests.kit.refusals import assert_refused
 
 if TYPE_CHECKING:
@@ -127,20 +128,43 @@ def test_unusable_session_ends_the_picker_with_its_own_status(
     assert "The session description cannot be used" in capfd.readouterr().err
 
 
-def test_second_picker_with_a_session_says_so(
+class Busy(FakeEngine):
+    """One that cannot have a session: another program of the user has one."""
+
+    def set_session(self, session: Session | None) -> None:
+        raise QvdUsbError(SESSION_EXISTS, name="Work")
+
+
+def test_second_picker_with_a_session_says_so_and_shows_what_the_first_one_does(
     memory: QSettings, pipe: Pipe, qtbot: QtBot, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    class Busy(FakeEngine):
-        def set_session(self, session: Session | None) -> None:
-            raise QvdUsbError(SESSION_EXISTS, name="Work")
-
     busy = Busy()
     run = PickerRun(busy, Picker(busy, Look(), memory), pipe.reader)
     run.open()
+    busy.show(samples.BRIO)
     pipe.write(json.dumps(SESSION))
     qtbot.waitUntil(lambda: run.exit_status == SESSION_EXISTS.exit_status)
-    qtbot.waitUntil(lambda: not run.picker.isVisible())
     assert "exists already" in capfd.readouterr().err
+    seen = Seen(run.picker)
+    qtbot.waitUntil(lambda: any("A session exists already: Work." in text for text in seen.texts()))
+    busy.show(samples.BRIO, samples.STICK)
+    qtbot.waitUntil(lambda: len(run.picker.model.rows()) == 2)
+    assert run.picker.isVisible()
+    assert any("A session exists already: Work." in text for text in seen.texts())
+    run.close()
+    qtbot.waitUntil(lambda: not run.picker.isVisible())
+
+
+def test_second_picker_in_the_background_ends_where_nobody_would_see_it(
+    memory: QSettings, pipe: Pipe, qtbot: QtBot
+) -> None:
+    busy = Busy()
+    run = PickerRun(busy, Picker(busy, Look(), memory, stays=True), pipe.reader)
+    run.open()
+    run.picker.hide()
+    pipe.write(json.dumps(SESSION))
+    qtbot.waitUntil(lambda: ("stop",) in busy.asked)
+    assert run.exit_status == SESSION_EXISTS.exit_status
 
 
 def test_closing_waits_for_the_devices_without_blocking_the_window(
