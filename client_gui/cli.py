@@ -31,7 +31,8 @@ EXAMPLES = """examples:
   qvd-usb policy                    all rules
   qvd-usb doctor                    what this computer lacks, and the command that repairs it
 
-exit status: 0 done; 10 and more, one for each problem, which is explained on standard error."""
+exit status: 0 done; 1 from doctor alone: devices can be shared, but something is not as it should be; 10 and more, one
+for each problem, which is explained on standard error."""
 
 
 _OUTPUT_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})

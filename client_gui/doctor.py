@@ -12,19 +12,31 @@ from client_gui import requirements, settings
 from client_gui.advisor import read_rulebook
 from client_gui.memory import Memory
 from client_gui.presence import read_status, runtime_folder
+from client_gui.recovery import try_out
 from client_gui.reported import snapshot_of_status
 from client_gui.scan import Scanner
 from client_gui.settings import Files
-from client_gui.troubles import Fault
+from client_gui.troubles import Fault, describe
 from client_gui.unmount import UDISKSCTL
-from qvd_usbip.errors import NOT_PERMITTED, SHARING_DISABLED, SLAVE_UNREACHABLE, QvdUsbError, problem_of
+from qvd_usbip.errors import (
+    HELPER_UNSAFE,
+    NOT_PERMITTED,
+    SHARING_DISABLED,
+    SLAVE_UNREACHABLE,
+    QvdUsbError,
+    problem_of,
+)
 from qvd_usbip.finding import Finding
 from qvd_usbip.kernel_defects import Side, Verdict, findings, kernel_of
+from qvd_usbip.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from client_gui.settings import Settings
+
+
+_UPDATE = "As root: apt-get update && apt-get full-upgrade; then start this computer anew."
 
 
 def examine(files: Files, root: Path = Path("/")) -> list[Finding]:
@@ -96,7 +108,7 @@ def _kernel(root: Path) -> Iterator[Finding]:
         if each.verdict is not Verdict.FIXED:
             certain = "" if each.verdict is Verdict.APPLIES else "perhaps "
             text = f"{certain}{each.defect.what} ({each.why}): {each.defect.answer}"
-            remedy = each.defect.answer if each.defect.answer == "update the kernel" else ""
+            remedy = _UPDATE if each.defect.answer == "update the kernel" else ""
             yield Finding(name=f"defect {each.defect.code}", text=text, remedy=remedy)
 
 
@@ -105,6 +117,14 @@ def _helper(helper: str) -> Finding:
     if fault is not None:
         return _faulty("helper", fault)
     found = Path(helper).stat()
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        error = QvdUsbError(HELPER_UNSAFE, path=helper)
+        status = error.problem.exit_status
+        return Finding(name="helper", text=str(error), remedy=f"As root: chmod go-w {helper}", exit_status=status)
+    fault = try_out(helper)  # what stands in the way of everything else it does is in the way of this too
+    if fault is not None:
+        text, remedy = describe(fault)
+        return _faulty("helper", replace(fault, text=text, remedy=remedy))
     text = f"{helper} belongs to uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}"
     return Finding(name="helper", text=text)
 

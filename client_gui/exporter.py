@@ -115,7 +115,7 @@ class Exporter:
             except (OSError, ValueError) as error:
                 ours.close()
                 os.close(errors)
-                return _fault_of_start(helper, error)
+                return fault_of_start(helper, error)
         exporter = cls(process, ours, errors)
         exporter._send(format_request(device, consent))
         return exporter
@@ -175,7 +175,8 @@ class Exporter:
         return self._process.poll() is not None
 
 
-def _fault_of_start(helper: str, error: OSError | ValueError) -> Fault:
+def fault_of_start(helper: str, error: OSError | ValueError) -> Fault:
+    """Decides why the helper could not be started."""
     if isinstance(error, OSError) and error.errno not in _NOT_STARTABLE:
         return _died(os.strerror(error.errno or 0))
     return fault_of(QvdUsbError(HELPER_MISSING, path=helper))

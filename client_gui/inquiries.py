@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from client_gui.judgement import Judgement
     from client_gui.rules import Rule
 
+NOT_WELL = 1
+"""What `doctor` ends with where devices can be shared, and something is not as it should be."""
+
 ASKS = {
     Asked.UNLOCK: "shared only after you agreed: it is of a kind that is locked",
     Asked.CHANGE: "shared only after you agreed: it came back as something else than it was",
@@ -49,13 +52,13 @@ def _print_json(value: object) -> None:
 
 
 def doctor(*, as_json: bool) -> int:
-    """Prints what was looked at; 0 only if nothing stands in the way, else the status of what does first."""
+    """Prints what was looked at; 0 only if all is well; else what stands in the way first decides, or NOT_WELL."""
     found = examine(Files.of_user())
     if as_json:
         _print_json({"v": 1, "checks": [each.as_json() for each in found]})
     else:
         print("\n".join(as_lines(found)))
-    return exit_status_of(found)
+    return exit_status_of(found) or (NOT_WELL if any(each.remedy for each in found) else 0)
 
 
 def explain(target: str, *, as_json: bool) -> int:

@@ -38,9 +38,14 @@ def kernel_fault(root: Path = Path("/")) -> Fault | None:
     if (root / "sys/bus/usb/drivers/usbip-host").exists() or (root / "sys/module/usbip_host").exists():
         return None
     modules = root / "lib/modules" / os.uname().release
-    if any(_names_module(modules / name) for name in ("modules.dep", "modules.builtin")):
+    if _names_module(modules / "modules.builtin"):
         return None
-    reason = f"the running kernel {os.uname().release} has no module usbip-host"
+    needed = _needed_for_module(modules)
+    missing = [path for path in needed if not path.exists()]
+    if needed and not missing:
+        return None
+    what = f"lacks the file {missing[0]}" if missing else "has no module usbip-host"
+    reason = f"the running kernel {os.uname().release} {what}"
     return fault_of(QvdUsbError(USBIP_HOST_UNAVAILABLE, reason=reason))
 
 
@@ -74,6 +79,17 @@ def permission_fault(root: Path = Path("/")) -> Fault | None:
     except QvdUsbError as error:
         return fault_of(error)
     return None
+
+
+def _needed_for_module(modules: Path) -> list[Path]:
+    """The files that are loaded for it, by the index of modules; none where it does not stand there."""
+    try:
+        index = (modules / "modules.dep").read_bytes()
+    except OSError:
+        return []
+    at = index.find(b"/usbip-host.ko")
+    line = index[index.rfind(b"\n", 0, at) + 1 : index.find(b"\n", at)] if at >= 0 else b""
+    return [modules / os.fsdecode(path) for path in line.replace(b":", b" ", 1).split()]
 
 
 def check(helper: str) -> Fault | None:

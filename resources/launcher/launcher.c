@@ -47,9 +47,11 @@ static _Noreturn void refuse(int status, const char *sentence, const char *remed
 	_exit(status);
 }
 
-static _Noreturn void untrusted(const char *path, const char *remedy)
+static _Noreturn void untrusted(const char *path, bool missing)
 {
-	(void)dprintf(STDERR_FILENO, "error: The helper's file %s cannot be trusted.\n  %s\n", path, remedy);
+	(void)dprintf(STDERR_FILENO, "error: The helper's file %s cannot be trusted.\n", path);
+	(void)dprintf(STDERR_FILENO, missing ? "  It is not there: install the qvd-usbip client package again.%.0s%.0s\n" :
+		      "  As root: chown root:root %s && chmod go-w %s; a link has to go.\n", path, path);
 	_exit(UNSAFE);
 }
 
@@ -193,10 +195,10 @@ static void check_trusted(const char *path)
 		if (lstat(prefix, &found)) {
 			if (errno == ENOENT && strstr(path, "/__pycache__"))
 				return;
-			untrusted(path, "It is not there: install the qvd-usbip client package again.");
+			untrusted(path, true);
 		}
 		if (found.st_uid != 0 || S_ISLNK(found.st_mode) || (found.st_mode & (S_IWGRP | S_IWOTH)))
-			untrusted(prefix, "It must belong to root, be writable by root only, and be no link.");
+			untrusted(prefix, false);
 	}
 }
 

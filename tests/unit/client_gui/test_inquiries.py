@@ -192,7 +192,45 @@ def test_each_thing_that_is_missing_names_its_remedy(
     assert found["volumes"] == ("warn", "As root: apt-get install udisks2")
     assert found["debugging"] == ("warn", "As root: echo 0 >/sys/module/usbip_core/parameters/usbip_debug_flag")
     assert found["defect export-race"][0] == "ok"  # worked around
-    assert found["defect unbind-use-after-free"] == ("warn", "update the kernel")
+    assert found["defect unbind-use-after-free"] == (
+        "warn",
+        "As root: apt-get update && apt-get full-upgrade; then start this computer anew.",
+    )
+
+
+def write_helper(bench: Bench, body: str) -> None:
+    path = bench.folder / "bin/helper"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "remedy"),
+    [
+        (
+            "echo 'error: The file /x cannot be trusted.' >&2; echo '  As root: chmod go-w /x' >&2; exit 87",
+            "The file /x cannot be trusted.",
+            "As root: chmod go-w /x",
+        ),
+        ("exit 87", "cannot be trusted", "writable by root only"),
+        ("kill -9 $$", "signal 9", "log"),
+        ("exec sleep 5", "did not answer", "unplug"),
+    ],
+)
+def test_a_helper_that_is_there_and_does_not_work_fails(
+    bench: Bench, healthy: Path, monkeypatch: pytest.MonkeyPatch, body: str, text: str, remedy: str
+) -> None:
+    monkeypatch.setattr("client_gui.recovery.LIMIT", 1.0 if "sleep" in body else 30.0)
+    write_helper(bench, body)
+    (found,) = [each for each in doctor.examine(bench.files, healthy) if each.name == "helper"]
+    assert found.failed
+    assert text in found.text
+    assert remedy in found.remedy
+
+
+def test_a_helper_that_others_may_write_fails(bench: Bench, healthy: Path) -> None:
+    path = bench.folder / "bin/helper"
+    path.chmod(0o775)
+    assert marks(bench, healthy)["helper"] == ("FAIL", f"As root: chmod go-w {path}")
 
 
 def test_a_session_that_does_not_answer_fails(bench: Bench, healthy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +263,8 @@ def test_doctor_s_exit_status_is_that_of_the_first_failure(
     assert [check["ok"] for check in checks] == [True, False]
     findings.pop()
     assert run(capsys, "doctor")[0] == 0
+    findings.append(Finding(name="c", text="so so", remedy="mend"))
+    assert run(capsys, "doctor")[0] == 1
 
 
 def subcommands() -> set[str]:

@@ -47,6 +47,27 @@ def test_a_device_that_could_not_be_given_back_is_named_in_the_log_once(
     assert [record.getMessage().partition(": ")[2].split()[0] for record in caplog.records] == said
 
 
+def test_a_helper_that_hangs_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The computer could not sleep, nor another program share."""
+    monkeypatch.setattr("client_gui.recovery.LIMIT", 0.3)
+    recovery = recovered(tmp_path, "exec sleep 30")
+    assert "still at work" in caplog.text
+    recovery.begin(str(tmp_path / "helper"), "another reason")
+    assert recovery.ended(), "one at a time, the late one too"
+    assert (tmp_path / "diary").read_text() == "recover\n"
+    (late,) = recovery._late
+    late.kill()
+    late.wait()
+    assert recovery.ended()
+    recovery.begin(str(tmp_path / "helper"), "another reason")
+    assert not recovery.ended()
+    assert recovery._process is not None
+    recovery._process.kill()
+    recovery._process.wait()
+
+
 def test_a_helper_that_cannot_be_started_is_said_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     recovery = Recovery()
     recovery.begin(str(tmp_path / "none"), "start")

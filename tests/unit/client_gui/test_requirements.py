@@ -27,7 +27,18 @@ def test_a_kernel_without_the_module_is_named(tmp_path: Path) -> None:
 def test_a_module_that_can_be_loaded_is_enough(tmp_path: Path) -> None:
     modules = tmp_path / "lib/modules" / os.uname().release
     modules.mkdir(parents=True)
-    (modules / "modules.dep").write_text("kernel/drivers/usb/usbip/usbip-host.ko.xz: kernel/…\n")
+    (modules / "modules.dep").write_text(
+        "kernel/a.ko:\nkernel/usbip-host.ko.xz: kernel/core.ko.xz kernel/common.ko.xz\n"
+    )
+    for name in ("usbip-host", "core", "common"):
+        fault = requirements.kernel_fault(tmp_path)
+        assert fault is not None
+        assert fault.code == USBIP_HOST_UNAVAILABLE.code
+        (modules / "kernel").mkdir(exist_ok=True)
+        (modules / f"kernel/{name}.ko.xz").touch()
+    assert requirements.kernel_fault(tmp_path) is None
+    (modules / "modules.dep").unlink()
+    (modules / "modules.builtin").write_text("kernel/drivers/usb/usbip/usbip-host.ko\n")
     assert requirements.kernel_fault(tmp_path) is None
 
 
