@@ -325,8 +325,8 @@ VHCI_STATUS_MALFORMED = _problem("vhci-status-malformed", 77,
     "The kernel's port table cannot be read: {reason}.",
     "Please report the kernel version and the content of vhci_hcd.0/status.")
 HUBS_DISABLED = _problem("hubs-disabled", 78,
-    "Container '{container}' asks for USB, but vm.lxc.use_vhci_hubs is not 1 on this server.",
-    "As root: qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1")
+    "Container '{container}' has no USB: vm.lxc.use_vhci_hubs was not 1 on this server when it started.",
+    "As root: qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1; then start the container again.")
 CONTAINER_BUSY = _problem("container-busy", 79,
     "Container '{container}' is {reason}, so its USB cannot be prepared anew.",
     "Wait, or stop it first: lxc-stop -n {container}")

@@ -16,6 +16,7 @@ from qvd_usbip.errors import (
     HOST_PROGRAM,
     HUBS_DISABLED,
     LXC_CONFIG_MISSING,
+    NO_FREE_HUB,
     VHCI_MISSING,
     VHCI_NO_HUBS,
     Problem,
@@ -259,13 +260,22 @@ def agent() -> list[Finding]:
     except QvdUsbError:
         return []
     lines = []
-    without = [str(each["name"]) for each in found.get("containers", ()) if each["hub"] is None]
-    if without:
-        text = f"without USB, for every hub was lent when they started: {', '.join(without)}"
-        remedy = (
-            f"Stop other containers, or lend more ({settings.HUBS}, {settings.SHARED_HUBS}); then start them again."
-        )
-        lines.append(Finding(name="agent", text=text, remedy=remedy))
+    reasons = {
+        NO_FREE_HUB: (
+            "every hub was lent when they started",
+            f"Stop other containers, or lend more ({settings.HUBS}, {settings.SHARED_HUBS}); then start them again.",
+        ),
+        HUBS_DISABLED: (
+            f"{settings.USE_VHCI_HUBS} was not 1 when they started",
+            f"Set {settings.USE_VHCI_HUBS}=1; then start them again.",
+        ),
+    }
+    for problem, (why, remedy) in reasons.items():
+        rows = found.get("containers", ())
+        without = [str(each["name"]) for each in rows if each.get("without_usb") == problem.code]
+        if without:
+            text = f"without USB, for {why}: {', '.join(without)}"
+            lines.append(Finding(name="agent", text=text, remedy=remedy))
     if found.get("unrecorded"):
         error = QvdUsbError(CONFIG_UNWRITABLE, path="the ledger", reason=found["unrecorded"])
         text = f"the ledger is not written ({found['unrecorded']}): no container can start"

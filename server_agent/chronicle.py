@@ -225,7 +225,7 @@ def _containers(before: State, event: events.Event, after: State) -> Iterator[En
 
 
 def _hub(container: Container) -> dict[str, str | int]:
-    return {"hub": str(container.lease)} if container.lease is not None else {"problem": "no-free-hub"}
+    return {"hub": str(container.lease)} if container.lease is not None else {"problem": container.without_usb}
 
 
 def _milliseconds(seconds: float) -> int:

@@ -105,7 +105,7 @@ class ControlDesk:
                 enabled=found.use_vhci_hubs, running=running, lending=found.lending, request=number,
             )
         )  # fmt: skip
-        return {"hub": answer.context.get("hub", "")}
+        return {"hub": "", **answer.context}
 
     async def _confirm(self, name: VmId) -> Reply:
         """The container is made and its init not yet started: what keeps it apart must be in force now."""
@@ -137,6 +137,7 @@ def status_of(state: State) -> dict[str, Any]:
                 "name": str(container.name),
                 "hub": container.hub.name if container.hub else None,
                 "ports": ports_of(container),
+                "without_usb": container.without_usb,
                 "phase": str(container.phase),
                 "backend": str(container.backend),
                 "nodes": "host" if container.nodes else "image",

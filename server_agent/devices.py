@@ -43,7 +43,7 @@ def attach(draft: Draft, event: events.Attach) -> None:
     if container is None or container.phase != Phase.IN_FORCE:
         draft.answer((event.request,), "container-unknown", container=str(event.container))
     elif container.lease is None:
-        draft.answer((event.request,), "no-free-hub", container=str(event.container))
+        draft.answer((event.request,), container.without_usb, container=str(event.container))
     elif event.attach_id in draft.state.progress:
         draft.answer((event.request,), "broker-protocol", reason="this attach id was used before")
     elif sum(d.stage not in IN_USE for d in draft.state.devices_of(container.name)) >= PENDING_LIMIT:

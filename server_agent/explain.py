@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from qvd_usbip.errors import PROBLEMS, QvdUsbError
+from qvd_usbip.errors import HUBS_DISABLED, PROBLEMS, QvdUsbError
 from qvd_usbip.ids import BusId, VmId
 from server_agent.chronicle import DEFAULT_RULE, Kind
 from server_agent.state import Container, Device, Hold, Phase, Stage, State
@@ -82,6 +82,10 @@ def explain_device(state: State, device: Device) -> Iterator[str]:
 
 
 def _no_hub(state: State, container: Container) -> Iterator[str]:
+    if container.switched_off:
+        error = QvdUsbError(HUBS_DISABLED, container=container.name)
+        yield f"{error} {error.remedy()}"
+        return
     yield f"{container.name} runs without USB: when it started no hub and no port of one was free."
     for hub in sorted(state.hubs):
         for tenant in state.tenants(hub):

@@ -14,12 +14,10 @@ STARTING = (Phase.RECORDING, Phase.PREPARING)
 
 
 def reserve(draft: Draft, event: events.Reserve) -> None:
-    """A container is about to start: lease it a hub or ports, or let it start without USB when there are none."""
+    """A container is about to start: lease it a hub or ports; with none, or switched off, it starts without USB."""
     name = event.container
     container = draft.state.containers.get(name)
-    if not event.enabled:
-        draft.answer((event.request,), "hubs-disabled", container=str(name))
-    elif event.running:
+    if event.running:
         draft.answer((event.request,), "container-busy", container=str(name), reason="running")
     elif container is None:
         prepare(draft, on_terms(Container(name=name, hub=None, phase=Phase.RECORDING), event), (event.request,))
@@ -32,13 +30,14 @@ def reserve(draft: Draft, event: events.Reserve) -> None:
 def on_terms(container: Container, event: events.Reserve) -> Container:
     """A container as its configuration and the administrator want it at this start."""
     return replace(
-        container, backend=event.backend, broker_gid=event.broker_gid, nodes=event.nodes, lending=event.lending
-    )
+        container, backend=event.backend, broker_gid=event.broker_gid, nodes=event.nodes, lending=event.lending,
+        switched_off=not event.enabled,
+    )  # fmt: skip
 
 
 def prepare(draft: Draft, container: Container, requests: tuple[int, ...]) -> None:
     """Choose what is lent, and write that down before anything is made of it."""
-    lease = draft.state.free_lease(container.lending)
+    lease = None if container.switched_off else draft.state.free_lease(container.lending)
     draft.put_container(
         replace(
             container, hub=lease.hub if lease else None, ports=lease.ports if lease else ALL_PORTS,
@@ -64,7 +63,8 @@ def remembered(draft: Draft, event: events.Remembered) -> None:
         elif container.phase == Phase.IN_FORCE and container.requests:
             lease = container.lease
             draft.put_container(replace(container, requests=()))
-            draft.answer(container.requests, hub=str(lease) if lease else "")
+            words = {"hub": str(lease)} if lease else {"hub": "", "without_usb": container.without_usb}
+            draft.answer(container.requests, **words)
 
 
 def not_remembered(draft: Draft, event: events.NotRemembered) -> None:

@@ -82,6 +82,7 @@ def _container_row(container: Container) -> dict[str, Any]:
     return {
         "name": str(container.name),
         "lease": _lease(container.lease) if container.lease else None,
+        "switched_off": container.switched_off,
         "backend": container.backend,
         "gid": container.broker_gid,
         "nodes": [container.nodes.root, container.nodes.group] if container.nodes else None,
@@ -157,6 +158,7 @@ def _container(row: dict[str, Any], now: float) -> Container:
         name=VmId.parse(row["name"]), hub=None, phase=phase, backend=Backend(row["backend"]),
         broker_gid=int(row["gid"]), since=since,
         nodes=HostNodes(root=int(nodes[0]), group=int(nodes[1])) if nodes else None,
+        switched_off=row.get("switched_off") is True,
     )  # fmt: skip
     return container if lease is None else replace(container, hub=lease.hub, ports=lease.ports)
 

@@ -163,6 +163,7 @@ class Container:
     backend: Backend = Backend.MAP
     ports: PortRange = ALL_PORTS  # fewer where others have ports of the same hub
     lending: Lending = USUAL  # the administrator's terms when it was reserved
+    switched_off: bool = False  # then vm.lxc.use_vhci_hubs was not 1
     broker_gid: int = 0
     nodes: HostNodes | None = None  # None: its image makes them
     broker_open: bool = False
@@ -174,6 +175,13 @@ class Container:
     def lease(self) -> Lease | None:
         """What it has of its hub."""
         return None if self.hub is None else Lease(hub=self.hub, ports=self.ports)
+
+    @property
+    def without_usb(self) -> str:
+        """The problem's code where it has no hub; else empty."""
+        if self.hub is not None:
+            return ""
+        return "hubs-disabled" if self.switched_off else "no-free-hub"
 
     def has(self, port: Port) -> bool:
         """Whether this port is its own."""

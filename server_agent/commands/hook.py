@@ -6,9 +6,9 @@ import os
 import sys
 import syslog
 
-from qvd_usbip.errors import AGENT_UNREACHABLE, NO_FREE_HUB, QvdUsbError, report
+from qvd_usbip.errors import AGENT_UNREACHABLE, QvdUsbError, report
 from server_agent import asking
-from server_agent.commands.order import reservation
+from server_agent.commands.order import reservation, without_usb
 from server_agent.hook_call import POST_STOP, START_HOST, parse_hook, require_own_lines
 
 TYPE_CHECKING = False
@@ -44,10 +44,10 @@ def _hook(options: argparse.Namespace) -> int:
         asking.ask({"op": "confirm", "container": str(call.name)})
         return 0
     answer = asking.ask_for(reservation(call.name, options), "hub")
-    if not answer["hub"]:
-        problem = QvdUsbError(NO_FREE_HUB, container=call.name)
-        print(report(problem), file=sys.stderr)
-        _tell(problem)
+    lack = without_usb(answer, call.name)
+    if lack is not None:
+        print(report(lack), file=sys.stderr)
+        _tell(lack)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from qvd_usbip.errors import HUBS_DISABLED
 from server_agent import asking, display
 from server_agent.commands.printed import print_json
 
@@ -21,7 +22,7 @@ def status(options: argparse.Namespace) -> int:
         print_json(answer)
         return 0
     for container in answer["containers"]:
-        print(f"{container['name']}  {_place(container) or 'no hub: starts without USB'}  {container['phase']}")
+        print(f"{container['name']}  {_place(container) or _no_place(container)}  {container['phase']}")
         for device in container["devices"]:
             print(f"  {device['busid'] or '-':8} {device['stage']:12} {device['port']}{_came_by(answer, device)}")
             for right, hold in device["rights"].items():
@@ -50,6 +51,12 @@ def _came_by(answer: Mapping[str, Any], device: Mapping[str, Any]) -> str:
 def _place(container: Mapping[str, Any]) -> str:
     """Where a container's devices go: its hub, with its ports if it has not all of them."""
     return f"{container['hub'] or ''}{' ports ' + container['ports'] if container['ports'] else ''}"
+
+
+def _no_place(container: Mapping[str, Any]) -> str:
+    """Why a container has no hub."""
+    why = "hubs were switched off" if container.get("without_usb") == HUBS_DISABLED.code else "no hub"
+    return f"{why}: starts without USB"
 
 
 def hubs(options: argparse.Namespace) -> int:

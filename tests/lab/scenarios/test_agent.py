@@ -122,16 +122,12 @@ def test_what_went_while_it_was_away_leaves_no_right(host: Host) -> None:
     host.server.until(f"! grep -F {attach_id} /var/lib/qvd-usbip/ledger.json")
 
 
-def test_a_container_is_not_started_without_the_agent_or_against_the_setting(host: Host) -> None:
+def test_a_container_is_not_started_without_the_agent(host: Host) -> None:
     host.one.stop(kill=True)
     host.server.run("systemctl stop qvd-usb-agent")
     assert host.server.run("lxc-start -n one", check=False).rc
     host.server.until("journalctl -t qvd-usb-agent -o cat | grep -q 'systemctl start qvd-usb-agent'")
     host.server.run("systemctl start qvd-usb-agent")
-    host.agent("config set key=vm.lxc.use_vhci_hubs,value=0,tenant_id=-1")
-    assert host.server.run("lxc-start -n one", check=False).rc
-    host.server.until("journalctl -t qvd-usb-agent -o cat | grep -q use_vhci_hubs,value=1")
-    host.agent("config set key=vm.lxc.use_vhci_hubs,value=1,tenant_id=-1")
     host.one.start()
     assert host.hub("one")
 

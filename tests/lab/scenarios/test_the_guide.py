@@ -13,7 +13,7 @@ from tests.kit.refusals import assert_refused
 from tests.lab import Lab
 from tests.lab.scenarios import software
 from tests.lab.scenarios.agent_asked import until_agent_says, until_agent_says_no_more
-from tests.lab.scenarios.rights_seen import needed, opened, rights
+from tests.lab.scenarios.rights_seen import READ_WRITE, needed, opened, rights
 from tests.lab.scenarios.terminal import SHARE_LIST_FILE, USER, Terminal
 
 core = pytest.mark.core
@@ -147,9 +147,11 @@ def test_2_2_if_the_folder_is_missing_entirely_the_module_is_not_loaded(lab: Lab
 
 
 @deep
-def test_2_6_by_the_guides_own_lines_the_module_is_loaded_and_a_container_gets_its_hub(lab: Lab) -> None:
-    """§2.1: without the module, or with the setting off, it gets none."""
-    server, one = lab.server, lab.container("one")
+def test_2_6_by_the_guides_line_the_module_is_loaded_and_by_ours_a_container_has_a_hub_or_starts_without_usb(
+    lab: Lab,
+) -> None:
+    """§2.1: with the setting off it gets none; what it may open is decided all the same, and it is told why."""
+    server, one, closed = lab.server, lab.container("one"), rights(lab, "one")
     for name in ("one", "two"):
         lab.container(name).stop(kill=True)
     server.run(f"systemctl stop qvd-usb-agent; modprobe -r vhci-hcd; ! test -e {DRIVERS}")
@@ -157,7 +159,14 @@ def test_2_6_by_the_guides_own_lines_the_module_is_loaded_and_a_container_gets_i
     server.run(f"test -e {DRIVERS}/vhci_hcd.0; systemctl start qvd-usb-agent", timeout=120)
     setting = "qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value={},tenant_id=-1"
     server.run(setting.format(0))
-    assert server.run("lxc-start -n one", check=False).rc
+    one.start()
+    assert one.run("ls /sys/devices/platform").out == ""
+    assert rights(lab, "one") == closed
+    major, minor = server.run("stat -c '%Hr %Lr' /dev/vda").out.split()
+    assert not opened(lab, "one", {("b", int(major), int(minor), READ_WRITE)}), "its map denies"
+    assert "one  hubs were switched off: starts without USB" in server.run("qvd-usb-agent status").out
+    server.until("journalctl -t qvd-usb-agent -o cat | grep -q use_vhci_hubs,value=1")
+    one.stop(kill=True)
     server.run(setting.format(1))
     one.start()
     one.run("ls -d /sys/devices/platform/vhci_hcd.*/usb*")

@@ -182,12 +182,17 @@ def test_every_layout_is_recognised_by_what_is_there_and_shown(
 def test_what_the_running_agent_lacks_is_said(
     host: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [{"name": "desk1", "hub": "vhci_hcd.1"}, {"name": "desk9", "hub": None}]
+    rows = [
+        {"name": "desk1", "hub": "vhci_hcd.1", "without_usb": ""},
+        {"name": "desk8", "hub": None, "without_usb": "hubs-disabled"},
+        {"name": "desk9", "hub": None, "without_usb": "no-free-hub"},
+    ]
     answer: dict[str, object] = {"containers": rows, "unrecorded": ""}
     monkeypatch.setattr(asking, "ask", lambda _: answer)
     assert cli.main(["check"]) == 0
     out = capsys.readouterr().out
     assert "warn  agent: without USB, for every hub was lent when they started: desk9\n" in out
+    assert "warn  agent: without USB, for vm.lxc.use_vhci_hubs was not 1 when they started: desk8\n" in out
     answer["unrecorded"] = "the disk is full"
     status, found = lacks(capsys)
     assert "free space" in found["ledger"]

@@ -120,6 +120,9 @@ def test_a_refused_request_and_a_start_without_usb_are_told() -> None:
     assert refusal == {"v": 1, "event": "refusal", "container": "four", **rule}
     world.ask(events.Reserve, container=TWO, broker_gid=0, enabled=True, running=True)
     assert world.of(Kind.REFUSAL)[-1]["problem"] == "container-busy"
+    world.ask(events.Reserve, container=VmId("five"), broker_gid=0, enabled=False, running=False)
+    world.deliver_all()
+    assert world.of(Kind.LEASE)[-1] == {"v": 1, "event": "lease", "container": "five", "problem": "hubs-disabled"}
 
 
 def test_a_request_that_is_refused_late_says_after_how_long() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from qvd_usbip.errors import PROBLEMS
 from server_agent import asking, cli, lxc, settings
 
 STATUS = {
@@ -21,7 +22,8 @@ STATUS = {
                 }
             ],
         },
-        {"name": "two", "hub": None, "ports": None, "phase": "in-force", "devices": []},
+        {"name": "two", "hub": None, "ports": None, "without_usb": "no-free-hub", "phase": "in-force", "devices": []},
+        {"name": "off", "hub": None, "ports": None, "without_usb": "hubs-disabled", "phase": "in-force", "devices": []},
         {"name": "three", "hub": "vhci_hcd.3", "ports": "5-8", "phase": "in-force", "devices": []},
     ],
     "revoking": ["one c 189:5"],
@@ -85,6 +87,7 @@ def test_status_shows_containers_devices_rights_and_what_is_owed(capsys: pytest.
         "c 166:0",
         "/dev/ttyACM0",
         "two  no hub: starts without USB",
+        "off  hubs were switched off: starts without USB",
         "three  vhci_hcd.3 ports 5-8",
         "one c 189:5",
         "not lent: vhci_hcd.2: in use",
@@ -124,14 +127,23 @@ def test_requests_say_what_is_meant(asked: list[dict[str, Any]], capsys: pytest.
     ]
 
 
-def test_a_start_without_a_hub_goes_on_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("no-free-hub", "No virtual hub is free for container 'desk1'"),
+        ("hubs-disabled", "Container 'desk1' has no USB: vm.lxc.use_vhci_hubs was not 1"),
+    ],
+)
+def test_a_start_without_a_hub_goes_on_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], why: str, said: str
 ) -> None:
-    monkeypatch.setattr(asking, "ask", lambda _: {"hub": ""})
+    monkeypatch.setattr(asking, "ask", lambda _: {"hub": "", "without_usb": why})
     monkeypatch.setenv("LXC_NAME", "desk1")
     monkeypatch.setenv("LXC_HOOK_TYPE", "pre-start")
     assert cli.main(["hook"]) == 0
-    assert "No virtual hub is free for container 'desk1'" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
+    assert cli.main(["reserve", "desk1"]) == PROBLEMS[why].exit_status
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("asked")

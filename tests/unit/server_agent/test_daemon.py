@@ -98,17 +98,17 @@ def test_what_is_still_to_be_written_is_written_before_the_agent_ends(
     assert json.loads((tmp_path / "ledger.json").read_text())["attaches"][0]["id"] == "a"
 
 
-def test_switched_off_or_running_refuses_the_start(run: Run, tmp_path: Path) -> None:
+def test_running_refuses_the_start_and_switched_off_it_is_one_without_usb(run: Run, tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         bench.kernel.running = True
         with pytest.raises(QvdUsbError, match="running"):
             await bench.ask(op="reserve", container="one", broker_gid=0)
         bench.kernel.running = False
         (tmp_path / "node.conf").write_text("")
-        with pytest.raises(QvdUsbError) as caught:
-            await bench.ask(op="reserve", container="one", broker_gid=0)
-        assert caught.value.problem.code == "hubs-disabled"
-        assert "use_vhci_hubs,value=1" in caught.value.remedy()
+        answer = await bench.ask(op="reserve", container="one", broker_gid=0)
+        assert answer == {"hub": "", "without_usb": "hubs-disabled"}
+        (row,) = (await bench.ask(op="status"))["containers"]
+        assert (row["hub"], row["without_usb"], row["phase"]) == (None, "hubs-disabled", "in-force")
 
     run(work)
 

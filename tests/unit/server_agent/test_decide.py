@@ -47,18 +47,24 @@ def test_a_container_gets_a_hub_only_when_everything_is_in_force() -> None:
     assert world.state.containers[ONE].phase == Phase.IN_FORCE
 
 
-def test_sharing_switched_off_refuses_the_start() -> None:
+def test_switched_off_a_container_starts_without_usb_but_with_its_map_until_it_is_started_again() -> None:
     world = World()
     request = reserve(world, ONE, enabled=False)
-    assert world.answers[request].problem == "hubs-disabled"
-    assert not world.state.containers
+    assert world.answers[request].problem == ""
+    assert world.answers[request].context == {"hub": "", "without_usb": "hubs-disabled"}
+    assert world.maps[ONE] == set()
+    assert world.answers[attach(world, ONE)].problem == "hubs-disabled"
+    world.running.clear()
+    world.ask(events.Release, container=ONE)
+    world.deliver_all()
+    assert world.answers[reserve(world, ONE)].context["hub"] == "vhci_hcd.1"
 
 
 def test_no_free_hub_starts_the_container_without_usb_but_with_its_map() -> None:
     world = started(ONE, TWO, THREE)
     request = reserve(world, FOUR)
     assert world.answers[request].problem == ""
-    assert world.answers[request].context == {"hub": ""}
+    assert world.answers[request].context == {"hub": "", "without_usb": "no-free-hub"}
     assert world.maps[FOUR] == set()
     assert world.answers[attach(world, FOUR)].problem == "no-free-hub"
 

@@ -38,9 +38,13 @@ class Anything(RuleBasedStateMachine):
             self.bring(name, 3)
 
     @rule(name=names)
-    def reserve(self, name: object) -> None:
+    def reserve_switched_off(self, name: object) -> None:
+        self.reserve(name, enabled=False)
+
+    @rule(name=names)
+    def reserve(self, name: object, *, enabled: bool = True) -> None:
         running = name in self.world.running
-        words = {"container": name, "broker_gid": 0, "enabled": True, "running": running, "lending": LENDING}
+        words = {"container": name, "broker_gid": 0, "enabled": enabled, "running": running, "lending": LENDING}
         nodes = ACCESS if name in NAMES[1::2] else None
         self.world.ask(events.Reserve, nodes=nodes, **words)
 
@@ -183,6 +187,12 @@ class Anything(RuleBasedStateMachine):
     @invariant()
     def what_is_being_detached_has_no_right_and_waits_for_none(self) -> None:
         assert not [d for d in self.world.state.devices.values() if d.stage == Stage.DETACHING and d.rights]
+
+    @invariant()
+    def who_starts_while_hubs_are_switched_off_has_none(self) -> None:
+        ending = (Phase.RELEASING, Phase.TEARING)
+        started = [c for c in self.world.state.containers.values() if c.switched_off and c.phase not in ending]
+        assert not [c for c in started if c.hub is not None]
 
     def teardown(self) -> None:
         world = self.world

@@ -42,7 +42,7 @@ def test_beyond_the_hubs_containers_get_ports_of_the_shared_one_and_then_nothing
         "vhci_hcd.1", "vhci_hcd.3 ports 1-1", "vhci_hcd.3 ports 2-2", "vhci_hcd.3 ports 3-3",
     ]  # fmt: skip
     request = reserve(world, FOUR, lending=SHARED)
-    assert world.answers[request].context == {"hub": ""}
+    assert world.answers[request].context == {"hub": "", "without_usb": "no-free-hub"}
 
 
 def test_on_a_shared_hub_a_device_goes_to_its_own_port_and_to_nobody_else() -> None:
@@ -68,7 +68,7 @@ def test_a_device_on_a_port_of_a_shared_hub_that_nobody_has_is_left_waiting() ->
     request = reserve(world, TWO, lending=SHARED)
     assert world.answers[request].context == {"hub": "vhci_hcd.3 ports 2-2"}
     request = reserve(world, THREE, lending=SHARED)
-    assert world.answers[request].context == {"hub": ""}, "its port is not proven empty"
+    assert world.answers[request].context == {"hub": "", "without_usb": "no-free-hub"}, "its port is not proven empty"
     assert [str(lease) for lease in world.state.quarantine] == ["vhci_hcd.3 ports 3-3"]
 
 

@@ -51,6 +51,15 @@ def test_a_container_without_a_hub_learns_who_has_them() -> None:
     assert "vhci_hcd.2 has become free since: restart the container" in container(world, "four")
 
 
+def test_a_container_that_started_while_hubs_were_switched_off_learns_how_to_switch_them_on() -> None:
+    world = Told()
+    world.ask(events.Reserve, container=ONE, broker_gid=0, enabled=False, running=False)
+    world.deliver_all()
+    said = container(world, "one")
+    assert "Container 'one' has no USB: vm.lxc.use_vhci_hubs was not 1 on this server when it started." in said
+    assert "config set key=vm.lxc.use_vhci_hubs,value=1; then start the container again." in said
+
+
 def test_a_refused_device_is_explained_by_its_rule_with_the_remedy() -> None:
     world = Told()
     world.reserve(ONE)

@@ -45,7 +45,6 @@ def torn(**ports: Any) -> list[actions.Action]:
 @pytest.mark.parametrize(
     ("before", "asked", "problem", "context"),
     [
-        ([], {"enabled": False}, "hubs-disabled", {}),
         ([], {"running": True}, "container-busy", {"reason": "running"}),
         ([starting(Phase.RECORDING)], {}, "container-busy", {"reason": "starting"}),
         ([starting(Phase.PREPARING)], {}, "container-busy", {"reason": "starting"}),
@@ -74,6 +73,14 @@ def test_what_is_lent_is_written_down_before_anything_is_made(
     )  # fmt: skip
 
 
+def test_switched_off_nothing_is_lent_and_all_else_is_made() -> None:
+    state, todo = decide(State(hubs=HUBS, ports_per_half=8), reserve(enabled=False))
+    assert todo == [actions.Remember()]
+    assert (state.containers[ONE].hub, state.containers[ONE].switched_off) == (None, True)
+    _, todo = decide(state, events.Remembered(at=NOW))
+    assert todo == [actions.PutInForce(container=ONE, hub=None, ports=ALL_PORTS, backend=Backend.LXC, nodes=NODES)]
+
+
 def test_a_start_while_the_last_life_is_being_ended_waits_for_its_end_with_terms_of_its_own() -> None:
     before = container(phase=Phase.TEARING, again=(2,))
     state, todo = decide(known(before), reserve())
@@ -94,11 +101,12 @@ def test_what_is_written_down_is_made_and_whose_record_is_complete_may_start() -
     assert state == known(replace(part, phase=Phase.PREPARING), replace(complete, requests=()))
 
 
-def test_who_starts_without_usb_is_told_so_and_who_waits_for_nothing_is_told_nothing() -> None:
+@pytest.mark.parametrize(("off", "why"), [(False, "no-free-hub"), (True, "hubs-disabled")])
+def test_who_starts_without_usb_is_told_why_and_who_waits_for_nothing_is_told_nothing(*, off: bool, why: str) -> None:
     for phase in (Phase.IN_FORCE, Phase.PREPARING, Phase.RELEASING):
-        before = known(container(phase=phase, hub=None, requests=(3,)), container(name=TWO))
+        before = known(container(phase=phase, hub=None, switched_off=off, requests=(3,)), container(name=TWO))
         _, todo = decide(before, events.Remembered(at=NOW))
-        assert todo == (answers(to=(3,), hub="") if phase == Phase.IN_FORCE else [])
+        assert todo == (answers(to=(3,), hub="", without_usb=why) if phase == Phase.IN_FORCE else [])
 
 
 def test_what_could_not_be_written_down_is_not_lent_and_all_else_goes_on() -> None:

@@ -32,7 +32,7 @@ def states(draw: st.DrawFn) -> State:
         name: Container(
             name=name, hub=hub, ports=draw(st.sampled_from(PARTS)) if hub else ALL_PORTS, phase=Phase.IN_FORCE,
             backend=draw(st.sampled_from(list(Backend))),
-            broker_gid=draw(st.integers(0, 99999)), since=draw(st.floats(0, 50)),
+            switched_off=draw(st.booleans()), broker_gid=draw(st.integers(0, 99999)), since=draw(st.floats(0, 50)),
             nodes=draw(st.none() | st.builds(HostNodes, root=st.integers(1, 99999), group=st.integers(0, 99999))),
         )
         for name, each in zip(chosen, hubs, strict=False)
