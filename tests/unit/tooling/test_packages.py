@@ -63,6 +63,16 @@ def test_packages_depend_on_the_libraries_of_pyproject_and_on_the_interpreter_of
     assert f"/usr/bin/{interpreter}".encode() in (staged / "qvd-usbip-client" / HELPER).read_bytes()
 
 
+def test_2_6_the_name_that_the_guide_installs_is_the_client_s_alone_and_the_server_needs_no_package_of_it(
+    debian: Path,
+) -> None:
+    paragraphs = (debian / "control").read_text(encoding="utf-8").split("\n\n")[1:]
+    told = {paragraph.splitlines()[0].removeprefix("Package: "): paragraph for paragraph in paragraphs}
+    standing_in = {name for name, text in told.items() if "Provides:\n qvd-client-slaveclient-usbip,\n" in text}
+    assert standing_in == {"qvd-usbip-client"}
+    assert "client" not in told["qvd-usbip-server"].partition("Description:")[0]
+
+
 def test_the_version_is_the_product_s(debian: Path) -> None:
     first = (debian / "changelog").read_text(encoding="utf-8").splitlines()[0]
     assert re.fullmatch(rf"qvd-usbip \({re.escape(VERSION)}-[0-9]+\) unstable; urgency=medium", first)
