@@ -166,3 +166,24 @@ def test_an_image_that_attaches_by_itself_reaches_attach_and_nothing_else(lab: L
     assert "Invalid argument" in two.run(f"echo nonsense >{attach}", check=False).out
     prison = Prison(two)
     assert_none_is_open(prison.outcomes())
+
+
+@pytest.mark.deep
+def test_2_4_by_default_apparmor_blocks_the_hub_for_writing(lab: Lab) -> None:
+    """What LXC brings for any container, without a line of ours; nothing but the profile stands in the way."""
+    two, hub = lab.container("two"), f"/sys/devices/platform/vhci_hcd.{FREE_HUB}"
+    two.stop(kill=True)
+    two.make_plain(FREE_HUB)
+    for profile, outcome in (("lxc-container-default-cgns", "Permission denied"), ("unconfined", "written")):
+        lines = (
+            f"lxc.apparmor.profile = {profile}\nlxc.apparmor.allow_nesting = 0\nlxc.init.cmd = /bin/sleep infinity\n"
+        )
+        two.write_config(f"{plain_config('two', FREE_HUB)}{lines}")
+        two.start()
+        assert lab.server.run("cat /proc/$(lxc-info -n two -pH)/attr/current").out.startswith(profile)
+        assert two.run(f"cat {hub}/usb*/speed").out.split()[0] == "480", "read"
+        said = two.run(
+            f"for file in {hub}/usb*/authorized_default; do echo 0 >$file && echo written; done", check=False
+        )
+        assert said.out.count(outcome) == 2, said.out
+        two.stop(kill=True)
