@@ -97,12 +97,15 @@ def test_udevd_does_not_widen_what_the_hook_made(sharing: Sharing) -> None:
 
 
 @pytest.mark.deep
-def test_a_device_attached_before_udevd_ran_is_found(sharing: Sharing) -> None:
+def test_3_2_a_device_appears_on_the_host_but_in_no_container_by_itself_and_is_found_when_udevd_comes(
+    sharing: Sharing,
+) -> None:
     one = sharing.one
     one.run("systemctl stop systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket")
     answers = sharing.share(seconds=8)
     assert answers[-1]["state"] != "ready"
-    assert not one.run(f"ls {RECORDS}/* 2>/dev/null", check=False)
+    one.server.until(f"test -c {TTY}")
+    assert not one.run(f"ls {RECORDS}/* 2>/dev/null; ls {TTY}; find /dev/bus/usb -type c", check=False)
     one.run("systemctl start qvd-create-device-coldplug.service")
     assert rights(one, sharing.usbfs()) == RIGHT
     assert rights(one, TTY) == RIGHT
