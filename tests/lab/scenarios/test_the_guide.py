@@ -23,6 +23,7 @@ IDENTITY = "0bda:58c2@1234"
 HELPER = "/usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux"
 DRIVERS = "/sys/bus/platform/drivers/vhci_hcd"
 VMA_CONF = "/etc/qvd/vma.conf"
+BROKER = "/run/qvd-usbip/broker/one/broker.sock"
 #: The guide's own example, §3.2.
 EXAMPLE = """\
 # When VMA creates an user account, add it to the qvduser group (must exist as a group in the disk image)
@@ -283,15 +284,20 @@ def test_2_5_nothing_on_the_host_mounts_or_examines_a_block_device_and_the_user_
 def test_3_2_dev_is_a_tmpfs_and_the_example_configuration_decides_who_may_open_a_device(
     lab: Lab, terminal: Terminal
 ) -> None:
+    """The agent's socket is for one group: where it is to be another, the host is told (`lxc-config --broker-gid`)."""
     one, node = lab.container("one"), "/dev/ttyACM0"
     assert one.run("findmnt -no FSTYPE /dev").out == "tmpfs"
+    one.run("groupadd -r usbers; usermod -aG usbers other")
     adapter(lab)
+    for_others = EXAMPLE.replace("acl.group=qvduser", "acl.group=usbers").replace("permissions=rw", "permissions=r")
     opened = {
         EXAMPLE: {"user": "rw", "other": ""},
-        EXAMPLE.replace("permissions=rw", "permissions=r"): {"user": "r", "other": ""},
+        for_others: {"user": "", "other": "r"},
         EXAMPLE.replace("enable=1", "enable=0"): {"user": "", "other": ""},
     }
     for text, expected in opened.items():
+        group = one.run(f"getent group {'usbers' if text == for_others else 'qvduser'} | cut -d: -f3").out
+        lab.server.run(f"chgrp {group} {BROKER}")
         one.run(f"cat >{VMA_CONF}; systemctl stop qvd-usb-slaveserver.service", stdin=text)
         terminal.command(f"share {IDENTITY}")
         terminal.connect(one)
