@@ -15,6 +15,7 @@ _SHARE = Path(__file__).with_name("inside") / "share_by_hand.py"
 HOOK = "/usr/lib/qvd/bin/qvd-create-device"
 RECORDS = "/run/qvd-create-device"
 TTY = "/dev/ttyACM0"
+VMA_CONF = "/etc/qvd/vma.conf"
 OPEN = "exec 3<>"
 
 
@@ -174,7 +175,7 @@ def test_killed_at_each_effect_the_hook_leaves_nothing_wide_and_nothing_stray(sh
 
 
 @pytest.mark.deep
-def test_the_image_says_what_it_lacks(lab: Lab) -> None:
+def test_3_1_what_it_needs_is_there_and_what_has_to_be_adjusted_the_image_says(lab: Lab) -> None:
     one = lab.container("one")
     found = one.run("qvd-usb-image check user; qvd-usb-image check --root /")
     assert "FAIL" not in found.out, found.out
@@ -183,6 +184,12 @@ def test_the_image_says_what_it_lacks(lab: Lab) -> None:
     outsider = one.run("qvd-usb-image check other", check=False)
     assert outsider.rc == PROBLEMS["node-unusable"].exit_status
     assert "usermod -aG qvduser other" in outsider.out
+    one.run(f"cp {VMA_CONF} /root/; sed -i s/^vma.user.default.groups=.*/vma.user.default.groups=/ {VMA_CONF}")
+    unjoined = one.run("qvd-usb-image check", check=False)
+    one.run("mv /root/vma.conf /etc/qvd/")
+    assert unjoined.rc == PROBLEMS["node-unusable"].exit_status
+    assert "FAIL  group: vma.user.default.groups does not name qvduser" in unjoined.out
+    assert "Set vma.user.default.groups=qvduser" in unjoined.out
     one.run("mkdir -p /etc/udev/rules.d && ln -s /dev/null /etc/udev/rules.d/70-qvd-create-device.rules")
     masked = one.run("qvd-usb-image check", check=False)
     one.run("rm /etc/udev/rules.d/70-qvd-create-device.rules")
