@@ -97,8 +97,10 @@ def test_1_3_devices_are_listed_and_the_selection_is_written_as_vid_pid_serial_c
 
 @deep
 def test_1_2_caution_when_a_device_can_store_data(lab: Lab, terminal: Terminal) -> None:
+    caution = "the remote side can change or delete everything on"
     busid = lab.client.gadget("stick", "mass", "0781", "5581", "S1")
-    assert f"the remote side can change or delete everything on {busid}." in terminal.command(f"share {busid}").out
+    assert f"{caution} {busid}." in terminal.command(f"share {busid}").out
+    assert caution not in terminal.command(f"share {adapter(lab)}").out
 
 
 # --- 2. the server --------------------------------------------------------------------------------------------------
@@ -255,7 +257,10 @@ def test_2_5_nothing_on_the_host_mounts_or_examines_a_block_device_and_the_user_
     lab: Lab, terminal: Terminal
 ) -> None:
     server, client, one = lab.server, lab.client, lab.container("one")
-    client.run("mkdir -p /var/lib/lab; mkfs.vfat -n CRAFTED -C /var/lib/lab/stick.img 32768")
+    image = "/var/lib/lab/stick.img"
+    client.run(
+        f"mkdir -p /var/lib/lab; mkfs.vfat -n CRAFTED -C {image} 32768; echo old | mcopy -i {image} - ::GONE.TXT"
+    )
     busid = client.gadget("stick", "mass", "0781", "5581", "S1")
     client.until(f"test -e /sys/bus/usb/devices/{busid}/{busid}:1.0/driver && test -b /dev/sda")
     terminal.command(f"share {busid}")
@@ -273,8 +278,13 @@ def test_2_5_nothing_on_the_host_mounts_or_examines_a_block_device_and_the_user_
 
     server.until(f"lxc-attach -n one -- runuser -u user -- test -r {name}")
     assert one.run(f"head -c 512 {name} | wc -c", user="user").out == "512", "it is the user's to read"
-    assert one.run(f"mount {name} /mnt", user="user", check=False).rc, "but not to mount"
+    assert "superuser" in one.run(f"mount {name} /mnt", user="user", check=False).out, "but not to mount"
+    one.run(f"mdel -i {name} ::GONE.TXT; echo new | mcopy -i {name} - ::NEW.TXT; sync {name}", user="user")
+    assert one.run(f"mount {name} /mnt; ls /mnt; umount /mnt").out.lower() == "new.txt", (
+        "so there was something to mount"
+    )
     assert terminal.close() == 0
+    assert client.run(f"mdir -b -i {image}").out == "::/NEW.TXT", "§1.2: changed and deleted from there"
 
 
 # --- 3. the image ---------------------------------------------------------------------------------------------------
