@@ -95,6 +95,13 @@ def test_2_1_the_module_is_needed_and_with_one_line_a_container_has_usb_again(ho
     server.run("rmmod vhci_hcd")
     until_agent_says(server, "no hub can be lent", "hubs")
     assert host.agent("check", check=False).rc == 60
+    index = "/lib/modules/$(uname -r)/modules.dep"
+    server.run(f"cp {index} /root/; sed -i '/vhci-hcd.ko/d' {index}")
+    assert "vhci_hcd does not belong to this kernel" in host.agent("check", check=False).out, "it is not available"
+    server.run(f"mv /root/modules.dep {index}")
+    host.one.start()
+    assert host.one.run("ls /sys/devices/platform").out == "", "without the module a container has no hub"
+    host.one.stop(kill=True)
     server.run("systemctl restart qvd-usb-agent")
     assert host.agent("check").out.count("FAIL") == 0
     group = server.run("awk -F: '$1 == \"qvduser\" {print $3}' /srv/ctroot/etc/group").out
