@@ -10,7 +10,7 @@ import json
 import pytest
 
 from tests.kit.refusals import assert_refused
-from tests.lab import Lab
+from tests.lab import Guest, Lab
 from tests.lab.scenarios import software
 from tests.lab.scenarios.agent_asked import until_agent_says, until_agent_says_no_more
 from tests.lab.scenarios.rights_seen import READ_WRITE, needed, opened, rights
@@ -57,6 +57,12 @@ def hub_of_one(lab: Lab) -> str:
     """The hub that container `one` has."""
     found = json.loads(lab.server.run("qvd-usb-agent status --json").out)["containers"]
     return next(str(each["hub"]) for each in found if each["name"] == "one")
+
+
+def limit(server: Guest) -> str:
+    """How many containers can have USB, as the host says it."""
+    checks = json.loads(server.run("qvd-usb-agent check --json").out)["checks"]
+    return next(str(each["text"]) for each in checks if each["name"] == "limit")
 
 
 # --- 1. the client --------------------------------------------------------------------------------------------------
@@ -122,10 +128,14 @@ def test_2_2_the_client_works_with_the_standard_kernel_of_its_distribution(lab: 
 def test_2_2_the_number_of_entries_limits_the_containers_and_check_says_it(lab: Lab) -> None:
     """On a stock kernel the ports of every hub are ruled through vhci_hcd.0, which therefore is nobody's."""
     server = lab.server
+    entries = server.run(f"for entry in {DRIVERS}/vhci_hcd.*; do test -L $entry && echo $entry; done").out.split()
+    ports = json.loads(server.run("qvd-usb-agent hubs --json").out)["ports_per_half"]
+    whole, few = len(entries) - 2, ports // 4
+    said = f"{whole + few} containers at once, {whole} with a hub of their own: "
+    assert limit(server).startswith(said), "the last hub is lent by ports, four to a container"
+    assert f", {few} with ports of a shared one: 4 and 4" in limit(server)
     server.run("qvd-usb-agent config set vm.lxc.usb.shared_hubs 0")
-    entries = server.run(f"ls -d {DRIVERS}/vhci_hcd.*").out.split()
-    checks = {each["name"]: each["text"] for each in json.loads(server.run("qvd-usb-agent check --json").out)["checks"]}
-    assert checks["limit"].startswith(f"{len(entries) - 1} containers at once, ")
+    assert limit(server).startswith(f"{len(entries) - 1} containers at once, ")
     rows = json.loads(server.run("qvd-usb-agent hubs --json").out)["hubs"]
     assert sorted(f"{DRIVERS}/{row['hub']}" for row in rows) == sorted(entries)[1:]
     free = [row["hub"] for row in rows if not row["containers"]]
