@@ -59,6 +59,8 @@ need test -u /usr/lib/qvd/bin/qvd-client-slaveclient-usbip-aux
 for unit in qvd-usb-recover.service qvd-usb-agent.service qvd-usb-slaveserver.socket \
   qvd-create-device-coldplug.service; do need systemctl is-enabled $unit; done
 need test -e /etc/qvd/vma.conf
+need rpm --query --whatprovides qvd-client-slaveclient-usbip
+need grep -x vhci-hcd /usr/lib/modules-load.d/qvd-usbip.conf
 for file in node.conf usbip-policy.conf; do echo '# by hand' >>/etc/qvd/$file; done
 systemctl --no-reload disable qvd-usb-agent.service
 run --upgrade --force --nodeps $packages

@@ -150,6 +150,18 @@ def test_what_debian_provides_recommends_and_says_is_said_here_too(
         )
 
 
+def test_2_7_the_name_that_the_guide_installs_is_there_and_the_server_s_package_has_the_module_loaded(
+    staged: Path, sections: dict[str, str]
+) -> None:
+    standing_in = {
+        name for name, text in sections.items() if "qvd-client-slaveclient-usbip" in " ".join(of(text, "Provides"))
+    }
+    assert standing_in == {"client"}
+    server = packed(staged)["qvd-usbip-server"]
+    loads = [name for name in server if name == "usr/lib/modules-load.d/qvd-usbip.conf"]
+    assert ["vhci-hcd" in (staged / "qvd-usbip-server" / name).read_text().split() for name in loads] == [True]
+
+
 def test_the_version_is_the_product_s(spec: str) -> None:
     assert of(spec, "Version") == {VERSION}
     assert f"- {VERSION}-1\n" in spec.rpartition("%changelog")[2]
