@@ -1,8 +1,6 @@
 """The guide of QVD 4.2, sentence by sentence, on real kernels: each scenario is named for what it holds us to.
 
-What other scenarios show of it: a client's stock kernel serves (§2.2: the main job), a kernel with one hub alone (§2.2:
-test_leases), every way for a container's root (§2.5: test_ways_out), programs that mount or examine (§2.5:
-test_bystanders).
+What other tests show of it is in the list of all its sentences, tests/unit/tooling/test_guide.py.
 """
 
 import json
@@ -77,7 +75,7 @@ def limit(server: Guest) -> str:
 def test_1_2_the_setuid_helper_loads_usbip_host_by_itself_and_sets_up_sharing_for_a_user(
     lab: Lab, terminal: Terminal
 ) -> None:
-    """§1.1: no special steps on the client. §1.2: only root can do it, so the helper does it for the user."""
+    """§1.1: the kernel needs no special steps. §1.2: only root can do it, so the helper does it for the user."""
     client, busid = lab.client, adapter(lab)
     client.run("modprobe -r usbip-host; ! test -e /sys/bus/usb/drivers/usbip-host")
     assert client.run(f"stat -c '%U %a' {HELPER}").out == "root 4755"

@@ -6,6 +6,7 @@ What dpkg-buildpackage and lintian make of them is seen by `make packages`; what
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from qvd_usbip import VERSION
@@ -61,6 +62,14 @@ def test_packages_depend_on_the_libraries_of_pyproject_and_on_the_interpreter_of
     interpreter = Path("/usr/bin/python3").resolve().name
     assert f"qvd:Interpreter={interpreter}\n" in words["qvd-usbip-client"]
     assert f"/usr/bin/{interpreter}".encode() in (staged / "qvd-usbip-client" / HELPER).read_bytes()
+
+
+def test_it_is_for_linux_alone(repository: Path, debian: Path) -> None:
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    systems = [each for each in project["classifiers"] if each.startswith("Operating System")]
+    assert systems == ["Operating System :: POSIX :: Linux"]
+    with_the_helper = (debian / "control").read_text(encoding="utf-8").partition("Package: qvd-usbip-client\n")[2]
+    assert with_the_helper.startswith("Architecture: linux-any\n")
 
 
 def test_2_6_the_name_that_the_guide_installs_is_the_client_s_alone_and_the_server_needs_no_package_of_it(
