@@ -1007,6 +1007,14 @@
       <translation>Comprueba que el servidor aún conoce este equipo (allí: qvd-usb-agent clients), o empareja de nuevo: qvd-usb pair HOST</translation>
     </message>
     <message>
+      <source>Container '{container}' has no USB: vm.lxc.use_vhci_hubs was not 1 on this server when it started.</source>
+      <translation>El contenedor '{container}' no tiene USB: vm.lxc.use_vhci_hubs no era 1 en este servidor cuando se inició.</translation>
+    </message>
+    <message>
+      <source>As root: qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1; then start the container again.</source>
+      <translation>Como root: qvd-usb-agent config set key=vm.lxc.use_vhci_hubs,value=1; después inicia de nuevo el contenedor.</translation>
+    </message>
+    <message>
       <source>No virtual hub is free for container '{container}'; it has no USB.</source>
       <translation>No queda ningún concentrador virtual para el contenedor '{container}'; no tiene USB.</translation>
     </message>
