@@ -34,14 +34,20 @@ class Rulebook:
     rules: tuple[Rule, ...]
 
 
+LOCKED_BY_NATURE = "{kind}: only after you agreed"
+EVERYTHING_ELSE = "everything else"
+"""The names of the rules that nobody wrote."""
+NOBODY_LENDS = "the administrator lets nobody lend a device of this kind ({kinds})"
+
+
 def rulebook_of(policy: Policy, written: Sequence[Rule]) -> Rulebook:
     """Decides the whole book: the written rules, then what the policy locks, then that everything else is allowed."""
     locks = tuple(
-        rules.Rule(rules.ASK, kind=kind, name=f"{kind}: only after you agreed")
+        rules.Rule(rules.ASK, kind=kind, name=LOCKED_BY_NATURE.format(kind=kind))
         for kind in KINDS
         if kind in policy.locked
     )
-    return Rulebook(policy=policy, rules=(*written, *locks, rules.Rule(rules.ALLOW, name="everything else")))
+    return Rulebook(policy=policy, rules=(*written, *locks, rules.Rule(rules.ALLOW, name=EVERYTHING_ELSE)))
 
 
 DEFAULT_BOOK = rulebook_of(parse_policy(""), ())
@@ -131,7 +137,7 @@ def _refusal(device: UsbDevice, policy: Policy, rule: Rule, needed: frozenset[st
         return QvdUsbError(DEVICE_LOCKED, busid=device.busid, rule=f'"{rule.name}" ({rule.file}:{rule.line})')
     beyond = needed - policy.consent - {_BY_RULE}
     if beyond:
-        why = f"the administrator lets nobody lend a device of this kind ({', '.join(sorted(beyond))})"
+        why = NOBODY_LENDS.format(kinds=", ".join(sorted(beyond)))
         return QvdUsbError(DEVICE_LOCKED, busid=device.busid, rule=why)
     return None
 

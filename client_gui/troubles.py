@@ -35,7 +35,7 @@ class Standing:
     tries: int = 0
 
 
-_UNTOLD = {
+UNTOLD = {
     "address": "its address",
     "container": "your desktop",
     "device": "this device",
@@ -54,7 +54,7 @@ _UNTOLD = {
 def describe(fault: Fault, **context: str) -> tuple[str, str]:
     """Decides sentence and remedy: the fault's own where it has some, else those of its Problem code."""
     told: dict[str, str] = {**context, **({"seconds": str(fault.seconds)} if fault.seconds else {})}
-    error = QvdUsbError(problem_of(fault.code), **{**_UNTOLD, **told})
+    error = QvdUsbError(problem_of(fault.code), **{**UNTOLD, **told})
     return fault.text or str(error), fault.remedy or error.remedy()
 
 

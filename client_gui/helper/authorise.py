@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PATH = "/etc/qvd/usbip-policy.conf"
 RULES_PATH = "/etc/qvd/usbip-rules.conf"
 KINDS = ("storage", "keyboard", "mouse", "network", "bluetooth")
+NOT_AUTHORISED = "this computer's administrator has not authorised it"
+NOT_READ_YET = "the kernel has not read yet what it is"
+NEEDS_CONSENT = "{kinds} needs the user's consent"
 _LOCKED = "keyboard,mouse,network,bluetooth"
 _CLASSES = (
     ("storage", classes.STORAGE),
@@ -138,9 +141,9 @@ def check_device(policy: Policy, device: "Device", consent: frozenset[str]) -> N
     if device.below_vhci:
         raise QvdUsbError(DEVICE_BELOW_VHCI, busid=busid)
     if not device.authorized:
-        raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule="this computer's administrator has not authorised it")
+        raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule=NOT_AUTHORISED)
     if not device.interfaces:
-        raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule="the kernel has not read yet what it is")
+        raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule=NOT_READ_YET)
     for network in device.networks:
         if network.up:
             raise QvdUsbError(NETWORK_IN_USE, busid=busid, use=network.name)
@@ -150,7 +153,7 @@ def check_device(policy: Policy, device: "Device", consent: frozenset[str]) -> N
     if action == "allow":
         return
     if locked := (kinds_of(device) & policy.locked) - (consent & policy.consent):
-        raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule=", ".join(sorted(locked)) + " needs the user's consent")
+        raise QvdUsbError(DEVICE_LOCKED, busid=busid, rule=NEEDS_CONSENT.format(kinds=", ".join(sorted(locked))))
 
 
 def _ruled(policy: Policy, device: "Device") -> tuple[str, str]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QLocale
 
-from client_gui.state import DeviceState, Row, Step
-from client_gui.ui import problem_words
+from client_gui.state import Decision, DeviceState, Row, Step
+from client_gui.ui import problem_words, value_words
 from client_gui.ui.messages import STEP_WORDS, capital, device_name, face_word, noop, state_word, tr
 from qvd_usbip.errors import DEVICE_LOCKED, printable
 from qvd_usbip.kinds import keeps_data
@@ -78,7 +78,7 @@ def blocked_by(row: Row) -> str:
     if rule is None or row.problem != DEVICE_LOCKED.code:
         return ""
     if not rule.file:
-        return tr('Blocked by rule {n}, "{name}".', n=rule.number, name=printable(rule.name))
+        return tr('Blocked by rule {n}, "{name}".', n=rule.number, name=_rule_name(rule))
     place = f"{printable(rule.file)}:{rule.line}"
     return tr('Blocked by rule {n}, "{name}" ({place}).', n=rule.number, name=printable(rule.name), place=place)
 
@@ -88,13 +88,18 @@ def decided_by(row: Row) -> str:
     rule = row.rule
     if rule is None:
         return ""
-    words = {"n": rule.number, "m": rule.total, "name": printable(rule.name)}
+    words = {"n": rule.number, "m": rule.total, "name": _rule_name(rule)}
     if row.state in {DeviceState.BLOCKED, DeviceState.LOCKED}:
         return blocked_by(row) or tr('Rule {n} of {m}, "{name}".', **words)
     allowed = tr('Allowed by rule {n} of {m}, "{name}".', **words)
     if rule.administrator:
         allowed = tr('Allowed by rule {n} of {m}, "{name}", set by your administrator.', **words)
     return f"{tr('Your choice.')} {allowed}" if row.ticked else allowed
+
+
+def _rule_name(rule: Decision) -> str:
+    """Names a rule: somebody's as they wrote it, one that nobody wrote in the user's language."""
+    return printable(rule.name if rule.file else value_words.translated(rule.name))
 
 
 def local_driver(row: Row) -> str:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import cache
-from string import Formatter
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication
-
+from client_gui.ui import value_words
 from qvd_usbip.errors import printable, problem_of
 
 SAID_OTHERWISE: Final = {
@@ -32,35 +29,17 @@ def sentence(code: str, text: str) -> str:
 
     Args: the Problem's code; its sentence as the engine filled it.
     """
-    return printable(_translated((problem_of(code).sentence, *SAID_OTHERWISE.get(code, ())), text))
+    return _said((problem_of(code).sentence, *SAID_OTHERWISE.get(code, ())), text)
 
 
 def remedy(code: str, text: str) -> str:
     """Says what helps; see `sentence`."""
-    return printable(_translated((problem_of(code).remedy, *SAID_OTHERWISE.get(code, ())), text))
+    return _said((problem_of(code).remedy, *SAID_OTHERWISE.get(code, ())), text)
 
 
-def _translated(templates: tuple[str, ...], text: str) -> str:
-    """Takes the values out of the template that was filled and puts them into its translation."""
-    for template in templates:
-        translated = QCoreApplication.translate("Problem", template)
-        found = _pattern(template).fullmatch(text) if translated != template else None
-        if found is not None:
-            return translated.format_map(found.groupdict())
-    return text
-
-
-@cache
-def _pattern(template: str) -> re.Pattern[str]:
-    pattern, known = "", set[str]()
-    for literal, field, _, _ in Formatter().parse(template):
-        pattern += re.escape(literal)
-        if field in known:
-            pattern += f"(?P={field})"
-        elif field:
-            known.add(field)
-            pattern += f"(?P<{field}>.*?)"
-    return re.compile(pattern, re.DOTALL)
+def _said(templates: tuple[str, ...], text: str) -> str:
+    found = value_words.filled(templates, "Problem", text)
+    return printable(text if found is None else found)
 
 
 def split_remedy(remedy: str) -> tuple[str, str, str]:

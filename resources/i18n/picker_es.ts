@@ -1171,4 +1171,95 @@
       <translation>Desmóntalo, como root: {command}</translation>
     </message>
   </context>
+  <context>
+    <name>Value</name>
+    <message>
+      <source>its address</source>
+      <translation>su dirección</translation>
+    </message>
+    <message>
+      <source>your desktop</source>
+      <translation>tu escritorio</translation>
+    </message>
+    <message>
+      <source>this device</source>
+      <translation>este dispositivo</translation>
+    </message>
+    <message>
+      <source>createdevice.acl.group</source>
+      <translation>de createdevice.acl.group</translation>
+    </message>
+    <message>
+      <source>its hub</source>
+      <translation>su hub</translation>
+    </message>
+    <message>
+      <source>of your desktop</source>
+      <translation>de tu escritorio</translation>
+    </message>
+    <message>
+      <source>for it</source>
+      <translation>para él</translation>
+    </message>
+    <message>
+      <source>the agent's folder</source>
+      <translation>la carpeta del agente</translation>
+    </message>
+    <message>
+      <source>the other end's log says why</source>
+      <translation>el registro del otro extremo dice por qué</translation>
+    </message>
+    <message>
+      <source>the other end's log names the rule</source>
+      <translation>el registro del otro extremo nombra la regla</translation>
+    </message>
+    <message>
+      <source>a few</source>
+      <translation>unos</translation>
+    </message>
+    <message>
+      <source>everything else</source>
+      <translation>todo lo demás</translation>
+    </message>
+    <message>
+      <source>storage</source>
+      <translation>almacenamiento</translation>
+    </message>
+    <message>
+      <source>keyboard</source>
+      <translation>teclado</translation>
+    </message>
+    <message>
+      <source>mouse</source>
+      <translation>ratón</translation>
+    </message>
+    <message>
+      <source>network</source>
+      <translation>red</translation>
+    </message>
+    <message>
+      <source>bluetooth</source>
+      <translation>Bluetooth</translation>
+    </message>
+    <message>
+      <source>{kind}: only after you agreed</source>
+      <translation>{kind}: solo si estás de acuerdo</translation>
+    </message>
+    <message>
+      <source>the administrator lets nobody lend a device of this kind ({kinds})</source>
+      <translation>el administrador no deja que nadie preste un dispositivo de este tipo ({kinds})</translation>
+    </message>
+    <message>
+      <source>this computer's administrator has not authorised it</source>
+      <translation>el administrador de este equipo no lo ha autorizado</translation>
+    </message>
+    <message>
+      <source>the kernel has not read yet what it is</source>
+      <translation>el núcleo aún no ha leído qué es</translation>
+    </message>
+    <message>
+      <source>{kinds} needs the user's consent</source>
+      <translation>hace falta el consentimiento del usuario ({kinds})</translation>
+    </message>
+  </context>
 </TS>

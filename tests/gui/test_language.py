@@ -13,14 +13,24 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QLocale
 from PySide6.QtWidgets import QApplication
 
-from client_gui import unmount
-from client_gui.ui import accessible, problem_words
+from client_gui import judgement, unmount
+from client_gui.state import Decision
+from client_gui.troubles import UNTOLD, Fault, describe
+from client_gui.ui import accessible, device_words, problem_words, value_words
 from client_gui.ui.language import speak
 from client_gui.ui.look import Look
 from client_gui.ui.messages import session_line
 from client_gui.ui.picker import Picker
 from client_gui.volumes import Filesystem
-from qvd_usbip.errors import DEVICE_GONE, HELPER_MISSING, HELPER_SILENT, PROBLEMS, Problem, QvdUsbError
+from qvd_usbip.errors import (
+    DEVICE_GONE,
+    DEVICE_LOCKED,
+    HELPER_MISSING,
+    HELPER_SILENT,
+    PROBLEMS,
+    Problem,
+    QvdUsbError,
+)
 from tests.gui import samples
 from tests.gui.conftest import compiled
 from tests.gui.fake_engine import FakeEngine
@@ -94,7 +104,11 @@ def test_every_sentence_of_a_problem_is_known_and_those_of_the_client_are_transl
     assert missing <= NEVER_IN_THE_WINDOW
 
 
-@pytest.mark.parametrize("context", ["Picker", "Problem"])
+def test_every_value_that_the_engine_puts_into_sentences_is_translated() -> None:
+    assert set(translated()["Value"]) == set(value_words.VALUES)
+
+
+@pytest.mark.parametrize("context", ["Picker", "Problem", "Value"])
 def test_translations_keep_the_places_that_are_filled(context: str) -> None:
     for source, translation in translated()[context].items():
         assert translation.strip(), source
@@ -163,6 +177,39 @@ def test_what_keeps_a_volume_busy_is_said_in_spanish(spanish: None) -> None:
 def test_words_of_another_peer_stay_as_they_are(spanish: None) -> None:
     assert problem_words.sentence("bind-failed", "PipeWire still\nuses it.") == "PipeWire still\\x0auses it."
     assert problem_words.sentence("from-the-future", "Something new.") == "Something new."
+
+
+def test_rules_that_nobody_wrote_are_named_in_spanish_and_written_ones_as_they_are(spanish: None) -> None:
+    row = replace(samples.STICK, rule=Decision(name=judgement.EVERYTHING_ELSE, number=5, total=5))
+    assert device_words.decided_by(row).endswith("la regla 5 de 5, «todo lo demás».")
+    written = Decision(name=judgement.EVERYTHING_ELSE, number=1, total=5, file="/home/user/rules", line=3)
+    assert "«everything else»" in device_words.decided_by(replace(samples.STICK, rule=written))
+    for rule in judgement.DEFAULT_BOOK.rules:
+        assert value_words.translated(rule.name) != rule.name
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (judgement.LOCKED_BY_NATURE.format(kind="keyboard"), "teclado: solo si estás de acuerdo"),
+        (
+            judgement.NOBODY_LENDS.format(kinds="keyboard, network"),
+            "el administrador no deja que nadie preste un dispositivo de este tipo (teclado, red)",
+        ),
+        ('"no sticks" (/etc/qvd/usbip-rules.conf:4)', '"no sticks" (/etc/qvd/usbip-rules.conf:4)'),
+    ],
+)
+def test_why_a_device_stays_here_is_said_in_spanish(spanish: None, rule: str, reason: str) -> None:
+    error = QvdUsbError(DEVICE_LOCKED, busid="1-2", rule=rule)
+    assert reason in problem_words.sentence(error.problem.code, str(error))
+
+
+def test_what_the_other_end_did_not_tell_is_said_in_spanish(spanish: None) -> None:
+    for code in PROBLEMS:
+        text, _ = describe(Fault(code=code))
+        said = problem_words.sentence(code, text)
+        left = [value for value in UNTOLD.values() if len(value.split()) > 2 and value in said]
+        assert said == text or not left, said
 
 
 def test_translated_remedy_still_has_its_command(spanish: None) -> None:
