@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -60,6 +61,18 @@ def states(draw: st.DrawFn) -> State:
 @given(states())
 def test_what_is_written_is_read_again(state: State) -> None:
     assert parse_ledger(format_ledger(state, BOOT), BOOT, 100.0) == state
+
+
+@given(states())
+def test_a_record_of_an_agent_that_noted_less_is_read_too(state: State) -> None:
+    """An upgrade restarts the agent beneath running containers."""
+    record = json.loads(format_ledger(state, BOOT))
+    for row in record["containers"]:
+        del row["switched_off"], row["nodes"]
+    known = parse_ledger(json.dumps(record), BOOT, 100.0).containers
+    assert known == {
+        name: replace(container, switched_off=False, nodes=None) for name, container in state.containers.items()
+    }
 
 
 @given(states())
