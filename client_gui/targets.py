@@ -63,12 +63,18 @@ def unshare(target: BusId | Entry, devices: Sequence[UsbDevice], now: Wishes) ->
     """
     if isinstance(target, BusId):
         return wishes.untick(_at(target, devices), devices, now)
-    if target in now.share_list.entries:
-        return wishes.forget(target, now)
+    listed = next((entry for entry in now.share_list.entries if _alike(entry, target)), None)
+    if listed is not None:
+        return wishes.forget(listed, now)
     matching = one_of(target, devices)
     if matching is None:
         raise QvdUsbError(DEVICE_UNKNOWN, device=target)
     return wishes.untick(matching, devices, now)
+
+
+def _alike(one: Entry, other: Entry) -> bool:
+    """Whether both name the same, however it is written."""
+    return (one.vidpid, one.serial) == (other.vidpid, other.serial)
 
 
 def _at(busid: BusId, devices: Sequence[UsbDevice]) -> UsbDevice:

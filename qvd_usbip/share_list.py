@@ -2,7 +2,8 @@
 
 A serial number is written as it is. Where it holds what this grammar or the configuration file needs (a comma, a blank
 at an end, a control character, "${"), that character is written as %XX, its UTF-8 bytes in hexadecimal; QVD's own
-client does not know such devices at all.
+client does not know such devices at all. That client knows no %XX either: what it wrote means the serial number as it
+stands there too, and stays as it wrote it.
 """
 
 from __future__ import annotations
@@ -17,17 +18,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One wish: every device of this vendor and product, or only the one with this serial number."""
+    """One wish: every device of this vendor and product, or only the one with this serial number.
+
+    `text` is how the serial number stands in the list, where we would write it otherwise, else "".
+    """
 
     vidpid: ids.VidPid
     serial: str | None = None
+    text: str = ""
 
     def matches(self, device: UsbDevice) -> bool:
-        """Whether the device is meant."""
-        return self.vidpid == device.vidpid and self.serial in (None, device.serial)
+        """Whether the device is meant; blanks at the ends of serial numbers do not count: not everybody reads them."""
+        if self.serial is None or self.vidpid != device.vidpid:
+            return self.vidpid == device.vidpid
+        bare = device.serial.strip()
+        if not bare:
+            return device.serial == self.serial
+        as_written = "%" in bare and bare == (self.text or _written(self.serial))
+        return as_written or bare == self.serial.strip()
 
     def __str__(self) -> str:
-        return written(self.vidpid, self.serial)
+        return f"{self.vidpid}@{self.text}" if self.text else written(self.vidpid, self.serial)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +96,16 @@ def _entry(item: str) -> Entry:
         raise errors.QvdUsbError(errors.SHARE_LIST_MALFORMED, value=item) from error
     if at and not serial.strip():
         raise errors.QvdUsbError(errors.SHARE_LIST_MALFORMED, value=item)
-    return Entry(vidpid=parsed, serial=_read(serial.strip(), item) if at else None)
+    return _named(parsed, serial.strip()) if at else Entry(vidpid=parsed)
+
+
+def _named(vidpid: ids.VidPid, text: str) -> Entry:
+    try:
+        serial = percent.decoded(text)
+    except UnicodeDecodeError:
+        serial = text  # no %XX of ours
+    plain = text == _written(serial) or not text.isprintable() or "${" in text
+    return Entry(vidpid=vidpid, serial=serial, text="" if plain else text)
 
 
 def _written(serial: str) -> str:
@@ -100,10 +120,3 @@ def _needs_escape(serial: str, at: int, last: int) -> bool:
     if char == "$":  # a configuration file would take "${" for a reference to another key
         return serial[at + 1 : at + 2] == "{"
     return char == "," or not char.isprintable() or (char.isspace() and at in (0, last))
-
-
-def _read(serial: str, item: str) -> str:
-    try:
-        return percent.decoded(serial)
-    except UnicodeDecodeError as error:
-        raise errors.QvdUsbError(errors.SHARE_LIST_MALFORMED, value=item) from error

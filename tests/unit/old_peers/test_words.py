@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from qvd_usbip import share_list
-from qvd_usbip.ids import VidPid
+from qvd_usbip.ids import BusId, VidPid
 from qvd_usbip.share_list import Entry, ShareList
+from qvd_usbip.usb import UsbDevice
 from qvd_usbip.wire import (
     AckClient,
     AckUnsupported,
@@ -47,6 +48,16 @@ def ask(image: OldImage, exchange: UpgradeClient | AckClient | PingClient) -> ob
 def test_a_share_list_that_an_old_client_wrote_is_read() -> None:
     read = share_list.parse(write_share_list(DEVICES))
     assert [(str(entry.vidpid), entry.serial or "") for entry in read.entries] == DEVICES
+
+
+@pytest.mark.parametrize("serial", ["AB%20CD", "1%ff2", "50%", "a@b", "a:b"])
+def test_a_serial_that_an_old_client_wrote_is_no_other_to_us_and_stays_so_to_it(serial: str) -> None:
+    written = write_share_list([("0bda:58c2", serial)])
+    read = share_list.parse(written)
+    assert read.matches(
+        UsbDevice(busid=BusId(1, (4,)), vidpid=VidPid(0x0BDA, 0x58C2), serial=serial, busnum=1, devnum=2)
+    )
+    assert read_share_list(str(read)) == [("0bda:58c2", serial)]
 
 
 def test_a_share_list_of_ours_is_read_by_an_old_client() -> None:

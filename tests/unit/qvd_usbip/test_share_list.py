@@ -38,6 +38,10 @@ def test_an_empty_list(text: str) -> None:
         ("0bda:58c2@SN 12 34", "0bda:58c2@SN 12 34"),
         ("0bda:58c2@50%", "0bda:58c2@50%"),
         ("0bda:58c2@a%2Cb", "0bda:58c2@a%2Cb"),
+        ("0bda:58c2@AB%20CD", "0bda:58c2@AB%20CD"),
+        ("0bda:58c2@1%ff2", "0bda:58c2@1%ff2"),
+        ("0bda:58c2@%FF", "0bda:58c2@%FF"),
+        ("0bda:58c2@a%20${x}\x01", "0bda:58c2@a %24{x}%01"),
     ],
 )
 def test_reading_is_generous_and_printing_exact(text: str, printed: str) -> None:
@@ -45,13 +49,46 @@ def test_reading_is_generous_and_printing_exact(text: str, printed: str) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "0bda", "0bda:58c2@", "0bda:58c2@ ", "0bda:58c2 1234", "@1234", "0bda:58c2@%FF", "1-4", "0bda:58c2;1"]
+    "text", ["x", "0bda", "0bda:58c2@", "0bda:58c2@ ", "0bda:58c2 1234", "@1234", "1-4", "0bda:58c2;1"]
 )
 def test_refused_with_the_entry_that_is_wrong(text: str) -> None:
     with pytest.raises(errors.QvdUsbError) as raised:
         parse(f"0441:0012, {text}")
     assert raised.value.problem is errors.SHARE_LIST_MALFORMED
     assert raised.value.context == {"value": text.strip()}
+
+
+@pytest.mark.parametrize(
+    ("written", "serial"),
+    [
+        ("AB%20CD", "AB%20CD"), ("AB%20CD", "AB CD"), ("1%ff2", "1%ff2"), ("50%", "50%"), ("50%25", "50%"), ("%", "%"),
+        ("a%2Cb", "a,b"), ("a%40b%3Ac", "a@b:c"), ("a@b:c", "a@b:c"), ("AB", "AB  "), ("AB", " AB"), ("AB%20", "AB"),
+    ],
+)  # fmt: skip
+def test_an_entry_means_the_serial_as_it_is_written_and_as_it_is_read(written: str, serial: str) -> None:
+    """A client that knows no %XX writes a serial as it is; whoever wrote it, blanks at the ends may be left out."""
+    listed = parse(f"0441:0012, 0bda:58c2@{written}")
+    assert listed.matches(device("0bda:58c2", serial))
+    assert str(listed) == f"0441:0012, 0bda:58c2@{written}", "and it is left as it is"
+
+
+@given(hostile_text)
+def test_no_serial_of_blanks_is_none(serial: str) -> None:
+    assert not parse("0bda:58c2@%20").matches(device("0bda:58c2", ""))
+    blank = parse(str(ShareList().with_entry(entry_for(device("0bda:58c2", " \t")))))
+    assert blank.matches(device("0bda:58c2", " \t"))
+    assert not blank.matches(device("0bda:58c2", serial.strip()))
+
+
+@given(st.text(st.sampled_from("aB1%25 ,@:é2CfF$"), min_size=1))
+def test_whatever_an_old_client_wrote_for_a_device_means_that_device(serial: str) -> None:
+    """It knows no commas in a serial, and neither writes nor reads the blanks at its ends."""
+    plain = serial.replace(",", "").strip()
+    if plain:
+        listed = parse(f"0bda:58c2@{plain}, 0441:0012")
+        assert listed.matches(device("0bda:58c2", plain))
+        assert len(listed.entries) == 2
+        assert parse(str(listed)) == listed
 
 
 @given(st.lists(entries, max_size=5))
