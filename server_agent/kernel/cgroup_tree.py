@@ -6,7 +6,6 @@ Whatever is below the payload was made by container root, so it is walked by dir
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from qvd_usbip.ids import VmId
@@ -15,6 +14,7 @@ from server_agent.kernel.container_names import container_names
 GONE = frozenset({errno.ENOENT, errno.ENODEV})
 CGROUPS = 8192  # a system has some hundred; a walk over so many takes a fraction of a second
 DEPTH = 256  # some ten are usual
+NAMED = 4  # of those that would not go; container root can have any number of them
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -100,37 +100,58 @@ def populated(cgroup: Path) -> bool:
         raise
 
 
-def remove_cgroup(cgroup: Path) -> None:
-    """Remove a cgroup and those below it, deepest first; one that is gone is fine.
+def remove_cgroups(*tops: Path) -> None:
+    """Remove cgroups and those below them, deepest first; what is gone is fine, what stays keeps none beside it.
 
     Raises:
         TooManyError: not all could be removed at once.
-        OSError: EBUSY when a process is left.
+        OSError: EBUSY when a process is left. Its file name is what stayed though nothing below keeps it.
     """
-    try:
-        parent = os.open(cgroup.parent, FOLDER)
-    except FileNotFoundError:
-        return
-    try:
-        _remove(parent, cgroup.name, iter(range(CGROUPS)), DEPTH)
-    finally:
-        os.close(parent)
+    stayed: list[OSError] = []
+    for top in tops:
+        try:
+            parent = os.open(top.parent, FOLDER)
+        except FileNotFoundError:
+            continue
+        try:
+            _remove(parent, top.name, iter(range(CGROUPS)), DEPTH, stayed)
+        except TooManyError as error:
+            stayed.append(_of(error, top.name))
+        finally:
+            os.close(parent)
+    if stayed:
+        more = f" and {len(stayed) - NAMED} more" if len(stayed) > NAMED else ""
+        raise _of(stayed[0], ", ".join(str(error.filename) for error in stayed[:NAMED]) + more)
 
 
-def _remove(parent: int, name: str, left: Iterator[int], depth: int) -> None:
+def _remove(parent: int, place: str, left: Iterator[int], depth: int, stayed: list[OSError]) -> bool:
+    """Whether it is gone; what stays by itself, at this place or below it, is added to `stayed`."""
+    if next(left, None) is None:
+        raise TooManyError(errno.E2BIG, "too many cgroups")
+    if not depth:
+        stayed.append(TooManyError(errno.E2BIG, "nested too deeply", place))
+        return False
+    name = place.rpartition("/")[2]
     try:
         fd = os.open(name, FOLDER, dir_fd=parent)
-    except FileNotFoundError:
-        return
-    try:
-        if next(left, None) is None or not depth:
-            raise TooManyError(errno.E2BIG, "too many cgroups")
-        for child in _children(fd):
-            _remove(fd, child, left, depth - 1)
-    finally:
-        os.close(fd)
-    with suppress(FileNotFoundError):
-        os.rmdir(name, dir_fd=parent)
+        try:
+            below = [_remove(fd, f"{place}/{child}", left, depth - 1, stayed) for child in _children(fd)]
+        finally:
+            os.close(fd)
+        if all(below):
+            os.rmdir(name, dir_fd=parent)
+        return all(below)
+    except TooManyError:
+        raise
+    except OSError as error:
+        if error.errno in GONE:
+            return True
+        stayed.append(_of(error, place))
+        return False
+
+
+def _of(error: OSError, place: str) -> OSError:
+    return type(error)(error.errno, error.strerror, place)
 
 
 def cgroup_names(parent: Path) -> frozenset[VmId]:

@@ -22,7 +22,7 @@ from server_agent.kernel.cgroup_tree import (
     cgroup_names,
     folders,
     payloads,
-    remove_cgroup,
+    remove_cgroups,
     walk,
 )
 from server_agent.state import Right
@@ -56,7 +56,7 @@ class DeviceFiles:
         if self.has_processes(name):
             self._clear(name)
             return
-        remove_cgroup(self._folder(name))
+        remove_cgroups(self._folder(name))
         make_cgroup(self._folder(name))
         write_line(self._folder(name) / DENY, "a")
         for row in device_list.BASE:
@@ -72,8 +72,7 @@ class DeviceFiles:
             OSError: EBUSY while a process is left; its rights are gone even then.
         """
         self._clear(name)
-        for hierarchy in folders(self.hierarchies):
-            remove_cgroup(hierarchy / self.parent / str(name))
+        remove_cgroups(*(hierarchy / self.parent / str(name) for hierarchy in folders(self.hierarchies)))
 
     def allow(self, name: VmId, right: Right) -> None:
         """Allow reading and writing one number in every cgroup of the container, and read each back.

@@ -20,7 +20,7 @@ from server_agent.kernel import bpf
 from server_agent.kernel.cgroup_tree import (
     cgroup_names,
     populated_payload,
-    remove_cgroup,
+    remove_cgroups,
 )
 from server_agent.kernel.lxc_program import rows_of
 from server_agent.state import Right
@@ -60,11 +60,11 @@ class LxcLists:
         if self.has_processes(name):
             self._required(name)
         else:
-            remove_cgroup(self._folder(name))
+            remove_cgroups(self._folder(name))
         (self._folder(name) / MARK).mkdir(mode=0o755, parents=True, exist_ok=True)
 
     def remove(self, name: VmId) -> None:
-        """Take the rights of a container that still runs, then its cgroups.
+        """Take the rights of a container that still runs, or its cgroups; the mark stays while a list of LXC counts.
 
         Raises:
             QvdUsbError: a right may still be there.
@@ -73,7 +73,8 @@ class LxcLists:
         if self.has_processes(name):
             for right in sorted(device_list.rights_of(self._required(name))):
                 self.deny(name, right)
-        remove_cgroup(self._folder(name))
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(self._folder(name)))
+        remove_cgroups(self._folder(name))
 
     def allow(self, name: VmId, right: Right) -> None:
         """Let LXC allow reading and writing one number, and read the program that is in force then.

@@ -16,7 +16,7 @@ from qvd_usbip.ids import DevNum, VmId
 from server_agent import device_list
 from server_agent.kernel import bpf
 from server_agent.kernel.bpf import Instruction
-from server_agent.kernel.cgroup_tree import cgroup_names, populated_payload, remove_cgroup
+from server_agent.kernel.cgroup_tree import cgroup_names, populated_payload, remove_cgroups
 from server_agent.kernel.container_names import container_names
 from server_agent.state import Right
 
@@ -187,7 +187,7 @@ class DeviceMaps:
         for right in held or ():
             self.deny(name, right)
         self._pin(name).unlink(missing_ok=True)
-        remove_cgroup(self.cgroups / str(name))
+        remove_cgroups(self.cgroups / str(name))
 
     def has_processes(self, name: VmId) -> bool:
         """Whether this container has processes of its own."""

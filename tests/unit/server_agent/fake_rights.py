@@ -8,6 +8,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -283,7 +284,7 @@ def bench_of(backend: Backend, root: Path, monkeypatch: pytest.MonkeyPatch) -> U
     cgroups, kernel = root / "cgroup", Bpf()
     kernel.install(monkeypatch)
     for module in (cgroup_v1, cgroup_v2_lxc, cgroup_v2_map):
-        monkeypatch.setattr(module, "remove_cgroup", lambda cgroup: remove_tree(cgroup, kernel))
+        monkeypatch.setattr(module, "remove_cgroups", partial(remove_trees, kernel))
     bench: Unified | Files
     if backend == Backend.V1:
         monkeypatch.setattr(cgroup_v1, "make_cgroup", make_v1)
@@ -309,14 +310,15 @@ def bench_of(backend: Backend, root: Path, monkeypatch: pytest.MonkeyPatch) -> U
     return bench
 
 
-def remove_tree(cgroup: Path, kernel: Bpf) -> None:
-    """The kernel removes a cgroup with the files it shows there, but not one with processes."""
-    files = [*cgroup.glob("**/cgroup.procs"), *cgroup.glob("**/cgroup.events")]
-    if any(file.read_text() not in {"", "populated 0\n"} for file in files):
-        raise OSError(errno.EBUSY, "Device or resource busy")
-    shutil.rmtree(cgroup, ignore_errors=True)
-    for place in [place for place in kernel.attached if place == cgroup or cgroup in place.parents]:
-        del kernel.attached[place]
+def remove_trees(kernel: Bpf, *tops: Path) -> None:
+    """The kernel removes cgroups with the files it shows there, but not those with processes."""
+    for cgroup in tops:
+        files = [*cgroup.glob("**/cgroup.procs"), *cgroup.glob("**/cgroup.events")]
+        if any(file.read_text() not in {"", "populated 0\n"} for file in files):
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        shutil.rmtree(cgroup, ignore_errors=True)
+        for place in [place for place in kernel.attached if place == cgroup or cgroup in place.parents]:
+            del kernel.attached[place]
 
 
 def make_v1(path: Path) -> None:

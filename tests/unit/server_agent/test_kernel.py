@@ -13,8 +13,7 @@ from qvd_usbip.ids import BusId, DevNum, HubId, VmId
 from qvd_usbip.port_range import ALL_PORTS, PortRange
 from server_agent.backend import Backend
 from server_agent.events import Left
-from server_agent.kernel import cgroup_tree
-from server_agent.kernel.cgroup_tree import populated, remove_cgroup
+from server_agent.kernel.cgroup_tree import populated
 from server_agent.kernel.cgroup_v2_map import DeviceMaps
 from server_agent.kernel.container_names import container_names
 from server_agent.kernel.gate import ChangedError, Gate
@@ -367,26 +366,3 @@ def test_processes_of_the_container_count_and_its_monitor_does_not(tmp_path: Pat
     assert ByContainer(backends={Backend.MAP: maps}).running() == {VmId("one")}
     assert maps.known() == {VmId("one"), VmId("two"), VmId("three")}
     assert not populated(tmp_path / "gone")
-
-
-def test_a_cgroup_is_removed_with_those_below_it(tmp_path: Path) -> None:
-    (tmp_path / "one/payload/ns/system.slice").mkdir(parents=True)
-    remove_cgroup(tmp_path / "one")
-    remove_cgroup(tmp_path / "one")
-    assert not (tmp_path / "one").exists()
-
-
-def test_cgroups_without_number_or_end_are_removed_as_far_as_it_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cgroup_tree, "CGROUPS", 20)
-    for number in range(30):
-        (tmp_path / f"one/payload/{number}").mkdir(parents=True)
-    with pytest.raises(cgroup_tree.TooManyError):
-        remove_cgroup(tmp_path / "one")
-    remove_cgroup(tmp_path / "one")
-    assert not (tmp_path / "one").exists()
-    monkeypatch.setattr(cgroup_tree, "DEPTH", 20)
-    (tmp_path / "one" / "/".join("x" * 30)).mkdir(parents=True)
-    with pytest.raises(cgroup_tree.TooManyError):
-        remove_cgroup(tmp_path / "one")

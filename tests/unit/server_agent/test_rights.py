@@ -1,6 +1,7 @@
 """The three back ends for device rights: one contract on fakes, and what each has to guard against by itself."""
 
 import errno
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -151,6 +152,18 @@ def test_without_its_program_the_back_end_says_what_is_missing(tmp_path: Path) -
     lists = LxcLists(cgroups=tmp_path, program=tmp_path / "lxc-cgroup")
     with pytest.raises(QvdUsbError, match="lxc-cgroup is not installed"):
         lists.create(ONE)
+
+
+def test_while_a_container_runs_the_mark_that_lxcs_list_counts_is_not_taken(
+    lxc: ByLxc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroup_v2_lxc, "remove_cgroups", shutil.rmtree)
+    with pytest.raises(OSError, match="busy"):
+        lxc.rights.remove(ONE)
+    assert lxc.rights.knows(ONE)
+    lxc.stop()
+    lxc.rights.remove(ONE)
+    assert not lxc.rights.knows(ONE)
 
 
 # cgroup v1 --------------------------------------------------------------------------------------------------------
