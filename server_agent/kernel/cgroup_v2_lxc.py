@@ -1,27 +1,25 @@
 """EFFECT: device rights through LXC: its own device program, changed by its own program lxc-cgroup.
 
 The program asks the container's monitor over LXC's command socket, and may hang with it: it gets a deadline. What came
-of it is read from the kernel, out of the device program that is in force; LXC's own word is not taken for it.
+of it is read from the kernel, out of the device program that is in force; LXC's own word is not taken for it. What was
+asked of a monitor that did not answer in time it may still carry out: that stands in the kernel too, as an empty cgroup
+beside the container's, so that an agent that is started anew knows it.
 """
 
 import errno
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from qvd_usbip.errors import BACKEND_UNAVAILABLE, LXC_CONFIG_MISSING, RIGHTS_FAILED, QvdUsbError
-from qvd_usbip.ids import VmId
+from qvd_usbip.ids import DevNum, VmId
 from server_agent import device_list
 from server_agent.backend import Backend
 from server_agent.device_list import Row
 from server_agent.kernel import bpf
-from server_agent.kernel.cgroup_tree import (
-    cgroup_names,
-    populated_payload,
-    remove_cgroups,
-)
+from server_agent.kernel.cgroup_tree import cgroup_names, folders, populated_payload, remove_cgroups
 from server_agent.kernel.lxc_program import rows_of
 from server_agent.state import Right
 
@@ -31,6 +29,7 @@ DEADLINE = 5.0  # seconds; under emulation on a busy machine it needs half of on
 TRIES = 3
 WORDS = 300  # of what it complains
 MARK = "rights-by-lxc"  # an empty cgroup beside the container's: nothing else shows whose device list counts
+ASKED = "asked-"  # begins the name of an empty cgroup for a number whose monitor was asked and did not answer
 PAYLOAD = "payload"
 
 
@@ -41,12 +40,10 @@ class LxcLists:
     Args:
         cgroups: the folder in the unified hierarchy that holds one parent cgroup per container.
         program: lxc-cgroup.
-        unsettled: containers whose monitor may still carry out what it was asked before the deadline.
     """
 
     cgroups: Path
     program: Path = PROGRAM
-    unsettled: set[VmId] = field(default_factory=set)
 
     def create(self, name: VmId) -> None:
         """Make and mark the parent cgroup. LXC's list comes with the container: until it is in force nothing is given.
@@ -71,7 +68,7 @@ class LxcLists:
             OSError: EBUSY while a process is left.
         """
         if self.has_processes(name):
-            for right in sorted(device_list.rights_of(self._required(name))):
+            for right in sorted(device_list.rights_of(self._required(name)) | self._unsettled(name)):
                 self.deny(name, right)
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(self._folder(name)))
         remove_cgroups(self._folder(name))
@@ -96,15 +93,15 @@ class LxcLists:
             OSError: the kernel does not say.
         """
         if not self.has_processes(name):
-            self.unsettled.discard(name)
-        if name not in self.unsettled and not self._open_to(name, right):
+            self._settle(name)
+        if not self._unsettled(name) and not self._open_to(name, right):
             return
         said = self._ask(name, "devices.deny", right)
-        if name in self.unsettled or self._open_to(name, right):
+        if self._unsettled(name) or self._open_to(name, right):
             raise QvdUsbError(RIGHTS_FAILED, device=right, container=name, reason=said or "LXC's list still has it")
 
     def held(self, name: VmId) -> frozenset[Right] | None:
-        """The numbers beyond the base list; None when it runs with none, or with one that keeps nothing apart.
+        """The numbers beyond the base list, and those that may still come; None when no list keeps it apart.
 
         Raises:
             OSError: the kernel does not say.
@@ -112,7 +109,7 @@ class LxcLists:
         rows = self._rows(name)
         if rows is None:
             return None if self.has_processes(name) or not self.knows(name) else frozenset()
-        return None if device_list.too_wide(rows) else device_list.rights_of(rows)
+        return None if device_list.too_wide(rows) else device_list.rights_of(rows) | self._unsettled(name)
 
     def has_processes(self, name: VmId) -> bool:
         """Whether this container has processes of its own."""
@@ -128,6 +125,18 @@ class LxcLists:
 
     def _folder(self, name: VmId) -> Path:
         return self.cgroups / str(name)
+
+    def _unsettled(self, name: VmId) -> frozenset[Right]:
+        """What the monitor was asked about and may not have done yet."""
+        return frozenset(map(_right_of, self._asked(name)))
+
+    def _asked(self, name: VmId) -> list[Path]:
+        return [folder for folder in folders(self._folder(name)) if folder.name.startswith(ASKED)]
+
+    def _settle(self, name: VmId) -> None:
+        """Nothing is on its way to the monitor any more."""
+        for folder in self._asked(name):
+            folder.rmdir()
 
     def _open_to(self, name: VmId, right: Right) -> bool:
         rows = self._rows(name)
@@ -185,11 +194,16 @@ class LxcLists:
                 stderr=subprocess.PIPE, timeout=DEADLINE, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            self.unsettled.add(name)
+            (self._folder(name) / f"{ASKED}{right.kind}-{right.number}").mkdir(mode=0o755, exist_ok=True)
             return f"lxc-cgroup did not end within {DEADLINE:.0f} s"
         except OSError as error:
             return f"lxc-cgroup cannot be started: {os.strerror(error.errno or errno.EIO)}"
         if not done.returncode:  # the monitor answers in the order it was asked
-            self.unsettled.discard(name)
+            self._settle(name)
         words = done.stderr.decode(errors="replace").strip()[:WORDS]
         return f"lxc-cgroup: {words or f'status {done.returncode}'}" if done.returncode else ""
+
+
+def _right_of(asked: Path) -> Right:
+    kind, _, number = asked.name.removeprefix(ASKED).partition("-")
+    return Right(kind="b" if kind == "b" else "c", number=DevNum.parse(number))

@@ -116,6 +116,34 @@ def test_a_program_of_lxc_that_hangs_is_left_after_its_deadline(lxc: ByLxc, monk
     assert time.monotonic() - began < 10
 
 
+def test_what_a_monitor_that_hangs_may_still_allow_counts_as_given_for_the_next_agent_too(
+    lxc: ByLxc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroup_v2_lxc, "DEADLINE", 0.2)
+    lxc.tell(hangs=30)
+    with pytest.raises(QvdUsbError, match="did not end"):
+        lxc.rights.allow(ONE, LOOP)
+    started_anew = LxcLists(cgroups=lxc.folder.parent, program=lxc.state.parent / "lxc-cgroup")
+    assert started_anew.held(ONE) == frozenset({LOOP})
+    assert not any(lxc.opens(LOOP))
+    with pytest.raises(QvdUsbError, match="did not end"):
+        started_anew.deny(ONE, LOOP)
+    monkeypatch.setattr(cgroup_v2_lxc, "DEADLINE", 10)
+    lxc.tell(hangs=0)
+    started_anew.deny(ONE, LOOP)
+    assert started_anew.held(ONE) == lxc.rights.held(ONE) == frozenset()
+
+
+def test_what_a_monitor_was_asked_is_over_with_its_container(lxc: ByLxc, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroup_v2_lxc, "DEADLINE", 0.2)
+    lxc.tell(hangs=30)
+    with pytest.raises(QvdUsbError, match="did not end"):
+        lxc.rights.allow(ONE, LOOP)
+    lxc.stop()
+    lxc.rights.deny(ONE, LOOP)
+    assert lxc.rights.held(ONE) == frozenset()
+
+
 def test_a_deny_that_another_line_keeps_open_is_no_deny(lxc: ByLxc) -> None:
     lxc.tell(rows=[*map(str, device_list.BASE), "b 7:0 rwm"])
     with pytest.raises(QvdUsbError, match="still has it"):
