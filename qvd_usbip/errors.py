@@ -310,7 +310,7 @@ CONTROL_REFUSED = _problem("control-refused", 93,
     "User {uid} may look at what qvd-usb-agent does, but not change it.",
     "Do it as root.")
 BROKER_MISSING = _problem("broker-missing", 74,
-    "This container has no way to the USB agent: {path} does not exist.",
+    "This container has no way to the USB agent: {reason}.",
     "On the server: qvd-usb-agent lxc-config NAME, then restart the container.")
 BROKER_PROTOCOL = _problem("broker-protocol", 75,
     "A message between container and agent cannot be used: {reason}.",

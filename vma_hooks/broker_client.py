@@ -53,7 +53,7 @@ class BrokerClient:
                 data = channel.recv(broker.MAX_ANSWER + 1)
             except FileNotFoundError as error:
                 if not self.is_there():
-                    raise QvdUsbError(BROKER_MISSING, path=self._path.parent) from None
+                    raise QvdUsbError(BROKER_MISSING, reason=f"{self._path.parent} does not exist") from None
                 raise QvdUsbError(AGENT_UNREACHABLE, reason=f"{self._path}: {error.strerror}") from error
             except TimeoutError:
                 raise QvdUsbError(AGENT_UNREACHABLE, reason=f"no answer within {patience:.0f} s") from None

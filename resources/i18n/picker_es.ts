@@ -1075,8 +1075,8 @@
       <translation>El agente qvd-usb-agent no responde: {reason}.</translation>
     </message>
     <message>
-      <source>This container has no way to the USB agent: {path} does not exist.</source>
-      <translation>Este contenedor no tiene camino al agente USB: {path} no existe.</translation>
+      <source>This container has no way to the USB agent: {reason}.</source>
+      <translation>Este contenedor no tiene camino al agente USB: {reason}.</translation>
     </message>
     <message>
       <source>On the server: qvd-usb-agent lxc-config NAME, then restart the container.</source>
