@@ -32,6 +32,8 @@ OPENER = """
 import errno, os, sys
 node, number = "/root/let-in", sys.argv[1]
 os.mknod(node, 0o020600, os.makedev(*map(int, number.split(":"))))
+print("ready", flush=True)
+sys.stdin.readline()
 try:
     os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
 except OSError as error:
@@ -73,26 +75,20 @@ def main(*, kill: bool) -> dict[str, Any]:
         first.go_on()
         first.in_use()
         (terminal,) = first.terminals()
+        words = ["lxc-attach", "-n", "one", "--clear-env", "--", "/usr/bin/python3", "-I", "-c", OPENER, terminal[2:]]
+        opener = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert opener.stdin is not None
+        assert opener.stdout is not None
+        opener.stdout.readline()  # it is ready: the agent stands still as shortly as can be
+        SWITCH.write_text(str(SLOW))
         second = Loan("two", "second", stack)
         second.held()
-        SWITCH.write_text(str(SLOW))
         pid = agent()
         os.kill(pid, signal.SIGSTOP)
         try:
             first.end("unplugged")
-            words = [
-                "lxc-attach",
-                "-n",
-                "one",
-                "--clear-env",
-                "--",
-                "/usr/bin/python3",
-                "-I",
-                "-c",
-                OPENER,
-                terminal[2:],
-            ]
-            opener = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+            opener.stdin.write("\n")
+            opener.stdin.flush()
             until(ASKED.exists, "the open waits for modprobe")
         finally:
             os.kill(pid, signal.SIGCONT)
@@ -101,7 +97,6 @@ def main(*, kill: bool) -> dict[str, Any]:
             kill_while_frozen(pid)
             until(agent_is_ready, "another agent is ready")
         numbers = second.in_use()
-        assert opener.stdout is not None
         return {"open": opener.stdout.readline().strip(), "number": terminal if terminal in numbers else ""}
 
 
