@@ -9,7 +9,7 @@ from qvd_usbip.uevent import Uevent, from_environment, place_of
 from vma_hooks.apply import Grant, drop_node, make_node, open_records, recorded_at
 from vma_hooks.beneath import open_folder
 from vma_hooks.nodes import Nodes
-from vma_hooks.own_hub import event_of, list_devices, own_ports, shown_number
+from vma_hooks.own_hub import event_of, list_devices, own_ports, seen_at
 from vma_hooks.plan import NodePlan, confine, plan
 from vma_hooks.settings import SETTINGS_FILE, group_number, load_settings
 from vma_hooks.words import complain
@@ -134,10 +134,10 @@ def on_event(event: Uevent, places: Places, nodes: Nodes) -> bool:
         return False
     sys_folder = open_folder(places.sys)
     try:
-        shown = shown_number(sys_folder, event.devpath)
+        there = seen_at(sys_folder, event)
     finally:
         os.close(sys_folder)
-    wanted = plan(event, shown, own_ports(places.ports))
+    wanted = plan(event, there, own_ports(places.ports))
     if wanted is None:
         return False
     grant, trouble = _find_grant(places.settings) if wanted.verb == "make" else (None, None)

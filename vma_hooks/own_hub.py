@@ -52,23 +52,32 @@ def own_ports(path: str) -> PortRange:
     return ports
 
 
-def shown_number(sys: int, devpath: str) -> DevNum | None:
-    """Read the number of the device node the kernel shows at a devpath now.
+def seen_at(sys: int, event: Uevent) -> str:
+    """Look where the container sees the device that has the event's number now.
 
     Args:
         sys: directory descriptor of /sys.
-        devpath: `/devices/platform/vhci_hcd.3/usb7/7-1`; the caller has found it below a vhci hub.
+        event: one that is no `remove` is about the device at its own devpath. At a `remove` the number may be another
+            device's already, and the kernel says whose: that event may have come late, or from another hub.
 
     Returns:
-        None when no such device is visible here or it has no node.
+        A devpath, empty when no such device is visible here.
 
-    Source: Documentation/ABI/stable/sysfs-devices (dev).
+    Source: Documentation/ABI/stable/sysfs-devices (dev), Documentation/ABI/testing/sysfs-dev.
     """
-    text = read_attribute(sys, devpath, "dev")
+    devpath = _holder(sys, event) if event.action == "remove" else event.devpath
     try:
-        return DevNum.parse(text.strip())
+        shown = DevNum.parse(read_attribute(sys, devpath, "dev").strip())
     except QvdUsbError:
-        return None
+        return ""
+    return devpath if shown == event.devnum else ""
+
+
+def _holder(sys: int, event: Uevent) -> str:
+    """The devpath that the kernel's list of numbers has for the event's, whoever may see it; empty when it has none."""
+    folders = ("dev", "block" if event.is_block else "char")
+    link = _inside(sys, folders, lambda folder: os.readlink(str(event.devnum), dir_fd=folder)) or ""
+    return link.removeprefix("../..")
 
 
 def read_attribute(sys: int, devpath: str, name: str) -> str:

@@ -21,35 +21,40 @@ class NodePlan:
         self.path = path
 
 
-def plan(event: Uevent, shown: DevNum | None, ports: PortRange = ALL_PORTS) -> NodePlan | None:
+def plan(event: Uevent, there: str, ports: PortRange = ALL_PORTS) -> NodePlan | None:
     """Decide what an event means for /dev.
 
     Args:
         event: action, devpath and properties, as udevd passes them.
-        shown: the number the kernel shows at the event's devpath right now; None when there is nothing, which is
-            also how a container sees a device on another container's hub.
+        there: the devpath at which the container sees the event's number right now; empty when nowhere, which is also
+            how it sees a device on another container's hub.
         ports: the ports that are this container's, where it shares its hub with others.
 
     Returns:
         None when there is nothing to do: not below a vhci hub or on another's port of it, no node, another action, or
-        the kernel has already moved on (an `add` of what is gone, a `remove` of what is there again: the other event is
-        on its way).
+        the kernel has already moved on (an `add` of what is gone, a `remove` after which the number is in use again
+        here, whoever's it was: the other event is on its way).
 
     Raises:
         QvdUsbError: NODE_REFUSED when the kernel's name would not stay beneath /dev.
 
     Source: guide §3.2.
     """
-    number, place = event.devnum, place_of(event.devpath)
+    number = event.devnum
     if event.action not in {"add", "remove"} or number is None or not event.devname:
         return None
-    if place is None or place.rhport not in ports:
+    if not _is_own(event.devpath, ports):
         return None
     kind = BLOCK if event.is_block else CHARACTER
     path = confine(event.devname)
     if event.action == "add":
-        return NodePlan("make", kind, number, path) if shown == number else None
-    return NodePlan("drop", kind, number, path) if shown != number else None
+        return NodePlan("make", kind, number, path) if there == event.devpath else None
+    return None if _is_own(there, ports) else NodePlan("drop", kind, number, path)
+
+
+def _is_own(devpath: str, ports: PortRange) -> bool:
+    place = place_of(devpath)
+    return place is not None and place.rhport in ports
 
 
 def confine(devname: str) -> tuple[str, ...]:

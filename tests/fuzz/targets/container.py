@@ -20,7 +20,7 @@ def node_plan(data: bytes) -> Iterator[None]:
         {"ACTION": action, "DEVPATH": path, "DEVNAME": name, "MAJOR": major, "MINOR": minor, "SUBSYSTEM": "usb"}
     )
     ports = port_range.PortRange(2, 5)
-    found = plan.plan(event, event.devnum if action == "add" else None, ports)
+    found = plan.plan(event, path if action == "add" else "", ports)
     yield
     if found is not None:
         assert found.number == DevNum.parse(f"{major}:{minor}")

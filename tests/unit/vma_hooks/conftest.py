@@ -70,6 +70,8 @@ class Image:
         (folder / "dev").write_text(number + "\n")
         (folder / "uevent").write_text(f"MAJOR={major}\nMINOR={minor}\nDEVNAME={name}\n")
         (folder / "subsystem").symlink_to(f"../../../../class/{subsystem}")
+        self.number_link(number, subsystem).parent.mkdir(parents=True, exist_ok=True)
+        self.number_link(number, subsystem).symlink_to(f"../..{devpath}")
         return {
             "ACTION": "add", "DEVPATH": devpath, "DEVNAME": f"/dev/{name}", "MAJOR": major, "MINOR": minor,
             "SUBSYSTEM": subsystem,
@@ -78,7 +80,12 @@ class Image:
     def unplug(self, event: dict[str, str]) -> dict[str, str]:
         """Take a device out of /sys; returns its `remove` event."""
         (self.top / "sys" / event["DEVPATH"].strip("/") / "dev").unlink()
+        self.number_link(f"{event['MAJOR']}:{event['MINOR']}", event["SUBSYSTEM"]).unlink()
         return event | {"ACTION": "remove"}
+
+    def number_link(self, number: str, subsystem: str) -> Path:
+        """Where /sys says which device has a number."""
+        return self.top / "sys/dev" / ("block" if subsystem == "block" else "char") / number
 
     def settings(self, text: str) -> None:
         (self.top / "vma.conf").write_text(text)

@@ -202,6 +202,30 @@ def test_a_late_remove_does_not_take_the_next_devices_node(image: Image) -> None
     assert (image.dev / USBFS).exists()
 
 
+def test_another_hubs_late_remove_does_not_take_the_node_that_has_the_number_now(image: Image) -> None:
+    mine = image.plug(DISK, "sda", "8:0", "block")
+    image.on(mine)
+    theirs = mine | {
+        "ACTION": "remove",
+        "DEVPATH": DISK.replace("vhci_hcd.3/usb7/7-1/7-1", "vhci_hcd.9/usb19/19-1/19-1"),
+    }
+    assert image.on(theirs) == 0
+    assert image.left() == ["dev/sda", "run/b8:0"]
+    image.unplug(mine)
+    assert image.on(theirs) == 0
+    assert image.left() == []
+
+
+def test_a_number_that_is_another_tenants_now_loses_the_node_that_was_ours(image: Image) -> None:
+    (image.top / "ports").write_text("1-1\n")
+    mine = image.plug(DISK, "sda", "8:0", "block")
+    image.on(mine)
+    gone = image.unplug(mine)
+    image.plug(DISK.replace("7-1", "7-2"), "sda", "8:0", "block")  # of the same hub, but not this container's port
+    assert image.on(gone) == 0
+    assert image.left() == []
+
+
 def test_a_late_add_makes_nothing_for_a_device_that_is_gone(image: Image) -> None:
     event = image.plug(USB, USBFS, "189:772")
     image.unplug(event)
