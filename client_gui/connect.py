@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from client_gui.state import Row
     from client_gui.troubles import Fault
 
-HOPELESS = frozenset({"not-paired", "slave-refused-key", "slave-key-missing"})
+HOPELESS = frozenset({"not-paired", "slave-key-missing", "slave-key-unsafe", "slave-refused-key"})
 """Problems of the session itself: no device can be shared with it, so the command ends."""
 
 WELL = frozenset({DeviceState.NOT_SHARED, DeviceState.ATTACHED, DeviceState.IN_USE, DeviceState.ABSENT})

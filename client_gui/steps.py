@@ -28,7 +28,7 @@ LAST_RETRY = 60.0
 FINAL = frozenset({
     "device-below-vhci", "device-changed", "device-is-hub", "device-locked", "device-refused", "encryption-unavailable",
     "helper-missing", "helper-not-setuid", "helper-request-malformed", "host-changed", "not-paired", "not-permitted",
-    "plaintext-refused", "policy-unsafe", "slave-key-missing", "slave-refused-key",
+    "plaintext-refused", "policy-unsafe", "slave-key-missing", "slave-key-unsafe", "slave-refused-key",
 })  # fmt: skip
 """Problems that trying again alone does not cure: the user or an administrator has to act first."""
 

@@ -6,11 +6,7 @@ To add a problem: put it with its theme below, give it a free exit status (10..1
 
 from qvd_usbip.printable import printable as printable  # noqa: PLC0414  # who reports an error shows other texts too
 from qvd_usbip.problem import Problem as Problem  # noqa: PLC0414
-
-
-class _Context(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return "?"
+from qvd_usbip.problem import filled
 
 
 class QvdUsbError(Exception):
@@ -22,17 +18,14 @@ class QvdUsbError(Exception):
         self.context: dict[str, str] = {name: str(value) for name, value in context.items()}
 
     def __str__(self) -> str:
-        return self._filled(self.problem.sentence)
+        return filled(self.problem.sentence, self.context)
 
     def __reduce__(self) -> "tuple[object, ...]":
         return _restored, (self.problem.code, self.context)
 
     def remedy(self) -> str:
         """What the user can do about it, filled and ready to be shown."""
-        return self._filled(self.problem.remedy)
-
-    def _filled(self, template: str) -> str:
-        return template.format_map(_Context({name: printable(value) for name, value in self.context.items()}))
+        return filled(self.problem.remedy, self.context)
 
 
 def _restored(code: str, context: dict[str, str]) -> QvdUsbError:
@@ -220,6 +213,9 @@ SLAVE_REFUSED_KEY = _problem("slave-refused-key", 51,
 SLAVE_KEY_MISSING = _problem("slave-key-missing", 52,
     "The session needs a key and none was given.",
     "Reconnect the session from the QVD client; on the image, check internal.vma.slave.config.")
+SLAVE_KEY_UNSAFE = _problem("slave-key-unsafe", 118,
+    "Others than root and its owner may read or change the session's key, so it is not used.",
+    "In the image: write a new key into the file of internal.vma.slave.config, root's own and mode 600.")
 SLAVE_PROTOCOL = _problem("slave-protocol", 53,
     "The other end of the slave channel does not speak our protocol: {reason}.",
     "Check that the address is the session's slave channel and that its image is up to date.")

@@ -3,6 +3,12 @@
 Light module: the udev hook and the setuid helper import it.
 """
 
+from qvd_usbip.printable import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 class Problem:
     """One thing that can go wrong, as the user meets it. `sentence` and `remedy` may hold {context} fields."""
@@ -17,3 +23,13 @@ class Problem:
 
     def __repr__(self) -> str:
         return f"Problem({self.code!r})"
+
+
+class _Context(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def filled(template: str, context: "Mapping[str, str]") -> str:
+    """A sentence or remedy with what it happened to, ready to be shown; what is not known is a question mark."""
+    return template.format_map(_Context({name: printable(value) for name, value in context.items()}))

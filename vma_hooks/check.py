@@ -64,7 +64,7 @@ def examine(image: Image, user: str = "") -> list[Finding]:
         ("member", lambda: _members(settings, image.accounts, user)),
         ("program", lambda: check_installed.programs(root, image.owner)),
         ("receiver", lambda: [check_installed.receiver(root)]),
-        ("key", lambda: [check_installed.key(root, settings.key_file)]),
+        ("key", lambda: [check_installed.key(root, settings.key_file, image.owner)]),
     ]
     if not (image.runs and check_running.host_makes_nodes(root)):
         looks += [("rule", lambda: [check_installed.rule(root)]), ("boot", lambda: [check_installed.boot(root)])]

@@ -4,10 +4,10 @@ import os
 import stat
 from pathlib import Path
 
-from qvd_usbip.errors import NODE_REFUSED, SLAVE_KEY_MISSING, SLAVE_UNREACHABLE, QvdUsbError
+from qvd_usbip.errors import NODE_REFUSED, SLAVE_KEY_MISSING, SLAVE_KEY_UNSAFE, SLAVE_UNREACHABLE, Problem, QvdUsbError
 from qvd_usbip.finding import Finding
 from qvd_usbip.system.files import read_bounded, read_text
-from vma_hooks.slave_key import read_key
+from vma_hooks.slave_key import key_in, who_else
 
 QVD_BIN = "usr/lib/qvd/bin"
 HOOK = "qvd-create-device"
@@ -99,29 +99,30 @@ def receiver(root: Path) -> Finding:
     return Finding(name="receiver", text=text, remedy=remedy)
 
 
-def key(root: Path, path: str) -> Finding:
+def key(root: Path, path: str, owner: int) -> Finding:
     """Whether the slave key is there where somebody has to put it, and is kept from others."""
     file = root / path.lstrip("/")
-    there = file.exists()
-    if not there and not _starts(root, SOCKET):
+    listens = _starts(root, SOCKET)
+    if not file.exists() and not listens:
         return Finding(name="key", text=f"{path} is not there: the VMA writes it with each session")
-    mode = file.stat().st_mode if there else 0
-    if mode & 0o077:
-        text = f"others than its owner may read the slave key {path} (mode {stat.S_IMODE(mode):04o})"
-        return _bad_key(text, f"As root: chmod 600 {path}")
     try:
-        read_key(str(file))
+        key_in(str(file))
     except QvdUsbError as error:
         if error.problem is not SLAVE_KEY_MISSING:
             raise
-        return _bad_key(
-            f"{path} holds no slave key: nobody can connect", f"Write it as the first line of {path}, mode 0600."
-        )
+        text = f"{path} holds no slave key: nobody can connect"
+        return _bad_key(SLAVE_KEY_MISSING, text, f"Write it as the first line of {path}, mode 0600.")
+    found = file.stat()
+    # What nxagent starts runs as the session's user, who may have a key of his own.
+    doubt = who_else(found, (owner,) if listens else (owner, found.st_uid))
+    if doubt:
+        remedy = f"As root: write a new key into it; chown root {path}; chmod 600 {path}"
+        return _bad_key(SLAVE_KEY_UNSAFE, f"{path} is not used as the slave key: {doubt}", remedy)
     return Finding(name="key", text=f"{path} holds a slave key for its owner alone")
 
 
-def _bad_key(text: str, remedy: str) -> Finding:
-    return Finding(name="key", text=text, remedy=remedy, exit_status=SLAVE_KEY_MISSING.exit_status)
+def _bad_key(problem: Problem, text: str, remedy: str) -> Finding:
+    return Finding(name="key", text=text, remedy=remedy, exit_status=problem.exit_status)
 
 
 def _starts(root: Path, link: str) -> bool:

@@ -935,6 +935,14 @@
       <translation>Reconecta la sesión desde el cliente QVD; en la imagen, mira internal.vma.slave.config.</translation>
     </message>
     <message>
+      <source>Others than root and its owner may read or change the session's key, so it is not used.</source>
+      <translation>Otros que root y su dueño pueden leer o cambiar la clave de la sesión; por eso no se usa.</translation>
+    </message>
+    <message>
+      <source>In the image: write a new key into the file of internal.vma.slave.config, root's own and mode 600.</source>
+      <translation>En la imagen: escribe una clave nueva en el archivo de internal.vma.slave.config, propiedad de root y con modo 600.</translation>
+    </message>
+    <message>
       <source>The other end of the slave channel does not speak our protocol: {reason}.</source>
       <translation>El otro extremo del canal no habla nuestro protocolo: {reason}.</translation>
     </message>

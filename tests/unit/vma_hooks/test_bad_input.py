@@ -96,6 +96,18 @@ def test_the_slave_server_does_not_start_without_a_key(tmp_path: Path) -> None:
     assert b"secret" not in heard
 
 
+def test_the_slave_server_does_not_start_with_a_key_that_others_may_read(tmp_path: Path) -> None:
+    conf, key = tmp_path / "vma.conf", tmp_path / "key"
+    conf.write_text(f"internal.vma.slave.config={key}\n")
+    key.write_text("secret\n")
+    key.chmod(0o644)
+    status, err, heard = start_server(conf)
+    assert_refused(status, err, "slave-key-unsafe")
+    assert heard.startswith(b"HTTP/1.1 503 ")
+    assert b"slave-key-unsafe" in heard
+    assert b"secret" not in heard
+
+
 @pytest.mark.parametrize(
     ("said", "code"),
     [

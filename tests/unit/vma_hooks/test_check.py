@@ -11,7 +11,7 @@ import pytest
 
 from qvd_usbip.errors import PROBLEMS
 from tests.unit.vma_hooks.fake_broker import FakeBroker
-from vma_hooks import check, check_running, image
+from vma_hooks import check, check_installed, check_running, image
 from vma_hooks.accounts import Accounts, Group, at_rest
 from vma_hooks.check import Image
 from vma_hooks.check_installed import CALL, HOOK, PROGRAMS, QVD_BIN, RULE
@@ -145,7 +145,7 @@ def masked(root: Path) -> None:
         (without(LINKS["coldplug"]), "boot", "node-refused", "systemctl enable qvd-create-device-coldplug.service"),
         (without("etc/qvd/slave.key"), "key", "slave-key-missing", "first line of /etc/qvd/slave.key"),
         (with_text("etc/qvd/slave.key", "\n"), "key", "slave-key-missing", "first line of /etc/qvd/slave.key"),
-        (with_mode("etc/qvd/slave.key", 0o640), "key", "slave-key-missing", "chmod 600 /etc/qvd/slave.key"),
+        (with_mode("etc/qvd/slave.key", 0o640), "key", "slave-key-unsafe", "chmod 600 /etc/qvd/slave.key"),
         (without("run/udev/control"), "udevd", "node-refused", "systemctl start systemd-udevd"),
         (lambda root: (root / "sys/devices/platform/vhci_hcd.3").rmdir(), "hub", "no-free-hub", "lxc-config NAME"),
         (lambda root: shutil.rmtree(root / "run/qvd-usbip"), "broker", "broker-missing", "lxc-config NAME"),
@@ -265,6 +265,14 @@ def test_where_nxagent_starts_the_receiver_no_unit_and_no_key_is_needed(
     without("etc/qvd/slave.key")(there.root)
     (line,) = warnings(capsys)
     assert line.startswith("warn  receiver: ")
+
+
+def test_a_slave_key_of_another_user_than_root_is_only_right_where_that_user_starts_the_receiver(there: Looked) -> None:
+    found = check_installed.key(there.root, "/etc/qvd/slave.key", os.getuid() + 1)
+    assert found.exit_status == PROBLEMS["slave-key-unsafe"].exit_status
+    assert f"belongs to user {os.getuid()}" in found.text
+    without(LINKS["socket"])(there.root)
+    assert check_installed.key(there.root, "/etc/qvd/slave.key", os.getuid() + 1).exit_status == 0
 
 
 def test_an_image_that_does_not_run_is_judged_by_its_files(there: Looked, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,9 +19,37 @@ from vma_hooks.slave_key import read_key
 from vma_hooks.slave_server import passed_sockets
 
 
+def key_file(folder: Path, mode: int = 0o600) -> Path:
+    (folder / "key").write_text(f"{KEY}\nmore\n")
+    (folder / "key").chmod(mode)
+    return folder / "key"
+
+
 def test_the_first_line_of_the_key_file_is_the_key(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(f"{KEY}\nmore\n")
-    assert read_key(str(tmp_path / "key")) == KEY
+    assert read_key(str(key_file(tmp_path))) == KEY
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602, 0o610])
+def test_a_key_that_others_may_have_read_or_written_is_not_used(tmp_path: Path, mode: int) -> None:
+    with pytest.raises(QvdUsbError) as refused:
+        read_key(str(key_file(tmp_path, mode)))
+    assert refused.value.problem.code == "slave-key-unsafe"
+
+
+@pytest.mark.parametrize(("user", "used"), [("mine", True), ("another's", False)])
+def test_a_key_that_belongs_to_another_user_than_root_or_oneself_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str, used: bool
+) -> None:
+    mine = key_file(tmp_path)
+    found = os.stat_result((0o100600, 0, 0, 1, 4711, 0, 9, 0, 0, 0))
+    monkeypatch.setattr("vma_hooks.slave_key.os.stat", lambda _path: found)
+    monkeypatch.setattr("vma_hooks.slave_key.os.geteuid", lambda: 4711 if user == "mine" else 1000)
+    if used:
+        assert read_key(str(mine)) == KEY
+        return
+    with pytest.raises(QvdUsbError) as refused:
+        read_key(str(mine))
+    assert refused.value.problem.code == "slave-key-unsafe"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \nkey\n"])
