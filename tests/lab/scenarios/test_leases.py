@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,10 @@ def test_an_agent_to_which_no_event_comes_gets_everything_right_by_looking(both:
     folder = "/run/systemd/system/qvd-usb-agent.service.d"
     both.server.run(f"mkdir -p {folder} && cat >{folder}/deaf.conf", stdin=DEAF)
     both.server.run("systemctl daemon-reload; systemctl restart qvd-usb-agent", timeout=120)
+    both.server.until("test $(wc -l </run/looks) -ge 5")
+    at = [float(line) for line in both.server.run("cat /run/looks").out.split()]
+    gaps = [later - earlier for earlier, later in pairwise(at)]
+    assert all(0.5 < gap < 5 for gap in gaps), "each second by itself, for nothing has happened"
     one = both.lab.container("one")
     both.plug("one")
     both.hand_over("one")
