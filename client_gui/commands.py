@@ -66,7 +66,7 @@ def _change(targets: Sequence[str], *, on: bool, agree: bool, as_json: bool) -> 
     advisor.assess(devices, read.wishes, usbroot)
     if agree:
         for device in meant:
-            _agree(advisor, device, lambda: advisor.assess(devices, read.wishes, usbroot))
+            _agree(advisor, device, _keys_of(devices), lambda: advisor.assess(devices, read.wishes, usbroot))
     assessments = advisor.assess(devices, read.wishes, usbroot)
     locks = {busid: lock for busid, about in assessments.items() if (lock := about.judgement.lock(busid)) is not None}
 
@@ -80,13 +80,11 @@ def _change(targets: Sequence[str], *, on: bool, agree: bool, as_json: bool) -> 
     notes = _choose(advisor, new)
     after = settings.change_wishes(files, change)
     if on:
-        running = _reported()
         assessments = advisor.assess(devices, after.wishes, usbroot)
         manual = [device.busid for device in meant if assessments[device.busid].known.mode is Mode.MANUAL]
-        reported = {row.busid: row.key for row in running if row.busid is not None}
-        _call_up(manual, {**selection.keys_of(devices), **reported})
+        _call_up(manual, _keys_of(devices))
         notes += _notes(parsed, devices, after)
-        notes += _conditions(meant, assessments, in_session=bool(running))
+        notes += _conditions(meant, assessments, in_session=bool(_reported()))
     if as_json:
         _print_json({"v": 1, "share_list": str(after.wishes.share_list), "notes": notes})
         return 0
@@ -125,7 +123,9 @@ def _conditions(
             yield f"{device.busid} is shared by hand only: say this again once the session runs."
 
 
-def _agree(advisor: Advisor, device: UsbDevice, look: Callable[[], Mapping[BusId, Assessment]]) -> None:
+def _agree(
+    advisor: Advisor, device: UsbDevice, keys: Mapping[BusId, str], look: Callable[[], Mapping[BusId, Assessment]]
+) -> None:
     """Says yes to one question after the other, as far as that can be done here; volumes are unmounted at once."""
     for _ in Asked:
         question = look()[device.busid].judgement.question
@@ -137,14 +137,20 @@ def _agree(advisor: Advisor, device: UsbDevice, look: Callable[[], Mapping[BusId
             if fault is not None:
                 raise QvdUsbError(STORAGE_IN_USE, busid=device.busid, use=fault.text.rstrip("."))
         if question.asked is Asked.PLUGGED:
-            key = next((row.key for row in _reported() if row.busid == device.busid), "")
-            give_order(Path(runtime_folder(os.environ, os.geteuid())), Order(op="agree", key=key, asked=Asked.PLUGGED))
+            order = Order(op="agree", key=keys[device.busid], asked=Asked.PLUGGED)
+            give_order(Path(runtime_folder(os.environ, os.geteuid())), order)
         advisor.agree(device, question.asked)
 
 
 def _reported() -> Sequence[Row]:
     status = read_status(runtime_folder(os.environ, os.geteuid()))
     return () if status is None else rows_of_status(status)
+
+
+def _keys_of(devices: Sequence[UsbDevice]) -> Mapping[BusId, str]:
+    """The devices' keys as the engine that runs has them, and for what it has not said yet, as it will."""
+    reported = {row.busid: row.key for row in _reported() if row.busid is not None}
+    return {**selection.keys_of(devices), **reported}
 
 
 def _notes(targets: Sequence[BusId | Entry], devices: Sequence[UsbDevice], after: Settings) -> Iterator[str]:

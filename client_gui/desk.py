@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -217,11 +218,9 @@ class Desk:
         threading.Thread(target=work, name="usb-unmount", daemon=True).start()
 
     def _remember(self, act: Callable[[], None]) -> None:
-        """Writes something down; where that fails it is said, and goes on."""
-        try:
+        """Writes something down; where that fails the advisor's `memory_fault` says so, and all goes on."""
+        with suppress(QvdUsbError):
             act()
-        except QvdUsbError as error:
-            self._action_fault = fault_of(error)
 
     def _moved(self) -> None:
         self._loop.call_later(0.0, self._after_move)
@@ -331,6 +330,7 @@ class Desk:
     def look_again(self) -> None:
         """Reads everything anew, and what was missing on this computer too, however lately that was looked for."""
         self._checked_at = float("-inf")
+        self._action_fault = None
         self.refresh()
 
     def sleep(self, asleep: bool) -> None:

@@ -6,6 +6,7 @@ QVD's own client knows nothing of it: which devices are shared stands in `client
 from __future__ import annotations
 
 import os
+import time
 
 from client_gui.state import Mode
 from qvd_usbip.errors import SETTINGS_MALFORMED, QvdUsbError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from qvd_usbip.system.files import Location
 
+AGAIN = 10.0
+"""After how many seconds is tried again what could not be written."""
 LONGEST_NICKNAME = 60
 LONGEST_NAME = 126
 """Longest name that a device can give itself, in characters. Source: USB 2.0, 9.6.7: 255 bytes, two a character."""
@@ -128,26 +131,46 @@ def _fields(each: Remembered) -> dict[str, object]:
 
 
 class Memory:
-    """The file, and what stood in it when it was last read."""
+    """The file, and what stood in it when it was last read; what could not be written yet stands before that.
+
+    `fault` says why it cannot be read or written, if that is so.
+    """
 
     def __init__(self, path: Location) -> None:
         self._path = os.fspath(path)
         self._signature: object = None
         self._known: dict[str, Remembered] = {}
-        self.fault: QvdUsbError | None = None
+        self._unwritten: dict[str, Remembered] = {}
+        self._write_again_at = 0.0
+        self._read_fault: QvdUsbError | None = None
+        self._write_fault: QvdUsbError | None = None
+
+    @property
+    def fault(self) -> QvdUsbError | None:
+        """Why nothing can be remembered now."""
+        return self._read_fault or self._write_fault
 
     def reload(self) -> None:
-        """Reads the file if it is another one than before; one that cannot be read is `fault`, and nothing is lost."""
+        """Reads the file if it is another one than before, and writes what could not be written; nothing is lost."""
+        news = self._read_news()
+        if self._unwritten and (news or time.monotonic() >= self._write_again_at):
+            try:  # noqa: SIM105  # contextlib is dear to load
+                self._write()
+            except QvdUsbError:
+                pass  # that is `fault` still
+
+    def _read_news(self) -> bool:
         signature = self._signature_now()
         if signature == self._signature and self._signature is not None:
-            return
+            return False
         self._signature = signature
         try:
-            self._known = self._read()
+            self._known = {**self._read(), **self._unwritten}
         except QvdUsbError as error:
-            self.fault = error
+            self._read_fault = error
         else:
-            self.fault = None
+            self._read_fault = None
+        return True
 
     def _signature_now(self) -> object:
         try:
@@ -176,7 +199,7 @@ class Memory:
             change: from what is known to what shall be.
 
         Raises:
-            QvdUsbError: config-…, settings-malformed; until the program ends, the change holds all the same.
+            QvdUsbError: config-…, settings-malformed; the change holds all the same, and is written when it can be.
         """
         self.change_all([Change(key=key, known_as=known_as, change=change)])
 
@@ -186,10 +209,23 @@ class Memory:
         Raises:
             QvdUsbError: as `change` does.
         """
-        after: dict[str, Remembered] = {}
         self._known = dict(self._known)
         for each in changes:
-            after[each.key] = self._known[each.key] = each.change(self.of(each.key, *each.known_as))
+            after = each.change(self.of(each.key, *each.known_as))
+            self._unwritten[each.key] = self._known[each.key] = after
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            self._write_into_file(self._unwritten)
+        except QvdUsbError as error:
+            self._write_fault = error
+            self._write_again_at = time.monotonic() + AGAIN
+            raise
+        self._unwritten = {}
+        self._write_fault = None
+
+    def _write_into_file(self, after: Mapping[str, Remembered]) -> None:
         with locked_folder(os.path.dirname(self._path)):
             now = self._read()
             if any(now.get(key, NOTHING) != new for key, new in after.items()):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LOOK_EVERY = 1.0
 """How often is looked whether another engine shares, in seconds."""
 ANSWER_LIMIT = 2.0
+MOST_UNGIVEN = 1 << 20
+"""How much an engine that does not listen may leave waiting, in bytes; then it is left."""
 
 
 def _connect(folder: Path) -> socket.socket | None:
@@ -65,6 +67,7 @@ class Mirror:
         self._show = show
         self._connection: socket.socket | None = None
         self._heard = b""
+        self._ungiven = b""
 
     @property
     def is_connected(self) -> bool:
@@ -78,16 +81,37 @@ class Mirror:
         self._connection = _connect(self._folder)
         if self._connection is not None:
             self._connection.setblocking(False)
-            self._heard = b""
-            self._loop.watch(self._connection.fileno(), selectors.EVENT_READ, self._read)
+            self._heard = self._ungiven = b""
+            self._loop.watch(self._connection.fileno(), selectors.EVENT_READ, self._serve)
 
-    def give(self, order: Order) -> None:
-        """Passes an order on."""
-        if self._connection is not None:
-            try:
-                self._connection.send(_line(order))
-            except OSError:
-                self.leave()  # it went, or does not read: what is shown says so
+    def give(self, order: Order) -> bool:
+        """Passes an order on, now or when the other engine listens again; False if it went, or does not listen."""
+        if self._connection is None:
+            return False
+        self._ungiven += _line(order)
+        if len(self._ungiven) > MOST_UNGIVEN:
+            self.leave()
+        else:
+            self._send()
+        return self.is_connected
+
+    def _send(self) -> None:
+        if self._connection is None:
+            return
+        try:
+            self._ungiven = self._ungiven[self._connection.send(self._ungiven) :]
+        except BlockingIOError:
+            pass  # it has much else to do
+        except OSError:
+            self.leave()
+            return
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._ungiven else 0)
+        self._loop.watch(self._connection.fileno(), events, self._serve)
+
+    def _serve(self) -> None:
+        if self._ungiven:
+            self._send()
+        self._read()
 
     def leave(self) -> None:
         """Ends the connection."""

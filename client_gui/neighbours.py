@@ -67,11 +67,8 @@ class Neighbours:
         return self._mirror is not None and self._mirror.is_connected
 
     def pass_on(self, order: Order) -> bool:
-        """Passes the order on to the engine that shares; False if that is not another one."""
-        if self._mirror is None or not self._mirror.is_connected:
-            return False
-        self._mirror.give(order)
-        return True
+        """Passes the order on to the engine that shares; False if that is not another one, or not any more."""
+        return self._mirror is not None and self._mirror.give(order)
 
     def tend(self, presence: Presence | None) -> None:
         """Opens the door when this engine becomes the one that shares, and closes it after."""

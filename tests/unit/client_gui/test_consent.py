@@ -318,10 +318,23 @@ def test_unmounting_alone_shares_nothing(bench: Bench, monkeypatch: pytest.Monke
 def test_what_cannot_be_written_down_is_told_and_does_not_stop_the_share(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: object, *_: object) -> None:
-        raise QvdUsbError(CONFIG_UNWRITABLE, path=path, reason="the disk is full")
+    """It is written as soon as that can be, and then nothing is said any more."""
+    full = [True]
 
-    monkeypatch.setattr("client_gui.memory.save_atomic", refuse)
-    share(bench)
+    def save(path: str, data: bytes, mode: int) -> None:
+        if full:
+            raise QvdUsbError(CONFIG_UNWRITABLE, path=path, reason="the disk is full")
+        save_atomic(path, data, mode)
+
+    monkeypatch.setattr("client_gui.memory.save_atomic", save)
+    monkeypatch.setattr("client_gui.memory.AGAIN", 0.0)
+    engine = share(bench)
     seen = bench.wait(lambda seen: any(row.state is DeviceState.IN_USE for row in seen.rows), "shared all the same")
     assert [problem.code for problem in seen.problems] == ["config-unwritable"]
+    engine.rename(ENTRY, "the good one")
+    seen = bench.wait(lambda seen: seen.rows[0].nickname == "the good one", "named all the same")
+    assert [problem.code for problem in seen.problems] == ["config-unwritable"]
+    full.clear()
+    bench.wait(lambda seen: not seen.problems, "nothing to be said")
+    (known,) = memory.parse(Path(bench.files.own_folder, "devices.json").read_text()).values()
+    assert (known.nickname, bool(known.fingerprint)) == ("the good one", True)

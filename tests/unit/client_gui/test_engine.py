@@ -245,6 +245,10 @@ def test_the_list_cannot_be_written_and_that_is_said(bench: Bench) -> None:
     seen = bench.wait(lambda seen: bool(seen.problems), "a problem")
     assert {problem.code for problem in seen.problems} == {"config-is-folder"}
     assert all(problem.remedy for problem in seen.problems)
+    Path(bench.files.user).rmdir()
+    bench.configure()
+    engine.rescan()
+    bench.wait(lambda seen: not seen.problems, "looked at again")
 
 
 @pytest.mark.parametrize("broken", [b"\xff\xfe", rb"0bda:58c2@\uDC80"])

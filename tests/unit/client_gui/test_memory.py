@@ -128,4 +128,5 @@ def test_a_broken_file_is_told_and_not_written_over(tmp_path: Path) -> None:
     assert memory.of("a").nickname == "x"
     path.unlink()
     memory.reload()
+    assert parse(path.read_text())["a"].nickname == "x", "what was chosen meanwhile is not lost"
     assert memory.fault is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -16,8 +17,8 @@ from client_gui import doorway
 from client_gui.doorway import Doorway
 from client_gui.engine import Engine
 from client_gui.loop import Loop
-from client_gui.mirror import give_order
-from client_gui.orders import OPERATIONS, Order, format_order, parse_order
+from client_gui.mirror import Mirror, give_order
+from client_gui.orders import OPERATIONS, Order, format_order, parse_line, parse_order
 from client_gui.reported import parse_status
 from client_gui.state import Asked, DeviceState, Mode, Snapshot
 from qvd_usbip.errors import QvdUsbError
@@ -217,6 +218,58 @@ def test_an_order_is_read_back(order: Order) -> None:
 def test_what_is_no_order_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(QvdUsbError):
         parse_order({**format_order(Order(op="toggle", key="a", on=True)), **change})
+
+
+@pytest.fixture
+def listener(tmp_path: Path) -> Iterator[socket.socket]:
+    """Where the engine that shares listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as made:
+        made.bind(str(tmp_path / doorway.NAME))
+        made.listen()
+        yield made
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, listener: socket.socket) -> Iterator[tuple[Mirror, Loop]]:
+    loop = Loop()
+    made = Mirror(loop, tmp_path, lambda _: None)
+    made.look()
+    yield made, loop
+    made.leave()
+    loop.close()
+
+
+def test_orders_to_an_engine_that_is_busy_reach_it_in_their_order(
+    listener: socket.socket, mirror: tuple[Mirror, Loop]
+) -> None:
+    watching, loop = mirror
+    orders = [Order(op="rename", key=str(number), nickname="x" * 60) for number in range(3000)]
+    assert all(watching.give(order) for order in orders)
+    with listener.accept()[0] as engine:
+        engine.setblocking(False)
+        heard, deadline = b"", time.monotonic() + 30
+        while heard.count(b"\n") < len(orders):
+            assert time.monotonic() < deadline
+            loop.turn(0.01)
+            with contextlib.suppress(BlockingIOError):
+                heard += engine.recv(1 << 20)
+    assert [parse_line(line) for line in heard.splitlines()] == orders
+
+
+def test_an_order_that_does_not_reach_the_engine_that_shares_is_said_so(
+    listener: socket.socket, mirror: tuple[Mirror, Loop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching, _ = mirror
+    monkeypatch.setattr("client_gui.mirror.MOST_UNGIVEN", 1 << 16)
+    assert watching.give(Order(op="rescan"))
+    while watching.give(Order(op="rename", nickname="x" * 1000)):
+        assert watching.is_connected
+    assert not watching.is_connected
+    assert not watching.give(Order(op="rescan"))
+    watching.look()
+    listener.accept()[0].close()
+    listener.accept()[0].close()
+    assert not watching.give(Order(op="rescan")), "it went"
 
 
 def test_an_engine_that_stops_answering_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
