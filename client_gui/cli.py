@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   qvd-usb explain 1-5               which rule decides about a device, and where it is written
   qvd-usb mode 1-4.2 ask            from now on, ask before it is shared
   qvd-usb name 1-4.2 "the scale"    call it that, here and in the picker
+  qvd-usb follow 1-4.2 30           what comes to its port within 30 s counts as it (a boot loader)
   qvd-usb policy                    all rules
   qvd-usb doctor                    what this computer lacks, and the command that repairs it
 
@@ -110,7 +111,7 @@ def _dispatch(parsed: argparse.Namespace) -> int:
         return connect(parsed.name, parsed.session, parsed.session_fd, as_json=parsed.json)
     if parsed.command == "list":
         return _run(["list", "--json"] if parsed.json else ["list"])
-    if parsed.command in {"mode", "name"}:
+    if parsed.command in {"mode", "name", "follow"}:
         return _remember(parsed)
     if parsed.command in {"pair", "sessions", "forget"}:
         return _about_hosts(parsed)
@@ -136,6 +137,8 @@ def _remember(parsed: argparse.Namespace) -> int:
 
     if parsed.command == "mode":
         return remembering.mode(parsed.device, parsed.mode, as_json=parsed.json)
+    if parsed.command == "follow":
+        return remembering.follow(parsed.device, parsed.seconds, as_json=parsed.json)
     return remembering.name(parsed.device, parsed.nickname, as_json=parsed.json)
 
 
@@ -220,6 +223,14 @@ def parser() -> argparse.ArgumentParser:
     )
     name.add_argument("device", help=device_help)
     name.add_argument("nickname", nargs="?", help='what to call it, one line; "" for its own name again')
+    follow = command(
+        "follow",
+        "show or choose for how long what comes to a device's port counts as it: boot loader, other mode of a phone",
+        "qvd-usb follow 1-4.2 30",
+        "qvd-usb follow 1-4.2 0",
+    )
+    follow.add_argument("device", help=device_help)
+    follow.add_argument("seconds", nargs="?", help="after it goes, 600 at most; 0: not at all")
     connect = command(
         "connect",
         "share the ticked devices with a session, until it ends",

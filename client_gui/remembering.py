@@ -1,4 +1,4 @@
-"""EFFECT: the commands of `qvd-usb` about what is remembered of one device: when it is shared, what it is called."""
+"""EFFECT: the commands of `qvd-usb` about what is remembered of one device: when it is shared, its name, its port."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from client_gui import memory, settings
 from client_gui.advisor import Advisor
-from client_gui.memory import LONGEST_NICKNAME, NOTHING
+from client_gui.memory import LONGEST_FOLLOW, LONGEST_NICKNAME, NOTHING
 from client_gui.mirror import give_order
 from client_gui.orders import Order
 from client_gui.presence import runtime_folder
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
     from client_gui.memory import Remembered
     from qvd_usbip.usb import UsbDevice
+
+
+_DIGITS = 10
+"""A time with so many digits is too long, whichever they are."""
 
 
 def mode(target: str, wanted: str | None, *, as_json: bool) -> int:
@@ -54,12 +58,31 @@ def name(target: str, wanted: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def _print(about: _About, what: str, value: str, words: str, *, as_json: bool) -> None:
+def follow(target: str, wanted: str | None, *, as_json: bool) -> int:
+    """Prints for how long the device's port is followed after it goes; before that changes it, where seconds are given.
+
+    Raises:
+        QvdUsbError: usage, for what is no such time.
+    """
+    about = _About(target)
+    if wanted is not None:
+        seconds = (
+            int(wanted) if wanted.isascii() and wanted.isdecimal() and len(wanted) < _DIGITS else LONGEST_FOLLOW + 1
+        )
+        if seconds > LONGEST_FOLLOW:
+            raise QvdUsbError(USAGE, reason=f"a port is followed for 0 to {LONGEST_FOLLOW} seconds")
+        about.change(lambda known: memory.with_follow(known, seconds))
+    now = about.known().follow
+    _print(about, "follows_port", now, f"for {now} s" if now else "no", label="port followed", as_json=as_json)
+    return 0
+
+
+def _print(about: _About, what: str, value: str | int, words: str, *, as_json: bool, label: str = "") -> None:
     if as_json:
         busid = None if about.device is None else str(about.device.busid)
         print(json.dumps({"v": 1, "device": about.identity, "busid": busid, what: value}))
     else:
-        print(f"{what}: {words}")
+        print(f"{label or what}: {words}")
 
 
 class _About:

@@ -11,7 +11,7 @@ _qvd_usb_sessions() {
 _qvd_usb() {
     local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]}
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "list share unshare mode name connect pair sessions forget status watch explain policy doctor --help --version" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "list share unshare mode name follow connect pair sessions forget status watch explain policy doctor --help --version" -- "$current")
         return
     fi
     case $command in
@@ -21,7 +21,7 @@ _qvd_usb() {
             ((COMP_CWORD > 2)) && words="manual ask automatic --json --help"
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
             ;;
-        unshare | explain | name) mapfile -t COMPREPLY < <(compgen -W "--json --help $(_qvd_usb_devices)" -- "$current") ;;
+        unshare | explain | name | follow) mapfile -t COMPREPLY < <(compgen -W "--json --help $(_qvd_usb_devices)" -- "$current") ;;
         connect) mapfile -t COMPREPLY < <(compgen -W "--session --session-fd --json --help $(_qvd_usb_sessions)" -- "$current") ;;
         pair) mapfile -t COMPREPLY < <(compgen -A hostname -W "--name --json --help" -- "$current") ;;
         forget) mapfile -t COMPREPLY < <(compgen -W "--json --help $(_qvd_usb_sessions)" -- "$current") ;;

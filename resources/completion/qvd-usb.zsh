@@ -21,6 +21,7 @@ _qvd_usb() {
         'unshare:untick devices'
         'mode:show or choose when a ticked device is shared'
         'name:show or give the nickname of a device'
+        'follow:show or choose for how long its port is followed'
         'connect:share the ticked devices with a session'
         'pair:be paired with a host'
         'sessions:show the stored sessions'
@@ -40,6 +41,7 @@ _qvd_usb() {
         share) _arguments '--agree[say yes to what would be asked]' '--json[print JSON]' '*:device:_qvd_usb_devices' ;;
         mode) _arguments '--json[print JSON]' '2:device:_qvd_usb_devices' '3:when:(manual ask automatic)' ;;
         name) _arguments '--json[print JSON]' '2:device:_qvd_usb_devices' '3:nickname:' ;;
+        follow) _arguments '--json[print JSON]' '2:device:_qvd_usb_devices' '3:seconds:' ;;
         unshare | explain) _arguments '--json[print JSON]' '*:device:_qvd_usb_devices' ;;
         pair) _arguments '--name[what to call the session]:name' '--json[print JSON]' '2:host:_hosts' ;;
         forget) _arguments '--json[print JSON]' '2:session:_qvd_usb_sessions' ;;

@@ -52,6 +52,26 @@ def test_both_as_json(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(run(capsys, "name", "--json", "1-4", "báscula")[1]) == {**about, "nickname": "báscula"}
 
 
+def test_how_long_its_port_is_followed_is_shown_and_chosen(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.bus.plug()
+    assert run(capsys, "follow", "1-4") == (0, "port followed: no\n", "")
+    assert run(capsys, "follow", "1-4", "30") == (0, "port followed: for 30 s\n", "")
+    assert remembered(bench)[ENTRY].follow == 30
+    about = {"v": 1, "device": ENTRY, "busid": "1-4", "follows_port": 30}
+    assert json.loads(run(capsys, "follow", "1-4", "--json")[1]) == about
+    assert run(capsys, "follow", ENTRY, "0")[1] == "port followed: no\n"
+    assert remembered(bench) == {}
+
+
+@pytest.mark.parametrize("seconds", ["-1", "601", "x", "1.5", "9" * 5000, ""])
+def test_a_time_that_is_none_is_wrong_usage(bench: Bench, capsys: pytest.CaptureFixture[str], seconds: str) -> None:
+    bench.bus.plug()
+    status, _, err = run(capsys, "follow", "1-4", seconds)
+    assert status == status_of("usage")
+    assert "600" in err
+    assert remembered(bench) == {}
+
+
 def test_one_change_keeps_the_others(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     bench.bus.plug()
     run(capsys, "name", "1-4", "the good one")
