@@ -26,6 +26,8 @@ HELD_MORE = 2 * CONNECTIONS + 8  # descriptors
 GROWN_KIB = 16 << 10
 LXC_DEADLINE = 5.0  # seconds that the agent gives LXC's program
 LINES = 200  # of the log, about one container in so short a time
+LOOK = "udevadm trigger --action=change /sys/class/mem/null"  # a hint, by which the agent looks at once
+CGROUP = "/sys/fs/cgroup/qvd/one"
 STATE_FOLDER = "/var/lib/qvd-usbip"
 
 
@@ -176,6 +178,12 @@ def test_a_monitor_of_lxc_that_hangs_with_a_right_keeps_others_from_its_number_a
     assert host.opens("two")
     assert not host.opens("one")
 
+    init = lab.server.run("lxc-info -n one -pH").out  # the monitor tells
+    lab.server.run(f"kill -STOP {monitor}; kill -9 {init}; qvd-usb-agent release one")
+    assert lab.server.run(f"ls -d {CGROUP}/*/").out.split() == [f"{CGROUP}/monitor/"]
+    lab.server.run(f"kill -CONT {monitor}")
+    lab.server.until(f"{LOOK}; ! test -d {CGROUP}", every=1.0)
+
 
 def test_the_module_unloaded_with_a_lent_device_takes_every_right_with_it_and_loaded_again_it_lends(
     faults: Faults,
@@ -217,7 +225,7 @@ def test_without_a_descriptor_left_no_right_is_wrong_and_with_one_everything_is_
         assert rights(faults.lab, "one") - faults.closed["one"] <= had, "to what is gone, and nothing else"
         server.spawn("qvd-usb-agent status >/run/asked 2>&1", "asking")
         server.until(f"journalctl -u {AGENT} -o cat | grep -q 'no descriptor is left for who connects'")
-    server.run("udevadm trigger --action=change /sys/class/mem/null")  # a hint, by which it looks at once
+    server.run(LOOK)
     until_agent_says_no_more(server, "166:0|being revoked", patience=90)
     faults.exact(lent=False)
     server.gadget("adapter", "acm", "0bda", "58c2", "1234")
