@@ -22,6 +22,7 @@ SERIALS = {"one": "1234", "two": "5678"}
 LEFT = "ls /sys/fs/bpf/qvd /sys/fs/cgroup/qvd /var/lib/qvd/storage/devicefs /run/qvd-usbip/broker"
 #: Of the hub that is shared here, a port (they are counted from 0) that is in nobody's lease.
 SHARED, NOBODYS = "vhci_hcd.3", 12
+OVERLAY = "overlay:/srv/ctroot:/var/lib/lxc/two/delta"
 DEAF = "[Service]\nExecStart=\nExecStart=/usr/bin/python3 -I /usr/local/bin/deaf_agent.py\n"
 
 
@@ -200,11 +201,19 @@ def test_an_agent_to_which_no_event_comes_gets_everything_right_by_looking(both:
     assert not both.opens("one", terminal)
 
 
-def test_a_copied_or_renamed_container_is_refused_until_its_lines_are_its_own(both: Tenants) -> None:
-    server = both.server
-    both.lab.container("two").stop(kill=True)
-    server.run("cd /var/lib/lxc && sed -i /lxc.log.file/d two/config && cp -a two copy")
+def test_a_cloned_or_renamed_container_is_refused_until_its_lines_are_its_own(both: Tenants) -> None:
+    server, two = both.server, both.lab.container("two")
+    two.stop(kill=True)
+    config = "".join(line for line in base_config("two").splitlines(keepends=True) if "lxc.log.file" not in line)
+    config += both.agent("lxc-config --write two")
+    root = "/var/lib/lxc/two/rootfs"  # an overlay is copied by rsync alone, a root that has not its name not at all
+    two.write_config(config.replace(OVERLAY, root))
+    server.run(f"mkdir {root} && mount --bind /srv/ctroot {root} && lxc-copy -n two -N copy -B overlay -s", timeout=60)
+    two.write_config(config)
     refused(server, "copy")
+    each_has_its_own_lease(both, "copy")
+    server.run(f"lxc-destroy -n copy && umount {root} && rmdir {root}")
+
     server.run("cd /var/lib/lxc && mv two deux && sed -i s,/lxc/two/,/lxc/deux/, deux/config")
     refused(server, "deux")
     assert [each["name"] for each in both.asked("status")["containers"]] == ["one"]
@@ -215,6 +224,29 @@ def test_a_copied_or_renamed_container_is_refused_until_its_lines_are_its_own(bo
     assert [each["name"] for each in both.asked("status")["containers"]] == ["one", "deux"]
     server.run("lxc-stop -n deux -k && lxc-destroy -n deux")
     assert "deux" not in server.run(LEFT).out.split()
+
+
+def each_has_its_own_lease(both: Tenants, clone: str) -> None:
+    """A clone of `two` with lines of its own: it has its own hub, and its original, which runs too, no part in its device."""
+    server = both.server
+    line = both.agent(f"lxc-config --write {clone}")
+    server.run(f"sed -i 's,^lxc.include = .*/two.conf,{line},' /var/lib/lxc/{clone}/config")
+    for name in (clone, "two"):
+        server.run(f"lxc-start -n {name}", timeout=120)
+    hubs = {each["name"]: each["hub"] for each in both.asked("status")["containers"]}
+    assert set(hubs) == {"one", "two", clone}
+    assert len(set(hubs.values())) == len(hubs)
+    shown = server.run(f"lxc-attach -n {clone} -- ls /sys/devices/platform").out
+    assert shown.split() == [hubs[clone]]
+    closed = {name: rights(both.lab, name) for name in hubs}
+    both.plug("one")
+    server.run(f"python3 /usr/local/bin/hand_over.py {clone} 0bda 58c2 {SERIALS['one']}")
+    both.terminal(clone)
+    given = {name: rights(both.lab, name) - closed[name] for name in hubs}
+    assert given == {"one": frozenset(), "two": frozenset(), clone: needed(both.lab, hubs[clone])}
+    for name in (clone, "two"):
+        server.run(f"lxc-stop -n {name} -k")
+    both.until_home(1)
 
 
 def refused(server: Guest, name: str) -> None:
