@@ -227,7 +227,7 @@ def test_a_cloned_or_renamed_container_is_refused_until_its_lines_are_its_own(bo
 
 
 def each_has_its_own_lease(both: Tenants, clone: str) -> None:
-    """A clone of `two` with lines of its own: it has its own hub, and its original, which runs too, no part in its device."""
+    """A clone of `two`, with lines of its own, has its own hub; its original, which runs too, no part in its device."""
     server = both.server
     line = both.agent(f"lxc-config --write {clone}")
     server.run(f"sed -i 's,^lxc.include = .*/two.conf,{line},' /var/lib/lxc/{clone}/config")
