@@ -32,6 +32,7 @@ OWED_SECONDS = 3.0  # after that long what could not be revoked is tried again, 
 HINT_SECONDS = 0.2  # hints come in bursts: one look answers them all
 READ_AT_ONCE = 256  # events; in a storm everybody else has a turn in between
 CATCH_UP = 20_000  # events that are read at once where all must be known
+NOT_YET = float("inf")  # no look makes up for lost events before the socket was read empty, see LostEventsError
 THREADS = 64  # a device of a dead peer can hold each for some seconds
 
 
@@ -256,8 +257,8 @@ class Daemon:
         Returns:
             False when the kernel could not be looked at for too long.
         """
-        if not self._take_events(CATCH_UP):
-            self._lost_at = self.now  # a storm that does not end: to look is quicker than to listen
+        if not self._take_events(CATCH_UP):  # a storm that does not end: to look is quicker than to listen
+            self._lost_at = max(self._lost_at or 0.0, self.now)
         deadline = self.now + SETTLE_SECONDS
         while self._lost_at is not None and self.now < deadline:
             await self._try_to_look()
@@ -338,8 +339,12 @@ class Daemon:
         except udev.LostEventsError:
             LOG.warning("kernel events were lost: looking around")
             self._wiring.records.add(Entry(at=self.now, kind=Kind.OVERFLOW))
-            self._lost_at = self.now
+            self._lost_at = NOT_YET
             self.look_soon()
+        else:
+            if taken < most and self._lost_at == NOT_YET:
+                self._lost_at = self.now
+                self.look_soon()
         return taken < most
 
     def look_soon(self) -> None:

@@ -32,7 +32,11 @@ NOT_KEPT = frozenset({"ACTION", "DEVPATH", "SEQNUM", "SUBSYSTEM", "DEVNAME"})
 
 
 class LostEventsError(Exception):
-    """The socket overflowed: only a look around tells what there is now."""
+    """The socket overflowed: only a look around tells what there is now.
+
+    It has to begin when all that waited was read: until then the kernel drops what comes, and does not say so again.
+    Source: netlink_overrun, netlink_rcv_wake, net/netlink/af_netlink.c.
+    """
 
 
 class Monitor:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import random
 import shutil
 import socket
 import time
@@ -67,7 +68,10 @@ class Mounts:
 
 @dataclass(slots=True)
 class Events:
-    """The kernel's events: a queue with room for so many, which overflows as the socket does."""
+    """The kernel's events: a queue with room for so many, which overflows as the socket does.
+
+    What comes before it was read empty is lost too, and only the first time it is said.
+    """
 
     room: int = 1 << 20
     waiting: deque[Uevent] = field(default_factory=deque)
@@ -75,11 +79,13 @@ class Events:
     overflows: int = 0
     ends: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
     _overflown: bool = False
+    _congested: bool = False
 
     def send(self, event: Uevent) -> None:
         """The kernel sends one; what does not fit is gone."""
-        if len(self.waiting) >= self.room:
-            self._overflown = True
+        if self._congested or len(self.waiting) >= self.room:
+            self._overflown |= not self._congested
+            self._congested = True
             self.lost += 1
             return
         self.waiting.append(event)
@@ -100,6 +106,7 @@ class Events:
         while self.waiting:
             if len(self.waiting) == 1:
                 self._drain()
+                self._congested = False
             yield self.waiting.popleft()
 
     def _drain(self) -> None:
@@ -218,13 +225,25 @@ class Crowd:
                 self.rights.allow(self.name(number), right)
         self.rights.written = 0
 
+    def spoil(self, dice: random.Random) -> None:
+        """Of every container some rights are gone, and it has one of its neighbour's."""
+        for number in range(1, self.containers + 1):
+            for port in dice.sample(range(1, self.devices), 3):
+                self.rights.deny(self.name(number), self.tty(number, port))
+            self.rights.allow(self.name(number), self.tty(number % self.containers + 1, 0))
+        self.rights.written = 0
+
     def tty_event(self, action: str, number: int, port: int) -> Uevent:
+        """The kernel's word about a tty, read."""
+        return from_environment(self.tty_words(action, number, port))
+
+    def tty_words(self, action: str, number: int, port: int) -> dict[str, str]:
         """The kernel's word about a tty."""
         bus = 2 * number + 3
         right = self.tty(number, port).number
         devpath = f"/devices/platform/vhci_hcd.{number}/usb{bus}/{bus}-{port + 1}/{bus}-{port + 1}:1.0/tty/ttyACM"
         words = {"ACTION": action, "DEVPATH": devpath, "SUBSYSTEM": "tty", "DEVNAME": "ttyACM"}
-        return from_environment({**words, "MAJOR": str(right.major), "MINOR": str(right.minor)})
+        return {**words, "MAJOR": str(right.major), "MINOR": str(right.minor)}
 
     def busid(self, number: int, port: int) -> BusId:
         """The device as this host sees it."""
