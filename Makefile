@@ -95,10 +95,13 @@ test-deep: setup venv ## what `make test` leaves out: fault injection, every sce
 	$(PYTEST) $(LAB) tests/lab/scenarios -m deep
 
 CYCLES ?= 10000
+STORM ?= 60
 MINUTES ?= 60
 SEED ?=
-campaign: setup venv ## numbers used again CYCLES=10000 times, MINUTES=60 of steps at random [SEED=n] [GO_ON=1] (hours; 0: not)
-	$(VENV)/python -m tests.lab.campaign --reuse $(CYCLES) $(if $(GO_ON),--go-on) --random $(MINUTES) $(if $(SEED),--seed $(SEED))
+# What it shows is in CONTRIBUTING.md.
+campaign: setup venv ## CYCLES=10000 of numbers used again, STORM=60 s of events, MINUTES=60 at random [SEED=n] [GO_ON=1] (hours; 0: not)
+	$(VENV)/python -m tests.lab.campaign --reuse $(CYCLES) $(if $(GO_ON),--go-on) --storm $(STORM) --random $(MINUTES) \
+	  $(if $(SEED),--seed $(SEED))
 
 ONLY ?=
 mutation: ## is each break of the deciding code noticed by a unit test? [ONLY=module]

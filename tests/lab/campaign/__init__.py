@@ -1,1 +1,1 @@
-"""The campaigns on real kernels: numbers used again and again (reuse), and all that happens, at random (walk)."""
+"""The campaigns on real kernels: numbers used again (reuse), storms of events (storm), all at random (walk)."""

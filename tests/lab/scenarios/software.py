@@ -9,11 +9,11 @@ from tests.lab import Guest
 
 ROOT = Path(__file__).resolve().parents[3]
 PLACE = "/usr/local/lib/kit"
-FILES = ("tests/__init__.py", "tests/kit/__init__.py")
+FILES = ("tests/__init__.py", "tests/kit/__init__.py", "tests/kit/kernel_word.py")
 
 
 def put_kit(guest: Guest) -> None:
-    """Copies tests/kit/usbip_device to where `words` finds it."""
+    """Copies what of tests/kit a guest has a use for to where `words` finds it."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for path in (*map(ROOT.joinpath, FILES), *sorted((ROOT / "tests/kit/usbip_device").glob("*.py"))):
