@@ -1,10 +1,11 @@
-"""The agent, killed after each effect of a grant and of a revoke: no wrong right while it is dead, and none after.
+"""The agent, killed after each effect of a grant, a revoke, a ledger write: no wrong right while it is dead nor after.
 
 The agent of this scenario kills itself (inside/dying_agent.py), systemd starts it again, and that one waits until what
 a dead agent leaves was looked at. The unit tests kill it at every system call, on files (test_killed.py).
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ LIVES = (
     ("update 1", "revoked", "delete 2"),
     ("authorized 1", "revoked", "detach 1"),
     ("update 2", "unplugged", "delete 1"),
-    ("ledger 1", "unplugged", "ledger 1"),
+    ("ledger 1", "unplugged", "written 1"),
+    ("written 1", "revoked", "ledger 1"),
 )
 PATIENCE = 40.0
 
@@ -93,6 +95,18 @@ class Trial:
         self.nothing_is_wrong(granting=False)
         self.revives(0 if how == "unplugged" else None)
 
+    def is_lent(self) -> None:
+        """Nothing dies: the container has it."""
+        self.server.until("cat /sys/bus/usb/drivers/usbip-host/*/usbip_status | grep -qx 1")
+        self.host.hand_over()
+        self.until_exact(2)
+
+    def effects_of(self, work: Callable[[], None]) -> list[str]:
+        """What the agent does meanwhile: the kind of each effect."""
+        self.server.run("rm -f /run/effects")
+        work()
+        return self.server.run("cat /run/effects").out.split()
+
     def at_home(self) -> None:
         """Whatever became of it, it is in the server's own port and in no container."""
         for device in self.host.devices():
@@ -103,7 +117,9 @@ class Trial:
         self.numbers = frozenset()
 
 
-def test_killed_after_each_effect_of_a_grant_and_of_a_revoke_it_leaves_no_wrong_right_and_heals(lab: Lab) -> None:
+def test_killed_after_each_effect_of_a_grant_a_revoke_and_a_ledger_write_it_leaves_no_wrong_right_and_heals(
+    lab: Lab,
+) -> None:
     trial = Trial(Host(lab))
     for granting, how, taking in LIVES:
         trial.dies(granting, f"python3 /usr/local/bin/hand_over.py one {IDENTITY}")
@@ -113,5 +129,9 @@ def test_killed_after_each_effect_of_a_grant_and_of_a_revoke_it_leaves_no_wrong_
         assert not opened(lab, "two", needed(lab, trial.hub))
         trial.goes(how, taking)
         trial.at_home()
-    had = set(trial.server.run("cat /run/effects").out.split())
-    assert had == {effect.split()[0] for life in LIVES for effect in (life[0], life[2])}, "an effect was left out"
+    had = trial.server.run("cat /run/effects").out.split()
+    assert set(had) == {effect.split()[0] for life in LIVES for effect in (life[0], life[2])}, "an effect was left out"
+    for work, at in ((trial.is_lent, 0), (trial.at_home, 2)):
+        effects = trial.effects_of(work)
+        assert f"{effects[0]} 1" in {life[at] for life in LIVES}, f"it did not die of the first one: {effects}"
+        assert set(effects) <= {life[at].split()[0] for life in LIVES}, "it did not die of each"

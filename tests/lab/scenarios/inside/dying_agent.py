@@ -1,7 +1,8 @@
 """EFFECT: the installed agent, killed right after one of its effects on the kernel or its disk.
 
 /run/die-at: "KIND N": the N-th effect of that kind from now on is its last. KIND: attach, detach, authorized (a file of
-sysfs that it writes), update, delete (an entry of a device map), ledger (the new one is in its place).
+sysfs that it writes), update, delete (an entry of a device map), written (a new ledger, under another name), ledger (it
+is in the place of the old one).
 /run/effects: every effect, a kind a line. /run/dead: it was killed; the next one does nothing before that is gone.
 """
 
@@ -16,11 +17,12 @@ from unittest.mock import patch
 
 sys.path.insert(0, "/usr/lib/qvd-usbip/python")
 
-from qvd_usbip.system.files import save_atomic
+from qvd_usbip.system import files
 from server_agent import cli, ledger
 from server_agent.kernel import bpf, gate, vhci
 
 ORDER, EFFECTS, DEAD = Path("/run/die-at"), Path("/run/effects"), Path("/run/dead")
+NEW_FILES = {"ledger": "written"}
 OF_MAPS = {bpf.MAP_UPDATE: "update", bpf.MAP_DELETE: "delete"}
 
 
@@ -59,6 +61,7 @@ with (
     patch.object(gate, "_write", noted(gate._write, lambda path, _: path.name)),
     patch.object(vhci, "_write", noted(vhci._write, lambda path, _: path.name)),
     patch.object(bpf, "_kernel", noted(bpf._kernel, lambda command, *_: OF_MAPS.get(command))),
-    patch.object(ledger, "save_atomic", noted(save_atomic, lambda *_: "ledger")),
+    patch.object(files, "_write_new", noted(files._write_new, lambda name, *_: NEW_FILES.get(name.split(".")[1]))),
+    patch.object(ledger, "save_atomic", noted(files.save_atomic, lambda *_: "ledger")),
 ):
     sys.exit(cli.main(["run"]))
