@@ -3,8 +3,10 @@
 `inside/ways_out.py` has the ways. A container without our lines is the control that they are ways at all.
 """
 
+import io
 import json
 import shlex
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,25 +15,41 @@ from tests.lab import Lab
 from tests.lab.containers import Container, base_config, plain_config
 from tests.lab.scenarios.test_agent import Host
 
-WAYS = Path(__file__).with_name("inside") / "ways_out.py"
-PROGRAM = "/usr/local/bin/ways_out.py"
+INSIDE = Path(__file__).with_name("inside")
+PARTS = ("attempts.py", "system_calls.py", "ways_of_mounts.py", "ways_out.py")
+LIBRARY = "/usr/local/lib/lab"
+PROGRAM = f"env PYTHONPATH={LIBRARY} python3 -m tests.lab.scenarios.inside.ways_out"
 REFUSED = {"EACCES", "EPERM", "ENOSYS", "EROFS"}
 OUTSIDER = "sleep 4242"
 SERVICE = "systemd-run -q --wait --pipe"  # as a process of the container, not one of lxc-attach
-# Of a container that nothing confines: what LXC itself refuses is off as well.
-UNCONFINED = """lxc.apparmor.profile = unconfined
+NO_GUARD = """lxc.apparmor.profile = unconfined
 lxc.seccomp.profile =
 lxc.cap.drop =
-lxc.cgroup2.devices.allow = a
 """
+# Of a container that nothing confines: what LXC itself refuses is off as well.
+UNCONFINED = f"{NO_GUARD}lxc.cgroup2.devices.allow = a\n"
 FREE_HUB = 5
 EARLY = f"""[Unit]
 DefaultDependencies=no
 Before=sysinit.target
 [Service]
 Type=oneshot
-ExecStart=/bin/sh -c 'exec python3 {PROGRAM} >/root/early.json'
+ExecStart=/bin/sh -c 'exec {PROGRAM} >/root/early.json'
 """
+
+
+def place_of(part: str) -> str:
+    """Where a part of the program is in a container."""
+    return f"{LIBRARY}/tests/lab/scenarios/inside/{part}"
+
+
+def packed() -> bytes:
+    """The program, as tar unpacks it at the root."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for part in PARTS:
+            archive.add(INSIDE / part, arcname=place_of(part))
+    return buffer.getvalue()
 
 
 class Prison:
@@ -39,11 +57,11 @@ class Prison:
 
     def __init__(self, container: Container) -> None:
         self.container = container
-        container.run(f"cat >{PROGRAM}", stdin=WAYS.read_text())
+        container.run("tar -xC /", stdin=packed())
 
     def outcomes(self, groups: str = "", *, within: str = "") -> dict[str, dict[str, str]]:
         """What became of each way, by group; `within` is the command that runs the program."""
-        done = self.container.run(f"{within} python3 {PROGRAM} {groups}", timeout=240)
+        done = self.container.run(f"{within} {PROGRAM} {groups}", timeout=240)
         found: dict[str, dict[str, str]] = json.loads(done.out.splitlines()[-1])
         return found
 
@@ -52,6 +70,17 @@ class Prison:
         server, name = self.container.server, self.container.name
         server.spawn(f"exec nsenter -t $(lxc-info -n {name} -pH) -p {OUTSIDER}", f"outsider-{name}")
         server.until(f"lxc-attach -n {name} -- pgrep -fx {shlex.quote(OUTSIDER)}")
+
+
+def give_hub_0(container: Container) -> None:
+    """Its configuration has hub 0, without which it is, in the place of its own."""
+    folder = f"/run/lab/{container.name}/platform"
+    container.server.run(
+        f"mkdir -p {folder}/vhci_hcd.0 && sed -i 's,^lxc.mount.entry = .* sys/devices/platform none.*,"
+        f"lxc.mount.entry = {folder} sys/devices/platform none bind 0 0\\n"
+        "lxc.mount.entry = /sys/devices/platform/vhci_hcd.0 sys/devices/platform/vhci_hcd.0 none bind 0 0,' "
+        f"/var/lib/lxc/{container.name}/config"
+    )
 
 
 def assert_none_is_open(found: dict[str, dict[str, str]]) -> None:
@@ -74,18 +103,27 @@ def test_none_of_the_ways_is_open_to_a_process_of_the_container_and_to_lxc_attac
     prison = Prison(lab.container("one"))
     for within in ("", SERVICE):
         found = prison.outcomes(within=within)
-        assert sum(map(len, found.values())) > 100
+        assert sum(map(len, found.values())) > 250
         assert_none_is_open(found)
+    # What nobody thought of: every number that the host has, every file of sysfs and procfs that can be written.
+    found = prison.outcomes("numbers sysfs procfs", within=SERVICE)
+    assert sum(map(len, found.values())) > 500
+    assert_none_is_open(found)
     prison.let_in()
     assert_none_is_open(prison.outcomes("outsider"))
 
 
 @pytest.mark.deep
 def test_none_of_the_ways_is_open_while_the_container_starts(lab: Lab) -> None:
-    """Root of the container put something in its own system that runs before anything else of it."""
+    """Root of the container put something in its own system that runs before anything else of it.
+
+    Of a stock kernel only hub 0 has `attach` and `detach` to try, so the container is given that one.
+    """
     one = lab.container("one")
     one.stop(kill=True)
-    one.put_file(PROGRAM, WAYS.read_text())
+    give_hub_0(one)
+    for part in PARTS:
+        one.put_file(place_of(part), (INSIDE / part).read_text())
     one.put_file("/etc/systemd/system/early.service", EARLY)
     one.put_file("/etc/systemd/system/sysinit.target.d/early.conf", "[Unit]\nWants=early.service\n")
     one.start()
@@ -94,8 +132,9 @@ def test_none_of_the_ways_is_open_while_the_container_starts(lab: Lab) -> None:
     rest = one.run("systemctl show -P ActiveEnterTimestampMonotonic sysinit.target").out
     assert 0 < int(ended) < int(rest), "it was the first"
     found = json.loads(one.run("cat /root/early.json").out)
-    assert sum(map(len, found.values())) > 100
+    assert sum(map(len, found.values())) > 250
     assert_none_is_open(found)
+    assert_none_is_open(Prison(one).outcomes("attach", within=SERVICE))
 
 
 @pytest.mark.deep
@@ -137,35 +176,33 @@ def test_without_the_lines_the_ways_are_open(lab: Lab) -> None:
     found = prison.outcomes("works files calls devices outsider 'file systems'")
     refusing = REFUSED - {"EROFS"}  # /proc/sys is mounted read-only, as LXC does it
     refused = {way for outcomes in found.values() for way, outcome in outcomes.items() if outcome in refusing}
-    # A kernel without calls of x32, and one that makes no new hierarchy for a container, need none of our lines.
-    assert {way for way in refused if not way.endswith(", x32")} <= {"mount cgroup v1"}, found
+    # What this kernel has not, and a new hierarchy of cgroups, which it makes for no container, need none of our lines.
+    absent = {"mount cgroup v1", "mount cgroup v1 of devices", "call open_tree_attr"}
+    assert {way.removesuffix(", 32 bits") for way in refused if not way.endswith(", x32")} <= absent, found
     places = prison.outcomes("places")["places"]
     assert list(places.values()).count("open") > 10, places
+    assert places["bind what a link that turns about leads to"] == "open"
 
 
 @pytest.mark.deep
 def test_an_image_that_attaches_by_itself_reaches_attach_and_nothing_else(lab: Lab) -> None:
-    """Of a stock kernel only hub 0 has an `attach` to try it with."""
+    """Tried with hub 0; and what tries its files in the strict form finds them here, by every path."""
     two = lab.container("two")
     two.stop(kill=True)
     lines = lab.server.run("qvd-usb-agent lxc-config --own-attach two").out
     assert "attach and detach without the agent" in lines
     two.write_config(f"{base_config('two')}{lines}\n")
     assert "every line it needs is in force" in lab.server.run("qvd-usb-agent check two").out
-    folder = "/run/lab/two/platform"
-    lab.server.run(f"mkdir -p {folder}/vhci_hcd.0")
-    lab.server.run(
-        f"sed -i 's,^lxc.mount.entry = .* sys/devices/platform none.*,"
-        f"lxc.mount.entry = {folder} sys/devices/platform none bind 0 0\\n"
-        "lxc.mount.entry = /sys/devices/platform/vhci_hcd.0 sys/devices/platform/vhci_hcd.0 none bind 0 0,' "
-        "/var/lib/lxc/two/config"
-    )
+    give_hub_0(two)
     two.start()
     two.wait()
     attach = "/sys/devices/platform/vhci_hcd.0/attach"
     assert "Invalid argument" in two.run(f"echo nonsense >{attach}", check=False).out
     prison = Prison(two)
     assert_none_is_open(prison.outcomes())
+    found = prison.outcomes("attach")["attach"]
+    assert {outcome for way, outcome in found.items() if way.endswith(("/attach", "/detach"))} == {"open"}, found
+    assert {outcome for way, outcome in found.items() if way.endswith("/usbip_debug")} <= REFUSED, found
 
 
 @pytest.mark.deep

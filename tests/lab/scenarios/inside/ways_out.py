@@ -4,148 +4,53 @@ Prints a JSON object: group → what was tried → the errno's name that refused
 again, but a container in which ways are open is not fit for use after it.
 """
 
-import ctypes
 import errno
+import fcntl
 import json
-import mmap
 import os
+import re
 import signal
+import stat
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-Way = Callable[[], object]
-LIBC = ctypes.CDLL(None, use_errno=True)
-SPOT = "/root/spot"
-PLATFORM = "/sys/devices/platform"
-MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC, MNT_DETACH = 32, 4096, 8192, 16384, 2
-CLONE_NEWNS, CLONE_NEWUSER, SIGCHLD, AT_FDCWD = 0x20000, 0x10000000, 17, -100
-PTRACE_ATTACH = 16
-SECONDS = 20
-APART = ("clone", "unshare", "namespace", "pivot_root", "trace")
-# f(registers): loads eax, ebx, ecx, edx, esi, edi and ebp from the list, and calls the kernel as a 32-bit program does.
-INT80 = bytes.fromhex("5355 4989fa 418b02 418b5a04 418b4a08 418b520c 418b7210 418b7a14 418b6a18 cd80 5d5b c3")
-X32 = 0x40000000
-# Numbers of system calls: for 64-bit programs, for 32-bit ones. Source: arch/x86/entry/syscalls
-NUMBERS = {
-    "bpf": (321, 357), "clone": (56, 120), "clone3": (435, 435), "delete_module": (176, 129),
-    "finit_module": (313, 350), "fsopen": (430, 430), "fspick": (433, 433), "init_module": (175, 128),
-    "kexec_file_load": (320, None), "kexec_load": (246, 283), "mount": (165, 21), "mount_setattr": (442, 442),
-    "move_mount": (429, 429), "open_by_handle_at": (304, 342), "open_tree": (428, 428),
-    "perf_event_open": (298, 336), "pivot_root": (155, 217), "ptrace": (101, 26), "umount2": (166, 52),
-    "unshare": (272, 310),
-}  # fmt: skip
-
-MOUNT, UMOUNT2, PIVOT_ROOT, UNSHARE, PTRACE, CLONE = (
-    NUMBERS[name][0] for name in ("mount", "umount2", "pivot_root", "unshare", "ptrace", "clone")
+from tests.lab.scenarios.inside.attempts import (
+    MNT_DETACH,
+    PLATFORM,
+    SPOT,
+    Way,
+    first,
+    found,
+    mounts,
+    opens_node,
+    reads,
+    writes,
 )
-CLONE_32 = NUMBERS["clone"][1]
+from tests.lab.scenarios.inside.system_calls import ENTRIES, NUMBERS, Ring, Words, call, low
+from tests.lab.scenarios.inside.ways_of_mounts import AT_FDCWD, cgroup_v1, file_systems, places
 
-
-def checked(result: int) -> int:
-    if result < 0:
-        raise OSError(ctypes.get_errno(), "")
-    return result
-
-
-def call(number: int, *words: int | bytes | None) -> int:
-    """A system call as a 64-bit program makes it; of clone the child ends at once."""
-    given = [ctypes.c_char_p(word) if isinstance(word, bytes) else ctypes.c_long(word or 0) for word in words]
-    result = int(LIBC.syscall(ctypes.c_long(number), *given))
-    if number & ~X32 == CLONE and result == 0:
-        os._exit(0)
-    return checked(result)
-
-
-class Low:
-    """Calls as a 32-bit program makes them, with what they point at in the memory that such a program has."""
-
-    MAP_32BIT = 0x40
-
-    def __init__(self) -> None:
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | self.MAP_32BIT
-        self.page = mmap.mmap(-1, 8192, flags, mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-        self.base = ctypes.addressof(ctypes.c_char.from_buffer(self.page))
-        self.page[: len(INT80)] = INT80
-        self.used = 1024
-        self.enter = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(self.base)
-
-    def text(self, word: bytes) -> int:
-        place, self.used = self.used, self.used + len(word) + 1
-        self.page[place : self.used] = word + b"\0"
-        return self.base + place
-
-    def __call__(self, number: int, *words: int | bytes | None) -> int:
-        given = [self.text(word) if isinstance(word, bytes) else word or 0 for word in words]
-        registers = (ctypes.c_uint32 * 7)(number, *(word & 0xFFFFFFFF for word in given))
-        result = int(self.enter(ctypes.addressof(registers)))
-        if number == CLONE_32 and result == 0:
-            os._exit(0)
-        if result < 0:
-            raise OSError(-result, "")
-        return result
-
-
-def writes(path: str) -> Way:
-    """Opening a file for writing; nothing is written."""
-    return lambda: os.close(os.open(path, os.O_WRONLY))
-
-
-def reads(path: str) -> Way:
-    def way() -> None:
-        with Path(path).open("rb") as file:
-            file.read(16)
-
-    return way
-
-
-def mounts(source: str, kind: str, flags: int = 0, point: str = SPOT, data: str = "") -> Way:
-    def way() -> None:
-        Path(SPOT).mkdir(exist_ok=True)
-        words = (source.encode(), point.encode(), kind.encode() or None, flags, data.encode() or None)
-        call(MOUNT, *words)
-        if not flags & MS_REMOUNT:
-            call(UMOUNT2, point.encode(), MNT_DETACH)
-
-    return way
-
-
-def opens_node(kind: int, major: int, minor: int) -> Way:
-    """A node of its own making."""
-
-    def way() -> None:
-        node = Path(f"/root/node-{major}-{minor}")
-        node.unlink(missing_ok=True)
-        os.mknod(node, 0o600 | kind, os.makedev(major, minor))
-        try:
-            os.close(os.open(node, os.O_RDONLY | os.O_NONBLOCK))
-        finally:
-            node.unlink()
-
-    return way
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET, SIGCHLD = 0x20000, 0x10000000, 0x40000000, 17
+NS_MNT_GET_PREV = 0x8010B70C
+# XFS_IOC_…_BY_HANDLE as 64-bit and as 32-bit programs have them, FIFREEZE. Source: fs/xfs/libxfs/xfs_fs.h, linux/fs.h
+IOCTLS = {
+    "open by handle": 0xC038586B, "open by a short handle": 0xC01C586B, "read a link by handle": 0xC038586C,
+    "list attributes by handle": 0x4048587A, "change attributes by handle": 0x4048587B, "freeze": 0xC0045877,
+}  # fmt: skip
+PTRACE_ATTACH = 16
+USER_KEYRING, PROCESS_KEYRING = -4, -2
+CHARACTER, BLOCK = stat.S_IFCHR, stat.S_IFBLK
+SECONDS = 20
+#: Of the base list that every container has: null, zero, full, random, urandom, tty, ptmx, fuse.
+OWN_NUMBERS = {"1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:2", "10:229"}
+APART = ("clone", "unshare", "namespace", "setns", "pivot_root", "trace", "profile")
 
 
 def makes_cgroup() -> None:
     own = Path("/sys/fs/cgroup/lab")
     own.mkdir()
     own.rmdir()
-
-
-def matching(pattern: str) -> list[str]:
-    return sorted(map(str, Path("/").glob(pattern.lstrip("/"))))
-
-
-def first(pattern: str) -> str:
-    """The first that matches, or the pattern itself: a path that is not there."""
-    return (matching(pattern) or [pattern])[0]
-
-
-def found(*patterns: str) -> Iterator[tuple[str, Way]]:
-    """Each file that is there, opened for writing; a pattern of which there is none is a way that was not tried."""
-    for pattern in patterns:
-        for path in matching(pattern)[:3] or [pattern]:
-            yield path, writes(path)
 
 
 def files() -> dict[str, Way]:
@@ -155,6 +60,9 @@ def files() -> dict[str, Way]:
         **dict(found(
             f"{hub}/usb*/authorized", f"{hub}/usb*/authorized_default", f"{hub}/usb*/bConfigurationValue",
             f"{hub}/usb*/*/authorized", f"{hub}/uevent", f"{hub}/usb*/uevent",
+            "/sys/bus/platform/devices/vhci_hcd.*/usb*/authorized", "/sys/bus/usb/devices/usb*/remove",
+            f"/proc/self/root{hub}/usb*/authorized", f"/proc/1/root{hub}/usb*/authorized",
+            f"/proc/self/task/*/root{hub}/usb*/authorized", "/sys/bus/usb/devices/usb*/power/control",
             "/sys/bus/usb/drivers/usb/unbind", "/sys/bus/usb/drivers/usb/uevent", "/sys/bus/usb/drivers_probe",
             "/sys/bus/platform/drivers/vhci_hcd/unbind", "/sys/bus/platform/drivers_autoprobe", "/sys/bus/pci/rescan",
             "/sys/bus/usb/devices/*/authorized", "/sys/class/net/*/uevent", "/sys/block/*/uevent",
@@ -166,46 +74,37 @@ def files() -> dict[str, Way]:
         "rename /sys": lambda: Path("/sys").rename("/sys2"),
         "rename /proc": lambda: Path("/proc").rename("/proc2"),
         "make a folder among the hubs": Path(f"{PLATFORM}/vhci_hcd.99").mkdir,
+        **without_its_path(first(f"{hub}/usb*/authorized")),
     }  # fmt: skip
 
 
-def file_systems() -> dict[str, Way]:
-    """File systems that speak for the kernel, and one of a kind that nobody has listed."""
-    kinds = (
-        "sysfs", "proc", "devtmpfs", "debugfs", "tracefs", "configfs", "securityfs", "bpf", "binfmt_misc", "pstore",
-        "fusectl", "overlay", "autofs",
-    )  # fmt: skip
-    named = {f"mount {kind}": mounts(kind, kind) for kind in kinds}
-    return {**named, "mount cgroup v1": mounts("none", "cgroup", data="none,name=lab")}
-
-
-def places() -> dict[str, Way]:
-    """sysfs and procfs brought to another place, or what covers them taken away."""
-    hub = first(f"{PLATFORM}/vhci_hcd.*")
-    here = (
-        "/sys", "/sys/bus/usb", "/sys/bus/usb/drivers", "/sys/fs/cgroup", PLATFORM, hub, "/proc", "/proc/sys",
-        "/proc/self/root/sys", "/proc/self/root/proc/sys/kernel",
-    )  # fmt: skip
+def without_its_path(path: str) -> dict[str, Way]:
+    """A file by what is not its path; and its mode and owner, of which there is one for all containers."""
+    opened = os.open(path, os.O_PATH)
     return {
-        **{f"bind {path}": mounts(path, "", MS_BIND) for path in here},
-        "bind /": mounts("/", "", MS_BIND),
-        "bind / and all below": mounts("/", "", MS_BIND | MS_REC),
-        **{f"move {path}": mounts(path, "", MS_MOVE) for path in ("/proc/sys", hub, PLATFORM, "/proc", "/sys")},
-        "make /proc/sys writable": mounts("none", "", MS_REMOUNT | MS_BIND, point="/proc/sys"),
-        "make /proc/sys writable, as a whole": mounts("none", "", MS_REMOUNT, point="/proc/sys"),
-        **{
-            f"take {path} away": lambda path=path: call(UMOUNT2, path.encode(), MNT_DETACH)  # type: ignore[misc]
-            for path in ("/proc/sys", hub, PLATFORM, "/proc", "/sys", "/")
-        },
-        "pivot_root onto the hub": lambda: call(PIVOT_ROOT, hub.encode(), first(f"{hub}/usb*").encode()),
-        "pivot_root onto /sys": lambda: call(PIVOT_ROOT, b"/sys", b"/sys/kernel"),
+        f"write {path} by a descriptor": writes(f"/proc/self/fd/{opened}"),
+        f"write {path} by io_uring": lambda: os.close(Ring().opens(path, os.O_WRONLY)),
+        f"change the mode of {path}": lambda: Path(path).chmod(0o666),
+        f"change the mode of {path} by a descriptor": lambda: Path(f"/proc/self/fd/{opened}").chmod(0o666),
+        f"change the owner of {path}": lambda: os.chown(path, 1000, 1000),
     }
+
+
+def attach() -> dict[str, Way]:
+    """The files by which hub 0 attaches and detaches, by every path that leads to them."""
+    hub = "devices/platform/vhci_hcd.0"
+    trees = (f"/sys/{hub}", "/sys/bus/platform/devices/vhci_hcd.0", "/sys/bus/platform/drivers/vhci_hcd/vhci_hcd.0",
+             "/sys/bus/usb/devices/usb*/..", f"/proc/self/root/sys/{hub}", f"/proc/1/root/sys/{hub}")  # fmt: skip
+    names = ("attach", "detach", "usbip_debug")
+    ways = dict(found(*(f"{tree}/{name}" for tree in trees for name in names)))
+    return ways | without_its_path(f"/sys/{hub}/attach") | without_its_path(f"/sys/{hub}/detach")
 
 
 def calls() -> dict[str, Way]:
     """System calls, as 64-bit programs, as 32-bit ones, and by the numbers of x32, make them."""
     attributes = struct.pack("QQQQ", 0, 1, 0, 0)  # attr_clr = read-only
-    arguments: dict[str, tuple[int | bytes | None, ...]] = {
+    mounts_of_its_own = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    arguments: dict[str, tuple[Words, ...]] = {
         "bpf": (9, bytes(128), 128),  # BPF_PROG_DETACH
         "init_module": (b"x", 1, b""),
         "finit_module": (0, b"", 0),
@@ -213,41 +112,84 @@ def calls() -> dict[str, Way]:
         "kexec_load": (0, 0, 0, 0),
         "kexec_file_load": (-1, -1, 0, 0, 8),
         "open_tree": (AT_FDCWD, b"/sys", 1),
+        "open_tree_attr": (AT_FDCWD, b"/sys", 1, attributes, len(attributes)),
         "move_mount": (AT_FDCWD, b"/sys", AT_FDCWD, SPOT.encode(), 0),
         "fsopen": (b"sysfs", 0),
+        "fsconfig": (-1, 0, 0, 0, 0),
+        "fsmount": (-1, 0, 0),
         "fspick": (AT_FDCWD, b"/sys", 0),
         "mount_setattr": (AT_FDCWD, b"/proc/sys", 0, attributes, len(attributes)),
         "open_by_handle_at": (AT_FDCWD, bytes(32), 0),
+        "fanotify_init": (0, os.O_RDWR),
         "perf_event_open": (bytes(128), 0, -1, -1, 0),
         "unshare": (CLONE_NEWNS,),
         "clone": (CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0),
         "clone3": (struct.pack("11Q", 0, 0, 0, 0, 255, 0, 0, 0, 0, 0, 0), 88),  # with a signal that there is not
+        "setns": (mounts_of_its_own, CLONE_NEWNS),
         "mount": (b"sysfs", SPOT.encode(), b"sysfs", 0, 0),
         "umount2": (PLATFORM.encode(), MNT_DETACH),
         "pivot_root": (b"/", b"/"),
+        "keyctl": (0, USER_KEYRING, 0),  # KEYCTL_GET_KEYRING_ID: keys of root, who is the host's
+        "add_key": (b"user", b"lab", b"x", 1, PROCESS_KEYRING),
+        "request_key": (b"user", b"lab", 0, 0),
+        "iopl": (3,),
+        "ioperm": (0x80, 1, 1),
+        "settimeofday": (0, bytes(8)),
+        "syslog": (9, 0, 0),
+        "swapon": (b"/root/none", 0),
+        "swapoff": (b"/root/none",),
+        "quotactl": (0x80000100, 0, 0, 0),  # Q_SYNC, of all
+        "quotactl_fd": (-1, 0, 0, 0),
     }
-    ways: dict[str, Way] = {}
-    for name, words in arguments.items():
-        wide, narrow = NUMBERS[name]
-        ways[f"call {name}"] = lambda n=wide, words=words: call(n, *words)  # type: ignore[misc]
-        ways[f"call {name}, x32"] = lambda n=wide, words=words: call(n | X32, *words)  # type: ignore[misc]
-        if narrow is not None:
-            ways[f"call {name}, 32 bits"] = lambda n=narrow, words=words: Low()(n, *words)  # type: ignore[misc]
-    ways["a user namespace with mounts of its own"] = lambda: call(UNSHARE, CLONE_NEWUSER | CLONE_NEWNS)
-    return ways
+    ways: dict[str, Way] = {
+        f"call {name}{entry}": lambda name=name, words=words, enter=enter: enter(name, *words)  # type: ignore[misc]
+        for name, words in arguments.items()
+        for entry, enter in ENTRIES.items()
+        if enter is not low or NUMBERS[name][1] is not None
+    }
+    root = os.open("/", os.O_RDONLY)
+    ways |= {
+        f"call ioctl to {label}{entry}": lambda code=code, enter=enter: enter("ioctl", root, code, 0)  # type: ignore[misc]
+        for label, code in IOCTLS.items()
+        for entry, enter in ENTRIES.items()
+    }
+    any_kind = {"any kind": 0, "any kind, in a word that is cut": 1 << 32, "more than one kind": CLONE_NEWNS | 1 << 33}
+    return {
+        **ways,
+        **{
+            f"call setns for {label}": lambda kind=kind: call("setns", mounts_of_its_own, kind)  # type: ignore[misc]
+            for label, kind in any_kind.items()
+        },
+        "a user namespace with mounts of its own": lambda: call("unshare", CLONE_NEWUSER | CLONE_NEWNS),
+        "enter the mount namespace that was made before its own": lambda: call("setns", older_mounts(), 0),
+        "leave the profile": lambda: Path("/proc/self/attr/current").write_text("changeprofile unconfined"),
+        "leave the profile with the next program": lambda: Path("/proc/self/attr/exec").write_text("exec unconfined"),
+    }
+
+
+def older_mounts() -> int:
+    """The mount namespace made before one's own, if this kernel gives it (6.12 and later); else one's own."""
+    own = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    try:
+        return int(fcntl.ioctl(own, NS_MNT_GET_PREV, bytearray(16), True))
+    except OSError:
+        return own
 
 
 def devices() -> dict[str, Way]:
-    """Nodes of numbers that are not its own: another's USB device, the host's disk, memory and console."""
-    character, block = 0o020000, 0o060000
+    """Nodes of numbers that are not its own: another's USB device, the host's disk, memory, console and drivers."""
     disk = tuple(map(int, Path("/sys/block/vda/dev").read_text().split(":")))
+    characters = {
+        "the first hub's node": (189, 0), "the host's console": (5, 1), "the host's memory": (1, 1),
+        "the host's ports": (1, 4), "the host's log": (1, 11), "the host's screen": (7, 0), "its terminal": (4, 0),
+        "its serial line": (4, 64), "its input": (13, 63), "made input": (10, 223), "made hid": (10, 239),
+        "the maker of loop devices": (10, 237), "the mapper": (10, 236), "the maker of networks": (10, 200),
+        "the maker of character devices": (10, 203), "virtual machines": (10, 232), "SCSI": (21, 0),
+    }  # fmt: skip
     return {
-        "open the first hub's node": opens_node(character, 189, 0),
-        "open the host's disk": opens_node(block, *disk),
-        "open the host's console": opens_node(character, 5, 1),
-        "open the host's memory": opens_node(character, 1, 1),
-        "open the host's log": opens_node(character, 1, 11),
-        "open a loop device": opens_node(block, 7, 0),
+        "open the host's disk": opens_node(BLOCK, *disk),
+        "open a loop device": opens_node(BLOCK, 7, 0),
+        **{f"open {label}": opens_node(CHARACTER, *number) for label, number in characters.items()},
     }
 
 
@@ -263,10 +205,13 @@ def outsider() -> dict[str, Way]:
     """A process of the host's that this container can see, as one of lxc-attach on its way in."""
     pid = next(int(path.name) for path in Path("/proc").glob("[0-9]*") if said_by(path) == b"sleep\x004242\x00")
     return {
-        "trace it": lambda: call(PTRACE, PTRACE_ATTACH, pid, 0, 0),
+        "trace it": lambda: call("ptrace", PTRACE_ATTACH, pid, 0, 0),
         "its root": lambda: list(Path(f"/proc/{pid}/root/").iterdir()),
         "its memory": writes(f"/proc/{pid}/mem"),
         "its mounts": reads(f"/proc/{pid}/ns/mnt"),
+        "its program": reads(f"/proc/{pid}/exe"),
+        "its descriptors": lambda: call("pidfd_getfd", call("pidfd_open", pid, 0), 0, 0),
+        "its namespaces": lambda: call("setns", call("pidfd_open", pid, 0), CLONE_NEWNS),
     }
 
 
@@ -275,16 +220,56 @@ def works() -> dict[str, Way]:
     return {
         "mount tmpfs": mounts("tmpfs", "tmpfs"),
         "mount devpts": mounts("devpts", "devpts"),
-        "bind /etc": mounts("/etc", "", MS_BIND),
         "a cgroup of its own": makes_cgroup,
         "its own process": lambda: Path("/proc/self/oom_score_adj").write_text("100"),
         "its own network": writes("/proc/sys/net/ipv4/conf/all/forwarding"),
         "a file that is called uevent": lambda: Path("/root/uevent").write_text("x"),
         "read its hub": reads(first(f"{PLATFORM}/vhci_hcd.*/usb*/speed")),
-        "a user namespace": lambda: call(UNSHARE, CLONE_NEWUSER),
-        "a 32-bit program": lambda: Low()(20),  # getpid
-        "open null": opens_node(0o020000, 1, 3),
+        "a user namespace": lambda: call("unshare", CLONE_NEWUSER),
+        "a network namespace": lambda: call("setns", os.open("/proc/self/ns/net", os.O_RDONLY), CLONE_NEWNET),
+        "a 32-bit program": lambda: low("getpid"),
+        "a file by io_uring": lambda: os.close(Ring().opens("/etc/hostname", os.O_RDWR)),
+        "open null": opens_node(CHARACTER, 1, 3),
     }
+
+
+def numbers() -> dict[str, Way]:
+    """Every device number that the host has at the moment."""
+    ways: dict[str, Way] = {}
+    for kind, folder in ((CHARACTER, "char"), (BLOCK, "block")):
+        for path in Path(f"/sys/dev/{folder}").iterdir():
+            if path.name not in OWN_NUMBERS:
+                ways[f"{folder} {path.name}"] = opens_node(kind, *map(int, path.name.split(":")))
+    return ways
+
+
+def written(top: str, left_out: str = "") -> dict[str, Way]:
+    """Every file that has a mode to be written, those of one name together: one that opens is enough."""
+    named: dict[str, list[str]] = {}
+    for folder, below, names in os.walk(top):
+        here = ((name, f"{folder}/{name}") for name in below)
+        below[:] = [name for name, path in here if path != left_out and not re.fullmatch("/proc/[0-9]+", path)]
+        for name in names:
+            path = f"{folder}/{name}"
+            mode = os.lstat(path).st_mode
+            if stat.S_ISREG(mode) and mode & 0o222:
+                named.setdefault(re.sub("[0-9]+", "N", name), []).append(path)
+    return {f"{name}, {len(paths)} times": any_of(paths) for name, paths in named.items()}
+
+
+def any_of(paths: list[str]) -> Way:
+    def way() -> None:
+        refusal = OSError()
+        for path in paths:
+            try:
+                return os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+            except OSError as error:
+                if refusal.errno not in {None, errno.ENOENT} and error.errno == errno.ENOENT:
+                    continue  # it went meanwhile
+                refusal = error
+        raise refusal
+
+    return way
 
 
 def tried(way: Way) -> str:
@@ -322,15 +307,31 @@ def outcome(label: str, way: Way) -> str:
     return tried_apart(way) if any(word in label for word in APART) else tried(way)
 
 
+def sysfs() -> dict[str, Way]:
+    """Its cgroups apart, which are its own."""
+    return written("/sys", "/sys/fs/cgroup")
+
+
+def procfs() -> dict[str, Way]:
+    """Its processes and what is said of its network apart, which are its own."""
+    return {**written("/proc", "/proc/sys/net"), **written("/proc/self/net")}
+
+
 GROUPS: dict[str, Callable[[], dict[str, Way]]] = {
     "works": works, "files": files, "devices": devices, "calls": calls, "file systems": file_systems, "places": places,
-    "outsider": outsider,
+}  # fmt: skip
+#: What is asked for by name: it needs something that is not everywhere, or takes long.
+MORE: dict[str, Callable[[], dict[str, Way]]] = {
+    "outsider": outsider, "attach": attach, "cgroup v1": cgroup_v1, "numbers": numbers, "sysfs": sysfs,
+    "procfs": procfs,
 }  # fmt: skip
 
 
 def main() -> None:
-    names = sys.argv[1:] or [name for name in GROUPS if name != "outsider"]
-    print(json.dumps({name: {label: outcome(label, way) for label, way in GROUPS[name]().items()} for name in names}))
+    asked = {name: (GROUPS | MORE)[name]() for name in sys.argv[1:] or GROUPS}
+    print(
+        json.dumps({name: {label: outcome(label, way) for label, way in ways.items()} for name, ways in asked.items()})
+    )
 
 
 if __name__ == "__main__":
