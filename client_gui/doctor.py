@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 import platform
 import stat
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_gui import requirements, settings
 from client_gui.advisor import read_rulebook
+from client_gui.helper.usbip_host import MODPROBE
 from client_gui.memory import Memory
 from client_gui.presence import read_status, runtime_folder
 from client_gui.recovery import try_out
 from client_gui.reported import snapshot_of_status
 from client_gui.scan import Scanner
 from client_gui.settings import Files
-from client_gui.troubles import Fault, describe
+from client_gui.troubles import Fault, describe, fault_of
 from client_gui.unmount import UDISKSCTL
 from qvd_usbip.errors import (
     HELPER_UNSAFE,
     NOT_PERMITTED,
     SHARING_DISABLED,
     SLAVE_UNREACHABLE,
+    USBIP_HOST_UNAVAILABLE,
     QvdUsbError,
     problem_of,
 )
@@ -93,11 +96,11 @@ def _sharing(files: Files, read: Settings) -> Finding:
 
 
 def _kernel(root: Path) -> Iterator[Finding]:
-    fault = requirements.kernel_fault(root)
+    loaded = (root / "sys/bus/usb/drivers/usbip-host").exists()
+    fault = requirements.kernel_fault(root) or (None if loaded else _loading_fault())
     if fault is not None:
         yield _faulty("kernel", fault)
     else:
-        loaded = (root / "sys/bus/usb/drivers/usbip-host").exists()
         text = "usbip-host is loaded" if loaded else "usbip-host is there; the helper loads it when it is needed"
         yield Finding(name="kernel", text=f"{text} (Linux {platform.release()})")
     debug = root / "sys/module/usbip_core/parameters/usbip_debug_flag"
@@ -110,6 +113,24 @@ def _kernel(root: Path) -> Iterator[Finding]:
             text = f"{certain}{each.defect.what} ({each.why}): {each.defect.answer}"
             remedy = _UPDATE if each.defect.answer == "update the kernel" else ""
             yield Finding(name=f"defect {each.defect.code}", text=text, remedy=remedy)
+
+
+def _loading_fault() -> Fault | None:
+    """Asks modprobe what it would do; its settings may put another command in the module's place."""
+    modprobe = next((path for path in MODPROBE if Path(path).exists()), None)
+    if modprobe is None:
+        return fault_of(QvdUsbError(USBIP_HOST_UNAVAILABLE, reason="there is no modprobe"))
+    argv = [modprobe, "--dry-run", "--verbose", "usbip-host"]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False)
+    instead = next((line for line in done.stdout.splitlines() if line.startswith("install ")), "")
+    if instead:
+        reason = f"modprobe would run '{instead.removeprefix('install ').strip()}' in its place"
+        fault = fault_of(QvdUsbError(USBIP_HOST_UNAVAILABLE, reason=reason))
+        return replace(fault, remedy="As root: grep -r usbip-host /etc/modprobe.d names the file; take that line out.")
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()[-1:] or [f"modprobe ended with {done.returncode}"]
+        return fault_of(QvdUsbError(USBIP_HOST_UNAVAILABLE, reason=said[0]))
+    return None
 
 
 def _helper(helper: str) -> Finding:

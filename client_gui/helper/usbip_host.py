@@ -28,7 +28,7 @@ _REFUSALS = {
     errno.EPERM,
     errno.ENOMEM,
 }
-_MODPROBE = ("/usr/sbin/modprobe", "/sbin/modprobe")
+MODPROBE = ("/usr/sbin/modprobe", "/sbin/modprobe")
 
 
 def write(folder: int, name: str, text: str) -> None:
@@ -83,7 +83,7 @@ def load(root: int) -> int:
 def _modprobe() -> None:
     """Runs modprobe by its fixed path with an empty environment; whether it helped is seen in sysfs."""
     null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in range(3)]
-    for program in _MODPROBE:
+    for program in MODPROBE:
         try:
             child = os.posix_spawn(program, [program, "-q", NAME], {}, file_actions=null)
         except OSError as error:

@@ -227,6 +227,30 @@ def test_a_helper_that_is_there_and_does_not_work_fails(
     assert remedy in found.remedy
 
 
+@pytest.mark.parametrize(
+    ("body", "mark", "text"),
+    [
+        ("echo insmod /lib/modules/usbip-host.ko", "ok", "the helper loads it"),
+        ("echo 'install /bin/false '", "FAIL", "'/bin/false' in its place"),
+        ("echo 'modprobe: FATAL: Key was rejected' >&2; exit 1", "FAIL", "Key was rejected"),
+        ("exit 3", "FAIL", "ended with 3"),
+        ("", "FAIL", "no modprobe"),
+    ],
+)
+def test_a_module_that_would_not_be_loaded_fails(
+    bench: Bench, healthy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, mark: str, text: str
+) -> None:
+    (healthy / "sys/bus/usb/drivers/usbip-host").rmdir()
+    modprobe = tmp_path / "modprobe"
+    monkeypatch.setattr(doctor, "MODPROBE", (str(modprobe),))
+    monkeypatch.setattr(requirements, "kernel_fault", lambda _: None)
+    if body:
+        modprobe.write_text(f'#!/bin/sh\n[ "$*" = "--dry-run --verbose usbip-host" ] || exit 9\n{body}\n')
+        modprobe.chmod(0o755)
+    (found,) = [each for each in doctor.examine(bench.files, healthy) if each.name == "kernel"]
+    assert (found.mark, text in found.text, bool(found.remedy)) == (mark, True, mark == "FAIL")
+
+
 def test_a_helper_that_others_may_write_fails(bench: Bench, healthy: Path) -> None:
     path = bench.folder / "bin/helper"
     path.chmod(0o775)
