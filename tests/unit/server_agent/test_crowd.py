@@ -60,13 +60,13 @@ def test_a_restart_makes_wrong_rights_exact_within_two_seconds(crowd: Crowd) -> 
 def test_a_thousand_events_a_second_for_a_minute_are_all_followed(crowd: Crowd) -> None:
     crowd.give_all()
     dice = random.Random(2)
+    places = [(number, port) for number in range(1, CONTAINERS + 1) for port in range(DEVICES)]
 
     async def work(daemon: Daemon) -> None:
         await crowd.settled(daemon)
         begun = time.process_time()
         for _ in range(60):
-            for _ in range(500):
-                number, port = dice.randint(1, CONTAINERS), dice.randrange(DEVICES)
+            for number, port in dice.sample(places, 500):
                 for action in ("remove", "add"):
                     crowd.events.send(crowd.tty_event(action, number, port))
             await crowd.settled(daemon)
