@@ -24,7 +24,7 @@ LINES = 400
 COUNTS = "/run/sniffed"
 IN_KERNEL = "tcp-ulp-tls version: 1.3 cipher: aes-gcm-256 rxconf: sw txconf: sw"
 #: Seconds of silence after which a peer is given up, and what may differ between that and a connection that is closed
-#: in the same lab, where all else takes as long: a device is to be home 5 s after its peer vanished, on an idle machine.
+#: in the same lab, where all else takes as long: on an idle machine a device is home 5 s after its peer vanished.
 SILENCE, SLACK = 4.0, 2.0
 PROCESSES = "pgrep -u qvd-usb-endpoint"
 NO_KERNEL_TLS = (
