@@ -53,8 +53,17 @@ def drive(wiring: Wiring, state: State, event: events.Event) -> State:
                 waiting.append(events.BrokerOpened(at=event.at, container=action.container))
             elif not isinstance(action, BESIDE):
                 result = wiring.executor.perform(action)
+                if isinstance(action, actions.Revoke) and result is None:
+                    result = taken(wiring, action, event.at)
                 waiting.extend([] if result is None else [result])
     return state
+
+
+def taken(wiring: Wiring, action: actions.Revoke, at: float) -> events.Event:
+    """As server_agent/granting.py, without its tries: nobody is in the kernel here."""
+    assert wiring.executor.no_open_under_way(action.container)
+    count = wiring.executor.events_counted()
+    return events.Revoked(at=at, container=action.container, right=action.right, count=count)
 
 
 def look(crowd: Crowd) -> State:
