@@ -62,11 +62,12 @@ class Services:
         server.run(f"systemctl -q unmask {SERVICES} && systemctl start {SERVICES}", timeout=180)
 
     def lend(self, medium: str) -> None:
-        """Gives the device to container `one`, until `take_back`."""
+        """Gives the device to container `one`, until `take_back`; returns when its medium was read."""
         self.server.run("mkfifo /run/orders")
         words = f"exec 3<>/run/orders; exec python3 /usr/local/bin/tempting.py one /run/media/{medium} <&3 >/run/told"
         self.server.spawn(words, "tempting")
-        self.server.until("test -b /dev/sda && test -e /sys/class/net/usb0 && test -c /dev/ttyACM0", 60)
+        there = "test -b /dev/sda && test -e /run/udev/data/b8:0"  # the kernel tells of a disk when it has read it
+        self.server.until(f"{there} && test -e /sys/class/net/usb0 && test -c /dev/ttyACM0", 60)
 
     def take_back(self) -> None:
         self.server.run("systemctl stop tempting; rm /run/orders")
