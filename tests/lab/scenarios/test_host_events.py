@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from tests.lab import Lab
-from tests.lab.campaign.storm import Storm
 from tests.lab.scenarios.rights_seen import HUBS, needed, opened, rights
 from tests.lab.scenarios.test_leases import SERIALS, Tenants
 
@@ -70,22 +69,6 @@ def test_when_the_kernel_had_no_room_for_its_events_a_look_makes_rights_exact(bo
     assert rights(lab, "two") - closed["two"] == there
     assert opened(lab, "two", there) == there
     assert not opened(lab, "one", there)
-
-
-def test_a_storm_of_events_is_heard_whole_and_where_there_is_no_room_for_it_a_look_makes_up_for_it(lab: Lab) -> None:
-    """A second of a thousand events, and two thousand at once; a minute and fifty thousand are in `make campaign`."""
-    storm = Storm(lab)
-    storm.lend()
-    assert storm.blow(1000, pace=1000).dropped == 0
-    assert storm.blow(2000, pull=True).dropped == 0
-    assert storm.exact()
-    storm.bind()
-    assert storm.exact()
-    assert storm.overflows() == 0
-    storm.narrow()
-    assert storm.blow(2000, pull=True).dropped > 0
-    assert storm.exact()
-    assert storm.overflows() > 0
 
 
 def standing(both: Tenants) -> dict[str, Any]:
