@@ -149,11 +149,8 @@ def test_devices_come_home_before_the_computer_sleeps_and_go_out_after(shared: B
     assert logind.is_locked
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_what_was_shared_by_hand_is_shared_again_though_it_comes_back_by_another_number(
-    shared: Bench, logind: Logind, mode: Mode
-) -> None:
-    """Many a device loses its power meanwhile: for the kernel it is plugged in anew."""
+def pulled_while_asleep(shared: Bench, logind: Logind, mode: Mode) -> Engine:
+    """Asked for by hand, the device goes while the computer sleeps, which has woken by now."""
     engine = shared.engine
     assert engine is not None
     engine.set_mode(ENTRY, mode)
@@ -166,6 +163,15 @@ def test_what_was_shared_by_hand_is_shared_again_though_it_comes_back_by_another
     shared.wait_state_absent()
     logind.prepare(asleep=False)
     logind.give_lock()
+    return engine
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_what_was_shared_by_hand_is_shared_again_though_it_comes_back_by_another_number(
+    shared: Bench, logind: Logind, mode: Mode
+) -> None:
+    """Many a device loses its power meanwhile: for the kernel it is plugged in anew."""
+    engine = pulled_while_asleep(shared, logind, mode)
     shared.bus.plug()
     engine.rescan()
     shared.wait_state(DeviceState.IN_USE)
@@ -177,18 +183,7 @@ def test_what_is_plugged_in_while_the_computer_sleeps_or_later_is_as_at_any_time
 ) -> None:
     if what == "late":
         monkeypatch.setattr("client_gui.advisor.BACK_WITHIN", 0.0)
-    engine = shared.engine
-    assert engine is not None
-    engine.set_mode(ENTRY, Mode.ASK)
-    engine.agree(ENTRY, Asked.PLUGGED)
-    shared.wait(lambda seen: seen.rows[0].mode is Mode.ASK and seen.rows[0].state is DeviceState.IN_USE, "by hand")
-    logind.prepare(asleep=True)
-    logind.wait_unlocked()
-    shared.bus.unplug()
-    engine.rescan()
-    shared.wait_state_absent()
-    logind.prepare(asleep=False)
-    logind.give_lock()
+    engine = pulled_while_asleep(shared, logind, Mode.ASK)
     shared.bus.plug("1-2" if what == "another" else "1-4", interface="08 06 50" if what == "changed" else "02 02 01")
     engine.rescan()
     shared.wait_state(DeviceState.CONFIRM, "1-2" if what == "another" else "1-4")

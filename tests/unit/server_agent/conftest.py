@@ -50,6 +50,7 @@ class FakeKernel:
     looks: int = 0
     thawed: int = 0
     inside: bool = False
+    asked_out: list[VmId] = field(default_factory=list)
     incoming: list[Uevent | type[LostEventsError]] = field(default_factory=list)
     may_authorise: threading.Event = field(default_factory=threading.Event)
     may_set_rights: threading.Event = field(default_factory=threading.Event)
@@ -84,7 +85,8 @@ class FakeKernel:
     def thaw_all(self) -> None:
         self.thawed += 1
 
-    def no_open_under_way(self, _: VmId) -> bool:
+    def no_open_under_way(self, name: VmId) -> bool:
+        self.asked_out.append(name)
         return not self.inside
 
     def events_counted(self) -> int:

@@ -2,18 +2,31 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from qvd_usbip.ids import DevNum, VmId
 from server_agent import actions, events
-from server_agent.state import Right
+from server_agent.ledger import Ledger
+from server_agent.state import Container, Phase, Right, State
 from tests.unit.server_agent.conftest import PORT, Bench, Run
 
 
 def test_containers_that_a_killed_agent_left_frozen_go_on_at_its_start(run: Run) -> None:
     async def work(bench: Bench) -> None:
         assert bench.kernel.thawed == 1
+
+    run(work)
+
+
+def test_each_container_that_was_there_before_the_start_is_seen_out_of_the_kernel(run: Run, tmp_path: Path) -> None:
+    two = VmId("two")
+    before = State(containers={two: Container(name=two, hub=None, phase=Phase.IN_FORCE)})
+    Ledger(path=tmp_path / "ledger.json", boot_id="boot").save(before)
+
+    async def work(bench: Bench) -> None:
+        await bench.until(lambda: two in bench.kernel.asked_out)
 
     run(work)
 
